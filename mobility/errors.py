@@ -49,7 +49,7 @@ class BadInputError(MobilityError, ValueError):
 
     @classmethod
     def of(cls, fields: Mapping[str, str | Sequence[str]], *, what: str = "") -> Self:
-        """Make the error from the messages about each field of the input called `what`."""
+        """Make the error from messages about each field of the input, which is called `what`."""
         faults = {
             name: [texts] if isinstance(texts, str) else texts for name, texts in fields.items()
         }
@@ -150,7 +150,7 @@ class ReportError(MobilityError):
 
 
 class EndedError(MobilityError):
-    """A worker process was ended by its limits, by the system, or by the user."""
+    """A worker process was stopped by its limits, by the system, or by the user."""
 
     status = 500
 

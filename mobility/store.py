@@ -46,13 +46,13 @@ class Session(StoredSession):
 
     @property
     def title(self) -> str:
-        """Session name, or else exercise, participant and date."""
+        """Session name, or otherwise exercise, participant and date."""
         from mobility.documents import of_session
 
         return of_session.title(self)
 
     def camera_side(self) -> Side:
-        """Side that represents a joint in documents: set by hand, or else the best seen side."""
+        """Side that represents a joint in documents: set by hand, otherwise the side seen best."""
         from mobility.documents import of_session
 
         return self._read(of_session.camera_side)
@@ -63,10 +63,10 @@ class Session(StoredSession):
         Parameters
         ----------
         refused
-            Whether values that the report does not show are included, as in ``angles.nc``. Without
-            them such an angle is NaN, and its attribute ``refused`` has the reason. For
-            single-joint range of motion only the angles of the session's joints are included, each
-            under the angle of its movement.
+            Whether to include values that the report does not show, as in ``angles.nc``. Otherwise
+            such an angle is NaN, and its attribute ``refused`` has the reason. For single-joint
+            range of motion only the angles of the session's joints are included, each under the
+            angle of its movement.
         """
         from mobility.documents import of_session
 
@@ -101,7 +101,7 @@ class Session(StoredSession):
         return self._read(of_session.checks)
 
     def verdict(self, metrics: Any = None) -> Verdict:
-        """Return what the recording can be used for; pass its `metrics` if already read."""
+        """Return what the recording can be used for; pass `metrics` if you already have them."""
         from mobility.documents import of_session
 
         return self._read(of_session.verdict_of, metrics)
@@ -114,7 +114,7 @@ class Session(StoredSession):
             return function(self, *args, **options)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return all metrics as one long table: a row for each metric, side and repetition.
+        """Return all metrics in one long table: a row for each metric, side and repetition.
 
         The columns are those of :func:`mobility.studies.cohort.to_dataframe`, whatever the verdict
         on the recording.
@@ -140,7 +140,7 @@ class Session(StoredSession):
         return check_session(self)
 
     def is_current(self) -> bool:
-        """Whether another analysis would change nothing; true for a demo and before the first."""
+        """Whether another analysis would change nothing; true for a demo, or without results."""
         from mobility.pipeline.analysis import is_current
 
         return is_current(self)
@@ -195,7 +195,7 @@ class Session(StoredSession):
         return rollback_if_refused(self)
 
     def details(self) -> dict[str, Any]:
-        """Return the session document; before the analysis it has no angles and checks.
+        """Return the session document; before the analysis it has no angles or checks.
 
         URLs are ``file://`` URIs.
         """
@@ -361,7 +361,7 @@ class Session(StoredSession):
         return self._read(export_lab, path, **options)
 
     def validate(self, lab_file: FilePath, **options: Any) -> Validation:
-        """Compare the angles with lab data of the same trial, and store the comparison.
+        """Compare the angles with lab data of the same movement, and store the comparison.
 
         The options are those of :func:`mobility.lab.lab_comparison.validate`.
         """
@@ -404,7 +404,7 @@ class Store(SessionStore[Session]):
         only: Names = (),
         without: Names = (),
     ) -> Visit:
-        """Collect and combine the sessions of a participant on one day, by default the last one.
+        """Combine the sessions of a participant on one day, by default the last day.
 
         See :func:`mobility.studies.visit.visit`.
         """
@@ -430,7 +430,7 @@ class Store(SessionStore[Session]):
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 
     def references(self) -> list[Reference]:
-        """Return the results of the lab's own studies: norms and test-retest errors; newest first.
+        """Return the results of the lab's own studies (norms and test-retest errors), newest first.
 
         See :func:`mobility.studies.references.references`.
         """
@@ -445,7 +445,7 @@ class Store(SessionStore[Session]):
         return reference(self, name)
 
     def save_reference(self, reference: Any) -> None:
-        """Save norms (:func:`mobility.make_norms`) or errors; replace those of the same name."""
+        """Save norms (:func:`mobility.make_norms`) or errors; replace any of the same name."""
         from mobility.studies.references import save_reference
 
         save_reference(self, reference)

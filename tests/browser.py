@@ -298,7 +298,7 @@ def use_keyboard(page: Page) -> Seen:
     page.keyboard.press("Escape")
     seen["rows"] = sessions.locator("tbody tr").count()
     # Upload: the fault is read out, and belongs to its field.
-    upload.get_by_role("button", name="Add the film").press("Enter")
+    upload.get_by_role("button", name="Add the video").press("Enter")
     upload.get_by_role("alert").filter(has_text="choose the exercise").wait_for()
     field = upload.get_by_role("group", name="Exercise")
     described = field.get_attribute("aria-describedby")
@@ -528,7 +528,7 @@ def use_upload(
         widget.locator("input[multiple]").set_input_files(file)
 
     def add() -> None:
-        widget.get_by_role("button", name="Add the film").click()
+        widget.get_by_role("button", name="Add the video").click()
 
     contents = {"broken": b"no video" * 99, "large": b"\0" * 2_500_000}
     seen: Seen = {}
@@ -737,7 +737,7 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     seen["open to us"] = page.evaluate("async (a) => (await fetch(a)).status", address)
 
     form = Keyboard(page, widget="mobility-upload")
-    form.to("Choose films")
+    form.to("Choose videos")
     choosers: list[FileChooser] = []
     page.on("filechooser", lambda chooser: choosers.append(chooser))
     for _ in range(60):
@@ -754,7 +754,7 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     form.press("Space")
     form.to("Participant")
     page.keyboard.type("p08")
-    form.to("Add the film")
+    form.to("Add the video")
     form.press("Enter")
     fault = page.locator(".mobility-upload .mobility-fault:visible").filter(has_text="broken")
     fault.wait_for()
@@ -809,7 +809,7 @@ def see_open_reload(page: Page, url: str, folder: Path | None) -> Seen:
         upload.locator("input[type=file][multiple]").set_input_files(folder / film)
         upload.get_by_role("radio", name="Overhead Squat").check()
         upload.get_by_label("Filmed on").fill("2025-03-01")
-        upload.get_by_role("button", name="Add the film").click()
+        upload.get_by_role("button", name="Add the video").click()
 
     def lost(tab: Page) -> None:
         notice = tab.locator(".mobility-upload").get_by_text("Not added: ")
@@ -899,9 +899,9 @@ def see_open_first(page: Page, url: str, folder: Path | None) -> Seen:
         seen["axe"] += [f"{width} {scheme}: {fault}" for fault in faulty]
         keep(page, folder, f"first-{width}-{scheme}")
     page.set_viewport_size({"width": 1280, "height": 900})
-    keys.to("Add 2 films")
+    keys.to("Add 2 videos")
     keys.press("Enter")
-    upload.get_by_text("2 films are added").wait_for()
+    upload.get_by_text("2 videos are added").wait_for()
     visit = people.first.locator(".mobility-visit").first
     for name in ("one.mp4", "two.mp4"):
         visit.get_by_text(name, exact=True).wait_for()
@@ -922,7 +922,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     upload.get_by_role("radio", name="Overhead Squat").check()
     participant = upload.locator("input[list]")  # which hides without a film
     participant.fill("p08")
-    upload.get_by_role("button", name="Add the film").click()
+    upload.get_by_role("button", name="Add the video").click()
     sessions.get_by_role("button", name="All sessions").click()
     sessions.get_by_text(re.compile("^analysing: ")).wait_for()
     seen["watched"] = [sessions.locator("progress").is_visible()]
@@ -933,7 +933,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     seen["emptied"] = [upload.locator(".mobility-card:visible").count(), participant.input_value()]
     keep(upload, folder, "emptied")
     with page.expect_file_chooser():
-        upload.get_by_role("button", name="Another film of p08").click()
+        upload.get_by_role("button", name="Another video of p08").click()
     seen["next"] = participant.input_value()
     seen["locked"] = {
         what: here.get_by_role("button", name=re.compile(f"^{what} ")).get_attribute(

@@ -109,7 +109,7 @@ def test_the_cohort_of_no_one_and_many_sessions(sessions: int, demo: Path, tmp_p
     made = render_cohort(store, tmp_path / "out", parameters={"metrics": "knee_flexion, kne"})
     page = made["html"].read_text()
     assert len(made["csv"].read_text().splitlines()) == 1 or sessions
-    assert ("There is no session" in page) == (sessions == 0)
+    assert ("has no session to show" in page) == (sessions == 0)
     assert ("Nobody was measured twice" in page) == (sessions < 2)
     assert (">within error<" in page) == (sessions > 1)
     assert page.count("<img") == {0: 0, 1: 1, 3: 2}[sessions]

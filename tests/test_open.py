@@ -135,7 +135,7 @@ def test_a_video_is_dropped_and_a_phone_films(
     assert "p08" in seen["report"]
     # The phone: its own camera, how to stand, the report.
     assert seen["camera"] == ["video/*", "environment"]
-    assert "Stand tall and still for a second" in seen["how"]
+    assert "stand tall and still for a second" in seen["how"]
     assert "elbow" in seen["how of the elbow"]
     assert seen["drawing"] > 300
     assert "p09" in seen["phone's report"]

@@ -126,7 +126,7 @@ def test_landmarks_are_analysed_as_their_exercise(
     ("exercise", "number", "document", "line"),
     [
         ("Joint Angle Mobility", "maximum", "joint_mobility", "range"),
-        ("Sit-to-Stand", "five_times", "summary", "chair rises"),
+        ("Sit-to-Stand", "five_times", "summary", "five repetitions"),
     ],
 )
 def test_a_demo_is_recorded(

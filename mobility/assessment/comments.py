@@ -42,7 +42,7 @@ class Work:
     how, purpose
         What to do, and its purpose.
     because
-        The findings that call for it.
+        The findings for which it is advised.
     source
         Literature on the drill and its dose.
     """
@@ -67,7 +67,7 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
 
 
 def drawing_of(work_id: str) -> Path:
-    """Return the path of the drawing (SVG) of a drill; one of another package may have none."""
+    """Return the path of a drill's drawing (SVG); a drill of another package may have none."""
     for exercise in exercises():
         if work_id in exercise.own_table("advice").get("exercises", {}):
             return exercise.file(f"{work_id}.svg")
@@ -176,13 +176,13 @@ def comments(
     height_m, weight_kg
         Height and weight of the participant, if known; only the professional text names them.
     verdict
-        Verdict on the recording, which rules out comments; by default from the warnings of the
-        metrics.
+        Verdict on the recording, which rules out some comments; by default it comes from the
+        warnings of the metrics.
 
     Returns
     -------
     dict
-        Texts by group, and ``final_summary``; a line for each kind of statement.
+        Texts by group, and ``final_summary``; with a line for each kind of statement.
 
     Raises
     ------
@@ -239,8 +239,8 @@ def recommendations(
     Returns
     -------
     dict
-        Texts by group, and ``final_summary``. Findings that cannot be judged get no drill, but
-        advice on how to record them.
+        Texts by group, and ``final_summary``. Undecided findings have no drill, but advice on how
+        to film them.
     """
     verdict = _verdict(metrics, verdict)
     findings = verdict.keep(find(metrics))
@@ -268,7 +268,7 @@ def recommendations(
 
 
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
-    """Write a line for each kind: what is outside its target, met, borderline, not decided.
+    """Write a line for each kind of result: outside target, met, borderline, not decided.
 
     Equal findings of both sides are combined, and so are findings without a result for one reason.
     """

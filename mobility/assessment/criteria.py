@@ -1,8 +1,8 @@
 """Criteria of the FMS deep squat and compensations of the overhead squat assessment.
 
 A criterion compares a metric with a threshold; its probability follows from the value and its
-expected error. If a value is not reported or too close to the threshold, the criterion is not
-judged, and never passed. There is no landing error score, because it belongs to landings.
+expected error. A criterion is not judged, and never counts as passed, if the value is not reported
+or too close to the threshold. There is no landing error score, because that score is for landings.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def probability_of(
     The true value is normal about the measured one: with
     :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
-    ``outside`` is the likelier tail if that exceeds one half, :math:`q = \max(P(x > t), P(x <
-    -t))`, otherwise both tails, at most one half. With a large error both tails together would be
-    nearly certain, although not even the sign is.
+    ``outside`` is the likelier tail, :math:`q = \max(P(x > t), P(x < -t))`, if that exceeds one
+    half, otherwise both tails, at most one half. With a large error both tails together would be
+    nearly certain, although not even the sign is known.
 
     Parameters
     ----------
@@ -82,10 +82,10 @@ def probability_of(
 
 
 def is_stated(probability: float, *, met: float | None = None) -> bool | None:
-    """Whether a finding with this probability is stated, or its absence is.
+    """Decide whether a finding with this probability, or its absence, is stated.
 
-    One pair of probabilities (``results`` in the table ``findings``) decides for findings, criteria
-    and compensations.
+    The same pair of probabilities (``results`` in the table ``findings``) decides on findings,
+    criteria and compensations.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def is_stated(probability: float, *, met: float | None = None) -> bool | None:
     Returns
     -------
     bool or None
-        True if the finding is stated, False if its absence is, None if neither is likely enough or
-        the probability is NaN.
+        True if the finding is stated, False if its absence is stated, None if neither is likely
+        enough or the probability is NaN.
     """
     limits = tables.load("findings")["results"]
     if probability >= limits["outside"] - _ROUNDING:
@@ -123,19 +123,21 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
         Metrics Dataset.
     view
         Name of the camera's view (:attr:`mobility.keypoints.view.View.name`): a camera at the side
-        sees one leg, which then represents both.
+        sees one leg, which then stands for both.
 
     Returns
     -------
     xarray.Dataset
         ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
         and ``feet``, NaN if it is unknown, and ``fms_joint_probability`` that all are met. The
-        attribute ``verdict`` of both is "3" if that is at least the probability of the table, "at
-        most 2; another trial with raised heels is needed" if a criterion fails with it, otherwise
-        "cannot be judged" with the reason: the criteria that are uncertain ("heels uncertain"), or
-        that all are met separately, but not together. If only the feet, which are set before the
-        squat, are uncertain, it is "3 if the feet point forward". ``score`` names which of these it
-        is, ``pain`` explains why there is no 0, and ``notes`` (JSON) what is missing.
+        attribute ``verdict`` of both is "3" if that is at least the probability in the table. It is
+        "at most 2; another trial with raised heels is needed" if a criterion fails with that
+        probability. Otherwise it is "cannot be judged" with the reason: the uncertain criteria
+        ("heels uncertain"), or that all are met separately, but not together. If only the feet are
+        uncertain, which are placed before the squat, it is "3 if the feet point forward".
+
+        ``score`` names which of these applies, ``pain`` explains why there is no 0, and ``notes``
+        (JSON) lists what is missing.
 
     Raises
     ------
@@ -227,7 +229,9 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
 
 @checked
 def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
-    """Compute the probability of each compensation of the overhead squat assessment that a camera can see.
+    """Compute the probability of each compensation of the overhead squat assessment.
+
+    Only compensations that a camera can see are included.
 
     Parameters
     ----------
@@ -240,9 +244,9 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     -------
     xarray.Dataset
         ``compensation_probability(compensation)``, NaN if it is unknown. Its attribute ``stated``
-        is the least probability at which a compensation is stated, ``opposite`` the largest at
-        which its absence is. ``not_assessed`` (JSON) names those that are not assessed and why;
-        ``notes`` (JSON) names what is missing.
+        is the smallest probability at which a compensation is stated, and ``opposite`` the largest
+        at which its absence is stated. ``not_assessed`` (JSON) names the compensations that are not
+        assessed, with the reason; ``notes`` (JSON) lists what is missing.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Findings: statements about a participant that the metrics support, from a table of rules.
 
-A rule also states from which view it is decided, and so which other video would decide it.
+A rule also states which views decide it, and so which further video would decide it.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class Finding:
     participant, professional
         The sentence for each reader.
     hidden
-        Whether the camera is on the other side and cannot see this one. If it can see neither, such
-        as the frontal plane from the side, only the `result` is "not_visible".
+        Whether the camera is on the other side and cannot see this side. If neither side is
+        visible, such as the frontal plane from the side, only the `result` is "not_visible".
     norm
-        The group (age, sex) whose norm is the threshold, otherwise empty.
+        Group (age, sex) that the norm used as threshold belongs to; otherwise empty.
     gross
-        What the picture plainly shows although the result is "inconclusive", in a few words and
-        without a number: "leans far forward"; otherwise empty.
+        What the picture clearly shows although the result is "inconclusive", in a few words without
+        a number ("leans far forward"); otherwise empty.
     """
 
     id: str
@@ -138,26 +138,26 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """Judge the metrics of an exercise by its rules.
 
     :func:`mobility.assessment.criteria.probability_of` gives the probability that a value is below,
-    above or outside a threshold, whatever the view: its error is in the ``_sd``. For a standard
-    deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1 degrees of
-    freedom. The error s is the metric's ``_sd``.
+    above or outside a threshold, from the error in the metric's ``_sd``, which includes the view.
+    For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
+    degrees of freedom.
 
     :func:`mobility.assessment.criteria.is_stated` decides whether a finding is "found" or "not
-    found"; otherwise it "cannot be told". If the value probably lies within the rule's margin of
-    the threshold (0.8 or more, ``results`` in the table), the result is "borderline" and nothing is
+    found"; otherwise it "cannot be told". If the value is probably within the rule's margin of the
+    threshold (0.8 or more, ``results`` in the table), the result is "borderline" and nothing is
     found.
 
     Parameters
     ----------
     metrics
         Metrics Dataset: each metric over ``(side)`` or without dimension, with ``<name>_sd`` and,
-        if it was withheld, the attribute ``note``.
+        if it is not reported, the attribute ``note``.
 
     Returns
     -------
     tuple of Finding
-        In the order of the table; one for each side of a metric with sides. The status is "cannot
-        be told" if the metric is absent or NaN, or its error is unknown.
+        Findings in the order of the table, one for each side of a metric with sides. A finding is
+        not decided if the metric is absent or NaN, or its error is unknown.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
 
 
 def refused(finding: Finding, reason: str) -> Finding:
-    """Return the finding without a result, for a reason."""
+    """Return the finding without a result, with a reason."""
     rule = all_rules()[finding.rule]
     if isinstance(rule["threshold"], Mapping):
         rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
@@ -195,7 +195,7 @@ def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
 
 
 def place(rule_name: str) -> float:
-    """Return the place of a rule on a first page; infinity for those that come last."""
+    """Return the place of a rule on a first page; infinity for rules that come last."""
     return float(all_rules()[rule_name].get("place", math.inf))
 
 
@@ -205,8 +205,8 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     Parameters
     ----------
     findings
-        One finding, or the findings of both sides, of one rule and status. Findings that are not
-        reported for one reason may have several rules.
+        One finding, or the findings of both sides, for one rule and status. Findings that are not
+        reported for the same reason may have several rules.
     level
         The reader: "participant" or "professional".
     """
@@ -249,16 +249,16 @@ def say(findings: Sequence[Finding], level: Level) -> str:
 
 
 def say_gross(finding: Finding, level: Level) -> str:
-    """Describe in one sentence what the picture plainly shows; empty if it shows nothing gross."""
+    """Describe in one sentence what the picture clearly shows; empty if there is nothing gross."""
     return str(all_rules()[finding.rule]["gross"][level]) if finding.gross else ""
 
 
 def wrong_expected(findings: Iterable[Finding]) -> float:
     """Compute how many results of findings are expected to be wrong.
 
-    It is the sum of the probabilities that the value is not outside its target (*outside*), that it
-    is outside (*met*), and that it is farther from the target than the margin (*borderline*). Other
-    results make no statement that could be wrong.
+    The number is a sum of probabilities: that a value is not outside its target (*outside*), that
+    it is outside (*met*), or that it is farther from the target than the margin (*borderline*).
+    Other results make no statement that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:
@@ -283,8 +283,8 @@ def name_of(rule_name: str) -> str:
 def excess(finding: Finding) -> float:
     r"""Compute the expected excess over the threshold, divided by a large excess (``large``).
 
-    With d the excess of the value and s the standard deviation of its error,
-    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
+    With the excess d of the value and the standard deviation s of its error, this is
+    :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`. A small excess that is certain
     counts less than a large one that is likely. For a standard deviation over repetitions it is d
     itself.
     """
@@ -310,7 +310,7 @@ def excess(finding: Finding) -> float:
 
 
 def label(finding: Finding) -> str:
-    """Describe a finding in a few words; a check that found nothing is called by its name."""
+    """Describe a finding in a few words; if nothing was found, return the name of the check."""
     rule = all_rules()[finding.rule]
     if finding.result != "outside":
         return name_of(finding.rule)
@@ -348,13 +348,13 @@ def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -
     variable = metrics[metric]
     if variable.dims not in ((), ("side",)):
         raise BadInputError(
-            f"metrics: {metric} has the dimensions {variable.dims}; it must have none, or side"
+            f"metrics: {metric} has the dimensions {variable.dims}; it may have only side"
         )
     units = variable.attrs.get("units", rule["unit"])
     if units != rule["unit"]:
         raise BadInputError(
-            f"metrics: {metric} is in {units!r}, its rule in findings.yaml in {rule['unit']!r}; "
-            "give it in that unit"
+            f"metrics: {metric} is in {units!r}, but its rule in findings.yaml is in "
+            f"{rule['unit']!r}; use that unit"
         )
     if not variable.dims:
         return [_finding_of_side(metrics, name, rule, "")]
@@ -567,9 +567,9 @@ _SIDE = "side"
 def views_that_answer(rule: str) -> Mapping[str, float]:
     """Return the share of sides on which a rule is decided, by kind of view.
 
-    The benchmarks counted it on rendered people (table ``views_of_rules``), without the side that
-    the near side hides. A rule without such a count has 1 or 0: the declarations of its measure and
-    its angle state which views show it.
+    The share was counted in benchmarks on rendered people (table ``views_of_rules``), without the
+    side that the near side hides. A rule without such a count has 1 or 0, depending on whether its
+    measure and its angle declare that the view shows it.
     """
     shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
@@ -581,17 +581,17 @@ def views_that_answer(rule: str) -> Mapping[str, float]:
 
 
 def surer_views(rule: str, view: str) -> dict[str, float]:
-    """Return the kinds of view with a clearly smaller error than another, the most precise first.
+    """Return the kinds of view with clearly smaller errors than this one, the most precise first.
 
-    The value is the share by which the median of its 95 % intervals is narrower. Clearly smaller
-    means that the upper quartile of their half-widths is below the lower quartile of the other
-    view. If a view never gave a value, though it was counted, the view with the narrowest intervals
-    is returned.
+    Each value is the share by which the median of the 95 % intervals is narrower. Clearly smaller
+    means that the upper quartile of the margins of error is below the lower quartile of the other
+    view. If a view was counted but never gave a value, the view with the narrowest intervals is
+    returned.
 
-    An angle that is better seen from the side is filmed from there, even if the intervals from the
-    front are a little narrower, because its errors are not. At the bottom of squats of people who
-    were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees (root mean square)
-    from the front and 3.2 from the side (``benchmarks/reported.md``).
+    An angle that is seen better from the side should be filmed from there, even if its intervals
+    are a little narrower from the front. Its errors are larger from the front. At the bottom of
+    squats of people who were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees
+    (root mean square) from the front and 3.2 from the side (``benchmarks/reported.md``).
     """
     counted = _counted(rule)
     widths = {kind: counts.get("half_width") for kind, counts in counted.items()}
@@ -639,22 +639,22 @@ def hidden_in_words(view: View) -> str:
     )
 
 
-def another_view(seen: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
-    """Warn that the view is not the intended one.
+def another_view(view: Mapping[str, Any], meant: str | None) -> list[dict[str, Any]]:
+    """Warn that the view is not the intended view.
 
     Parameters
     ----------
-    seen
-        Part "view" of the capture quality; empty without one.
+    view
+        Part "view" of the capture quality; empty if there is none.
     meant
-        Name of a view, as :func:`mobility.keypoints.view.view_name` returns it; None for any.
+        Name of a view, as :func:`mobility.keypoints.view.view_name` returns it; None for any view.
     """
-    if meant is None or seen.get("name", UNKNOWN) == UNKNOWN:
+    if meant is None or view.get("name", UNKNOWN) == UNKNOWN:
         return []
     most = tables.load("verdict")["meant_view"]["beyond_deg"]
-    if degrees_from(meant, seen["azimuth_deg"]) <= most:
+    if degrees_from(meant, view["azimuth_deg"]) <= most:
         return []
-    words = {"seen": view_in_words(seen["name"]), "wanted": view_in_words(meant)}
+    words = {"seen": view_in_words(view["name"]), "wanted": view_in_words(meant)}
     return [tables.warning("warnings.other_view", **words)]
 
 
@@ -671,9 +671,9 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     Returns
     -------
     dict
-        Findings by the view of the video: a kind of view or, if only one side is not visible,
-        "left" and "right". A finding that no other view shows, or shows clearly better, is left
-        out.
+        Findings by the view of the further video: a kind of view or, if only one side is not
+        visible, "left" and "right". Findings that no other view shows, or shows clearly better, are
+        left out.
     """
     sides = Counter(finding.rule for finding in findings if finding.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}

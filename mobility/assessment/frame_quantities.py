@@ -56,9 +56,9 @@ def frame_quantities(
     -------
     quantities, warnings
         Each measure with its ``_sd``, over time and perhaps side, or a single number. A value is
-        NaN if landmarks are missing or hidden, if it refers to standing and nobody stands, if the
-        view hides the frontal plane, or if the interval is wider than the declared limit. The
-        attribute ``note`` explains why.
+        NaN if landmarks are missing or hidden, or if it refers to standing and nobody stands. It is
+        also NaN if the frontal plane is not visible, or if the interval is wider than the declared
+        limit. The attribute ``note`` explains why.
     """
     standing = repetitions["standing"].values.astype(bool)
     outputs, sds = values_and_sd(

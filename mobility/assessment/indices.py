@@ -1,4 +1,4 @@
-r"""Mobility and quality of a squat as one number each, with its error.
+r"""Mobility and quality of a squat, each as one number with its error.
 
 An index uses the values, errors and limits of the findings
 (:func:`mobility.assessment.findings.find`). It is only as good as its worst part: nothing
@@ -47,8 +47,8 @@ def score_of(excess: Array | float, large: float) -> Array:
 
     .. math:: s(e) = 90 \max(0, 1 - e / L) \;(e \ge 0), \quad 90 + 10 \min(1, -e / (0.12 L))
 
-    It falls faster beyond the limit than it rises inside: a likely finding gives a mean below 90,
-    whatever the error.
+    The score falls faster beyond the limit than it rises inside it. A likely finding therefore has
+    a mean score below 90, whatever the error.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def mobility_index(metrics: Metrics) -> xr.Dataset:
 
     Notes
     -----
-    It is NaN without the depth, or with fewer parts than ``tables/indices.yaml`` requires.
+    The index is NaN without the depth, or with fewer parts than ``tables/indices.yaml`` requires.
     """
     return _index(metrics, "mobility_index", "mobility_part")
 

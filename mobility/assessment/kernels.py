@@ -1,7 +1,7 @@
 """Measure functions (kernels); a measure names one as ``from: <kernel>.<output>``.
 
-A function of points computes quantities of every frame, and is called once for all measures that
-need it; their errors come from calling it with displaced points. A function of the recording
+A function of points computes quantities in every frame, and is called once for all measures that
+need it. Their errors come from calling it again with displaced points. A function of the recording
 computes other values: times, counts, slopes, and smoothness (spectral arc length, dimensionless
 jerk).
 """
@@ -40,11 +40,11 @@ _PADDING = 4
 
 
 def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> float:
-    r"""Compute the spectral arc length of a speed profile: 0 is smooth, jerky is negative.
+    r"""Compute the spectral arc length of a speed profile: 0 is smooth, negative is jerky.
 
-    With V the magnitude of the Fourier transform of the speed over its largest value, and f_c the
-    highest frequency below the cutoff at which V reaches 5 %, :math:`-\int_0^{f_c} \sqrt{(1/f_c)^2
-    + (dV/df)^2}\, df`.
+    V is the magnitude of the Fourier transform of the speed, divided by its largest value, and f_c
+    the highest frequency below the cutoff at which V reaches 5 %: :math:`-\int_0^{f_c}
+    \sqrt{(1/f_c)^2 + (dV/df)^2}\, df`.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
     Returns
     -------
     float
-        -1.40 for a movement of least jerk. NaN for a speed that is zero, or has NaN or fewer than
-        two samples.
+        The value is -1.40 for a movement with the smallest possible jerk. NaN for a speed that is
+        zero, or has NaN or fewer than two samples.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
 
 
 def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
-    r"""Compute the log dimensionless jerk of a speed profile: jerky is more negative.
+    r"""Compute the log dimensionless jerk of a speed profile: a jerky movement is more negative.
 
     With the speed v of a movement of duration T,
     :math:`-\ln\left(\frac{T^3}{v_{peak}^2} \int_0^T \ddot v^2\, dt\right)`.
@@ -103,8 +103,8 @@ def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
     Returns
     -------
     float
-        -ln 204.8 = -5.322 for a movement of least jerk. NaN for a speed without jerk, or with NaN
-        or fewer than five samples.
+        The value is -ln 204.8 = -5.322 for a movement with the smallest possible jerk. NaN for a
+        speed without jerk, or with NaN or fewer than five samples.
 
     Raises
     ------
@@ -130,7 +130,9 @@ def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
 def _series(speed: ArrayLike, rate_hz: float, what: str) -> Array:
     values = np.asarray(speed, dtype=np.float64)
     if values.ndim != 1:
-        raise BadInputError(f"{what}: the speed must be one series (got the shape {values.shape})")
+        raise BadInputError(
+            f"{what}: the speed must be a single series (got the shape {values.shape})"
+        )
     if not rate_hz > 0:
         raise BadInputError.of({"rate_hz": f"must be positive (got {rate_hz:g})"}, what=what)
     return values
@@ -267,7 +269,7 @@ class PointKernel:
     joints
         Paired landmarks that it needs; the hips are among them.
     doubts
-        Explains what its outputs lack; None if there is nothing to explain.
+        Explains what is missing in the outputs; None if there is nothing to explain.
     """
 
     compute: Callable[[Points, Points, Mapping[str, float]], Mapping[str, Array]]
@@ -277,7 +279,7 @@ class PointKernel:
     def of_array(
         self, limits: Mapping[str, float]
     ) -> Callable[[Array, Array], Mapping[str, Array]]:
-        """Convert it to a function of points (time, joint, side, space), also in standing."""
+        """Convert it to a function of arrays (time, joint, side, space): all, and standing."""
 
         def computed(points: Array, standing: Array) -> Mapping[str, Array]:
             outputs = self.compute(self._named(points), self._named(standing), limits)
@@ -293,7 +295,7 @@ class PointKernel:
 
     @property
     def is_shared(self) -> bool:
-        """Whether it belongs to this package, so that its errors were measured."""
+        """Whether the function belongs to this package, so its errors were measured."""
         return self.compute.__module__.startswith("mobility.assessment.")
 
     def _named(self, points: Array) -> Points:
@@ -313,7 +315,7 @@ def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute],
             raise BadInputError(f"of_points: {joint!r}: unknown{likely(joint, paired)}")
     if "hip" not in joints:
         raise BadInputError(
-            "of_points: needs 'hip' among its joints, because the hips define the axes"
+            "of_points: 'hip' must be among the joints, because the hips define the axes"
         )
     return lambda compute: PointKernel(compute, joints, doubts)
 
@@ -322,8 +324,9 @@ class Values(NamedTuple):
     """One output of a measure function of the recording.
 
     ``value`` is over time, over repetitions, or a single number, each perhaps with ``side``; ``sd``
-    is the standard deviation of its error. ``note`` explains why it is missing, ``if_missing`` why
-    a number computed from it is missing entirely; ``attrs`` are further attributes.
+    is the standard deviation of its error. ``note`` explains why the value is missing, and
+    ``if_missing`` why a number computed from it is missing entirely. ``attrs`` are further
+    attributes.
     """
 
     value: xr.DataArray
@@ -344,7 +347,7 @@ class MeasuredTrial:
     pose, angles, repetitions
         Datasets of the same frames; in `angles` the side that the near side hides is NaN.
     hidden_side
-        The hidden side; empty without one.
+        The hidden side; empty if there is none.
     sex, age
         Sex and age of the participant; None if unknown.
     limits
@@ -379,7 +382,7 @@ def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialK
 
 
 def read_only(dataset: xr.Dataset) -> xr.Dataset:
-    """Copy a Dataset so that no function changes the data of another."""
+    """Copy a Dataset, so that no function changes the data of another function."""
     copied = dataset.copy(deep=True)
     for variable in copied.variables.values():
         if isinstance(variable.values, np.ndarray):
@@ -392,7 +395,7 @@ _RESERVED = ("units", "group", "reference", "quantity", "kind", "long_name", "st
 
 
 def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
-    """Refuse invalid output of a function; return it with an error of its shape."""
+    """Check the output of a function, and return it with an error of the same shape."""
     if not isinstance(values, Values) or not isinstance(values.value, xr.DataArray):
         raise BadInputError(
             f"{what}: must return Values of a DataArray (got {type(values).__name__})"
@@ -412,7 +415,7 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
         value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
     if reserved := sorted({*values.attrs} & {*_RESERVED}):
         raise BadInputError(
-            f"{what}: attribute {reserved[0]!r}: is set by the declaration. Leave it out"
+            f"{what}: the attribute {reserved[0]!r} is set by the declaration. Leave it out"
         )
     if sd is not None:
         sd = xr.DataArray(sd)
@@ -427,7 +430,7 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
 
 
 def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:
-    """Return the output that a measure needs from a measure function; refuse an unknown one."""
+    """Return the output that a measure needs from a measure function, if it is known."""
     kernel, _, output = str(entry["from"]).partition(".")
     if output not in outputs:
         hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
@@ -468,19 +471,20 @@ def _doubts(
 def knee(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
     r"""Compute the knee-ankle separation ratio and the knee deviation at every frame.
 
-    With eZ the horizontal direction from the left to the right hip, eX that to the front, K, A and
-    T the knee, ankle and toe, W the median distance of the ankles along eZ over the standing frames
-    (after a step those of the new stance), and s = +1 on the right, -1 on the left:
+    eZ is the horizontal direction from the left to the right hip, and eX the direction to the
+    front. K, A and T are knee, ankle and toe. W is the median distance of the ankles along eZ over
+    the standing frames (after a step, those of the new stance). s is +1 on the right and -1 on the
+    left:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
-    - ``knee_deviation`` = s (z - K·eZ) / W, where z is the place of the line from ankle to toe
-      along eZ at the knee's place along eX, minus its median over the standing frames. Positive:
-      the knee is farther medial of that line than in standing;
+    - ``knee_deviation`` = s (z - K·eZ) / W, where z is the position along eZ of the line from ankle
+      to toe, at the knee's position along eX, minus its median over the standing frames. It is
+      positive if the knee is farther medial of that line than in standing;
     - ``frontal_plane_projection_angle``, see :func:`frontal_plane_projection_angle`;
     - ``standing_ankle_width`` = W.
 
-    They are NaN if landmarks are missing, the hip line is steep, the ankles touch, or the foot
-    points sideways (the angle: if the thigh points at the viewer).
+    Values are NaN if landmarks are missing, the hip line is steep, the ankles touch, or the foot
+    points sideways (for the angle: if the thigh points at the viewer).
 
     References
     ----------
@@ -514,15 +518,16 @@ def frontal_plane_projection_angle(
     hip, knee, ankle
         Joints of one leg (..., 3) in metres: forward, up, and outward from the middle of the body.
     smallest_share
-        Least length of the projected thigh, as a share of its own, at which there is an angle. Deep
-        in a squat the thigh points at the viewer, and the remaining angle shows where the foot
+        Shortest projection of the thigh, as a share of its length, at which there is an angle. Deep
+        in a squat the thigh points at the viewer, and the angle then shows only where the foot
         points. With the knees over turned out toes it falls from -29 to -137 degrees.
 
     Returns
     -------
     Array
-        180 degrees minus the angle between thigh and shank in the plane of the last two axes. 0 is
-        straight; the angle is positive with the knee medial of the line from hip to ankle (valgus).
+        180 degrees minus the angle between thigh and shank in the plane of the last two axes. A
+        straight leg has 0; the angle is positive if the knee is medial of the line from hip to
+        ankle (valgus).
 
     References
     ----------

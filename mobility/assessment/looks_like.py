@@ -1,4 +1,4 @@
-"""Recognise recordings of another exercise, as far as that is clear."""
+"""Recognise recordings of another exercise, if this is clear."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
 def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
     """Whether the body sits on something while its hips are low.
 
-    In most of the low postures the centre of mass is behind the feet. The trunk leans forward while
-    the hips rest, as before a person stands up from a chair.
+    The centre of mass is behind the feet in most of the low postures, and the trunk leans forward
+    while the hips rest, as before standing up from a chair.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
 
 
 def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
-    """Whether the feet carry the body instead of a seat: in most postures its mass is over them.
+    """Whether the feet carry the body instead of a seat: its mass is over them in most postures.
 
-    If the trunk does not move, its mass may seem to be a little behind the feet.
+    If the trunk does not move, the mass may seem to be a little behind the feet.
 
     Parameters
     ----------
@@ -146,8 +146,9 @@ def _low_postures(pose: xr.Dataset, low: NDArray[np.bool_]) -> list[_LowPosture]
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     """Whether the body would fall forward at its lowest: then the pose is wrong.
 
-    The centre of mass is ahead of the toes in most of the low postures. The pose model misplaced
-    the hips, in the dark or in front of clothes of one colour, and no angle of the legs is right.
+    The centre of mass is ahead of the toes in most of the low postures. The pose model then
+    misplaced the hips, for example in the dark or in clothes of one colour, and no angle of the
+    legs is right.
 
     Parameters
     ----------

@@ -139,8 +139,8 @@ def measure(
         computes = exercise.kernel(kernel)
         if not isinstance(computes, PointKernel | TrialKernel):
             raise BadInputError(
-                f"kernels.py of {exercise.package}: {kernel}: is no kernel; write @of_points(...) "
-                "or @of_trial above it"
+                f"kernels.py of {exercise.package}: {kernel} is not a kernel; write "
+                "@of_points(...) or @of_trial above it"
             )
         if isinstance(computes, PointKernel):
             warnings += _add_of_points(metrics, pose, all_repetitions, computes, entries, limits)

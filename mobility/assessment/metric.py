@@ -1,4 +1,4 @@
-"""Metrics with their errors as variables of a Dataset; uncertain values are withheld."""
+"""Metrics with their errors as variables of a Dataset; uncertain values are left out."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def add(
     suffix: str = "",
     **other: str,
 ) -> None:
-    """Add a metric and its errors with the attributes that every metric carries.
+    """Add a metric and its errors, with the attributes that every metric has.
 
     `sd` is the standard deviation of its error, `sem` the standard error of measurement between two
     visits of the same person; None if there is none.
 
-    `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
+    `quantity` and `kind` (which number of the quantity) come from ``tables/measures.yaml``, and
     define the default of `name`. `words` are the exercise's words for the placeholders of a long
-    name; `other` are attributes that replace those of the quantity.
+    name, and `other` are attributes that replace those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
     entry = {"units": "degree"} | entry_of(quantity) | other
@@ -96,7 +96,7 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
 ) -> tuple[Array, bool, float]:
-    """Blank uncertain values; return values, whether any was blanked, and the share of frames."""
+    """Remove uncertain values; return the rest, whether any was removed, and the share."""
     has_value = np.isfinite(value)
     largest = entry.get("largest_interval", {"value": np.inf})["value"]
     refused = has_value & ~(half_width(sd) <= largest)
@@ -125,13 +125,13 @@ def frame_variables(
     *,
     note: str = "",
 ) -> tuple[dict[str, xr.DataArray], list[dict[str, str]]]:
-    """Label quantities of the frames; withhold uncertain values, or with a `note` all of them.
+    """Label quantities of the frames; remove uncertain values, or all values if there is a `note`.
 
     Returns
     -------
     variables, warnings
-        Each of `values` over (time,), (time, side) or nothing, with its ``_sd``. Withheld values
-        are NaN, with the reason in ``note``, and a warning if they are most of a movement.
+        Each of `values` over (time,), (time, side) or nothing, with its ``_sd``. Removed values are
+        NaN, with the reason in ``note``, and a warning if they are most of a movement.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     warnings: list[dict[str, str]] = []

@@ -1,4 +1,4 @@
-"""Movements of single joints by name: what is measured, and how to film it."""
+"""Single-joint movements by name: what is measured, and how to film it."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     plane
         A plane of the body.
     direction
-        "flexion", "abduction", ...; or "largest" or "smallest", if the signed angle is so at the
-        end of the movement.
+        "flexion", "abduction", ...; or "largest" or "smallest", if the signed angle is largest or
+        smallest at the end of the movement.
     weight_bearing
-        Whether the body stands on the limb that moves; only for dorsiflexion does it matter.
+        Whether the body stands on the limb that moves. This matters only for dorsiflexion.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def how_to_film(name: str) -> Filming:
 
 
 def refusal_advice(name: str, plane: str = "") -> str:
-    """Return the sentence that follows a refused movement: "Film the elbow from the side: ...".
+    """Return the advice for a movement without a result: "Film the elbow from the side: ...".
 
-    An elbow bends in any `plane` of the body, and the view depends on it.
+    An elbow can bend in any `plane` of the body, and the view depends on the plane.
 
     Raises
     ------

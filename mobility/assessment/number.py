@@ -40,12 +40,12 @@ _SPREADS = ("variability", "curve_variability")
 
 @dataclass(frozen=True)
 class Number:
-    """A metric of one side, joint or repetition, as it is judged and shown.
+    """A metric of one side, joint or repetition, as pages judge and show it.
 
     Attributes
     ----------
     value
-        NaN if there is no value; then `reason` explains it.
+        The value; NaN if there is none, and then `reason` explains why.
     sd
         Standard deviation of its error; NaN if it is unknown.
     sem
@@ -73,21 +73,21 @@ class Number:
 
     @property
     def half_width(self) -> float:
-        """Margin of error: half of the 95 % interval."""
+        """Margin of error (95 %): 1.96 times the standard deviation of the error."""
         return half_width(self.sd)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Ends of the 95 % interval."""
+        """Limits of the 95 % interval."""
         return self.value - self.half_width, self.value + self.half_width
 
     @property
     def text(self) -> str:
-        """Value and half-width in words: "98° ± 4°"."""
+        """Value and margin of error in words: "98° ± 4°"."""
         return quantity(self.value, self.units, half=self.half_width)
 
     def scaled(self, factor: float, units: str) -> Number:
-        """Return the number in other `units`: its value and errors times `factor`."""
+        """Return the number in other `units`, with value and errors multiplied by `factor`."""
         value, sd, sem = (factor * number for number in (self.value, self.sd, self.sem))
         return replace(self, value=value, sd=sd, sem=sem, units=units)
 
@@ -149,7 +149,7 @@ def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:
         return (number_of(metrics, name),)
     dims = metrics[name].dims
     if dims not in ((), ("side",)):
-        raise BadInputError(f"{name}: has the dimensions {dims}; it must have none, or side")
+        raise BadInputError(f"{name}: has the dimensions {dims}; it may have only side")
     return tuple(number_of(metrics, name, side) for side in (SIDES if dims else (None,)))
 
 
@@ -163,7 +163,7 @@ def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
 
 
 def reason_missing(metrics: xr.Dataset, name: str, side: str | None = None, **place: Any) -> str:
-    """Decide why a metric has no value, as a clause that every page, table and document shows.
+    """Return why a metric has no value, as a clause for every page, table and document.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def nothing_measured(metrics: xr.Dataset, name: str) -> str:
 
 
 def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Blank in angles the side that has no metrics because the camera does not see it."""
+    """Set the side of the angles to NaN that has no metrics because the camera does not see it."""
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     if not hidden:
         return angles
@@ -308,15 +308,15 @@ def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[N
     metrics
         Metrics Dataset.
     name
-        A metric over sides, or over nothing.
+        A metric over sides, or without dimensions.
     view
         Name of the view (:func:`mobility.keypoints.view.trial_view`); None if it is unknown.
 
     Returns
     -------
     numbers, note
-        Both sides if both have values. A single side only if the camera is on that side, and `note`
-        states this. Otherwise none, and `note` is the reason.
+        Both sides if both have values. One side if the camera is on that side; `note` then states
+        this. Otherwise none, and `note` is the reason.
     """
     numbers = numbers_of(metrics, name)
     measured = [number for number in numbers if number.is_measured]

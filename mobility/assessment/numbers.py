@@ -48,7 +48,7 @@ class Repetitions:
     exercise
         Exercise that is repeated.
     full_span
-        Repetitions Dataset, from the start of each to its end.
+        Repetitions Dataset, with the full duration of each repetition.
     dataset
         The same, cut to the part that the exercise measures
         (:func:`~mobility.assessment.phases.measured_span`).
@@ -59,7 +59,7 @@ class Repetitions:
     visible_angles
         The same angles without the side that the near side hides.
     sems
-        Standard errors from putting the camera up again, by metric.
+        Standard errors that come from putting the camera up again, by metric.
     """
 
     exercise: Exercise
@@ -83,8 +83,8 @@ class Repetitions:
     def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
         """Return the standard error of measurement between visits of the median of `value`.
 
-        If the error of putting the camera up again was not measured, that of the value, `sd`, is
-        used.
+        If the error of putting the camera up again was not measured, the error of the value, `sd`,
+        is used.
         """
         accepted = self.accepted
         has_value = value.notnull()
@@ -116,11 +116,11 @@ class Quantity:
     repetitions
         The measured repetitions.
     errors
-        Errors of the numbers of each repetition, used instead of those of frames: ``absolute`` of
-        its value, ``sides`` of right minus left, ``from_standing`` of its change, ``mean`` of its
-        mean.
+        Errors of the numbers of each repetition, used instead of the errors of frames. ``absolute``
+        is for the value, ``sides`` for right minus left, ``from_standing`` for the change, and
+        ``mean`` for the mean.
     largest
-        Sd above which a number is withheld; None if uncertain frames were already removed.
+        Largest sd with which a number is reported; None if uncertain frames were already removed.
     """
 
     name: str
@@ -208,7 +208,7 @@ class Quantity:
 
     @property
     def has_error_of_mean(self) -> bool:
-        """Whether the error is that of the mean, and decides if the value is withheld."""
+        """Whether the error belongs to the mean, and decides whether the value is reported."""
         return bool(self.entry.get("error", {}).get("of") == "mean")
 
     @cached_property
@@ -226,7 +226,7 @@ class Quantity:
 
     @cached_property
     def why_missing(self) -> str:
-        """Return why repetitions lack a value that their frames have; empty if none does."""
+        """Return why repetitions have no value although their frames do; empty if all have one."""
         accepted = self.repetitions.accepted
         if self.has_error_of_mean:
             _, _, any_refused = self._certain_means

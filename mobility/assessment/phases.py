@@ -72,11 +72,13 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
     Returns
     -------
     xarray.DataArray
-        Boolean, over ``(rep, phase, time)``. Before an event: the frames of the half second before
-        it in which the subject stands, with the feet in the place of the repetition. In the middle
-        of two events: the frames with the hips within a tenth of the way around its middle, or the
-        nearest frame. From one event to another, or around one: the frames there. If the recording
-        cuts off the start (the end), no frame belongs to a phase that begins (ends) with it.
+        Boolean, over ``(rep, phase, time)``. A phase before an event has the frames of the half
+        second before it in which the subject stands, with the feet in the place of the repetition.
+        A phase in the middle of two events has the frames with the hips within a tenth of the way
+        around the middle, or the nearest frame.
+
+        A phase from one event to another, or around an event, has the frames there. If the
+        recording cuts off the start or end, phases that begin or end there have no frame.
     """
     moments = usual_moments() if moments is None else moments
     require(repetitions, "repetitions", [*REPETITION, *_events(moments)])
@@ -140,9 +142,9 @@ def _events(moments: Moments) -> list[str]:
 
 
 def main_stance(repetitions: xr.Dataset) -> int:
-    """Return the index of the stance with most of the accepted repetitions.
+    """Return the index of the stance with the most accepted repetitions.
 
-    Without any it is the stance in which the subject stands longest.
+    Without accepted repetitions, it is the stance in which the subject stands longest.
     """
     moments = repetitions["bottom"].values[repetitions["accepted"].values.astype(bool)]
     if not moments.size:
@@ -160,7 +162,7 @@ def standing_of_main_stance(repetitions: xr.Dataset) -> NDArray[np.bool_]:
 def never_standing_there(repetitions: xr.Dataset) -> str:
     """Warn that nobody stands in the place of the feet of an accepted repetition.
 
-    Empty if somebody does, and if nobody stands in the entire recording.
+    The result is empty if somebody does, and if nobody stands in the entire recording.
     """
     time, standing = repetitions["time"].values, repetitions["standing"].values.astype(bool)
     stood = set(stance_at(repetitions, time[standing]).tolist())
@@ -182,7 +184,8 @@ def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
     missing = [name for name in names if name not in dataset]
     if missing:
         raise BadInputError(
-            f"{what}: variables missing: {shortened(missing, most=5)}; give the Dataset unchanged"
+            f"{what}: variables are missing ({shortened(missing, most=5)}); pass the unchanged "
+            "Dataset"
         )
 
 
@@ -191,8 +194,8 @@ def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
     frames, other_frames = pose.sizes["time"], other.sizes.get("time", 0)
     if other_frames != frames or not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(
-            f"{what}: does not have the same frames as the pose ({other_frames} and {frames}); "
-            "make it from this pose"
+            f"{what}: has {other_frames} frames, but the pose has {frames}, or their times "
+            "differ; make it from this pose"
         )
 
 
@@ -203,7 +206,7 @@ def within(time: Array, first: float, last: float) -> NDArray[np.bool_]:
 
 
 def between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.DataArray:
-    """Return which times lie in which of several windows."""
+    """Return which times are in which of several windows."""
     inside: xr.DataArray = (time >= first - 1e-9) & (time <= last + 1e-9)
     return inside
 

@@ -24,8 +24,8 @@ def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> di
     ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
     ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in lengths of the foot,
     ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
-    ``stance_width_m`` of the recording. An error common to trunk and shanks, or to both hips and
-    both ankles, cancels in them.
+    ``stance_width_m`` of the recording. An error that trunk and shanks, or both hips and both
+    ankles, have in common cancels out.
 
     References
     ----------
@@ -74,11 +74,11 @@ def _pitch(points: Points) -> Array:
 def leans_far_forward(
     pose: xr.Dataset, standing: NDArray[np.bool_], bottoms: NDArray[np.bool_]
 ) -> bool:
-    """Whether the picture from the front shows a gross lean of the trunk at the bottom of a squat.
+    """Whether the picture from the front clearly shows a large trunk lean at the bottom of a squat.
 
-    A trunk that leans towards the camera looks short: the shoulders are hardly higher than the hips
-    in the picture. Only the view from the front was calibrated, so the result is False for other
-    views, and for poses without a picture.
+    If the trunk leans towards the camera, it looks short: in the picture, the shoulders are hardly
+    higher than the hips. Only the view from the front was calibrated, so the result is False for
+    other views, and for poses without a picture.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def trunk_in_picture(
 ) -> float:
     """Compute how high the trunk looks at the bottom, as a share of the legs while standing.
 
-    It is the height of the shoulders above the hips at the bottom, divided by the height of the
-    hips above the ankles in standing, both in the picture. The result is the median over the
-    repetitions. NaN if one of them is not seen.
+    The share is the height of the shoulders above the hips at the bottom, divided by the height of
+    the hips above the ankles in standing, both in the picture. The result is the median over the
+    repetitions, or NaN if one of these points is not seen.
 
     Parameters
     ----------

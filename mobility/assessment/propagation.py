@@ -60,13 +60,16 @@ def values_and_sd(
     Returns
     -------
     values, sd
-        By name. The sd is the root mean square deviation of the quantity from its value, over
-        samples of all landmark positions. For a fitted body the samples are its ``position_draws``,
-        and the sd, times the calibration factor of the metric in ``tables/expected_error.yaml``, is
-        interpolated from the knots. Otherwise samples (with a fixed seed, and with the covariance
-        of the sample made exact) move each landmark by independent errors in the image plane and in
-        depth, whose sizes are in ``tables/measures.yaml``. These errors last through a phase, but
-        the standing frames have their own.
+        Values and sd by name. The sd is the root mean square deviation of the quantity from its
+        value, over samples of all landmark positions.
+
+        For a fitted body, the samples are its ``position_draws``. The sd is multiplied by the
+        calibration factor of the metric in ``tables/expected_error.yaml`` and interpolated from the
+        knots.
+
+        Otherwise the samples move each landmark by independent errors in the image plane and in
+        depth, with the sizes in ``tables/measures.yaml``, a fixed seed and an exact covariance.
+        These errors last through a phase; the standing frames have separate errors.
     """
     points = points_of(pose, joints)
     stance = stance_at(pose, pose["time"].to_numpy())

@@ -76,7 +76,7 @@ def reference_range(
     kind: Kind,
     study: str | None = None,
 ) -> ReferenceRange | None:
-    """Return the published largest angle of a joint for people like this one.
+    """Return the published largest angle of a joint for people of this sex and age.
 
     Parameters
     ----------
@@ -88,18 +88,18 @@ def reference_range(
     age
         In completed years; None if it is not known.
     kind
-        How the joint was moved. An active motion is smaller than a passive one, and dorsiflexion
-        under the body's weight is larger than without, so they cannot replace each other.
+        How the joint was moved. Active motion is smaller than passive motion, and dorsiflexion
+        under body weight is larger than without it, so one kind cannot replace another.
     study
-        Key of a study in the table. None prefers studies that measured such people, and among them
-        groups of this sex and age over pooled people.
+        Key of a study in the table. None prefers studies of such people, and among these, groups of
+        this sex and age to pooled groups.
 
     Returns
     -------
     ReferenceRange or None
-        None if no source has this angle of this kind, or none for this age. If the study has groups
-        by sex and age, and one of these is not known, `lowest` and `highest` are the means of the
-        possible groups, and `mean` is NaN.
+        None if no source has this angle of this kind for this age. If the study has groups by sex
+        and age, and one of these is not known, `lowest` and `highest` are the means of the possible
+        groups, and `mean` is NaN.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def in_words(result: Result) -> str:
 
 
 def in_current_words(check: Any) -> Any:
-    """Return a check in its current form: an `answer` "fault" is the `result` "outside".
+    """Return a check in its current form: an earlier `answer` becomes a `result`.
 
     Anything else is returned unchanged.
     """

@@ -1,7 +1,7 @@
 """Medians, peaks and spreads over frames and repetitions, and ratios between the sides.
 
-Ratios become very large if both values are small, so they are reported only for large values; the
-difference in degrees, right minus left, is the primary measure.
+Ratios become very large if both values are small, so they are reported only for large values. The
+primary measure is the difference in degrees, right minus left.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def independent(sd: xr.DataArray) -> xr.DataArray:
 
 
 def least_for_spread() -> int:
-    """Return the least number of repetitions for which a spread is reported."""
+    """Return the smallest number of repetitions for which a spread is reported."""
     limits = tables.load("measures")["limits"]
     return int(limits["least_repetitions_for_spread"]["value"])
 
@@ -220,7 +220,7 @@ def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
 def over_repetitions(
     value: xr.DataArray, sd: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return the median of the accepted repetitions; its sd from bias, `sd`, and sampling."""
+    """Return the median of the accepted repetitions; its sd has bias (`sd`) and sampling error."""
     accepted_values = value.isel(rep=accepted)
     errors = sd.isel(rep=accepted).transpose(*accepted_values.dims)
     error = nanmedian(errors.where(accepted_values.notnull()), "rep")

@@ -2,9 +2,9 @@
 
 The error of an angle of a fitted body is mostly one bias of the whole recording. The part that
 standing and bottom share cancels in their difference, and so does the part that both sides share.
-The posterior samples of the fit show how much that is; it may be little.
+The posterior samples of the fit show how much cancels, which may be little.
 
-How far a number differs between two visits although nothing has changed.
+The module also computes how far a number differs between two visits although nothing has changed.
 
 Two visits differ by three errors: the camera is put up again, few repetitions are filmed, and a
 person varies from day to day. Every comparison of visits uses their sum in quadrature
@@ -50,9 +50,9 @@ def trial_errors(
     Returns
     -------
     xarray.Dataset
-        As :func:`trial_spreads`, times the factor of
-        :func:`~mobility.kinematics.expected_error.trial_factors`; if the legs are not seen, the
-        error that the table states for that is added in quadrature.
+        As :func:`trial_spreads`, multiplied by the factor of
+        :func:`~mobility.kinematics.expected_error.trial_factors`. If the legs are not seen, the
+        error that the table states for this case is added in quadrature.
     """
     spreads, unseen = trial_spreads(fitted, repetitions, moments), legs_unseen_sd(fitted)
     errors: dict[str, xr.DataArray] = {}
@@ -150,9 +150,9 @@ class Known(NamedTuple):
 
 
 def known_of(metric: str, units: str, table: Mapping[str, Any] | None = None) -> Known:
-    """Look up what is known about a metric; an angle that was not measured uses that of all angles.
+    """Look up what is known about a metric; unmeasured angles use the values of all angles.
 
-    Without a `table`, the one of this name (``between_visits``) is read.
+    Without a `table`, the table ``between_visits`` is read.
     """
     table = tables.load(TABLE) if table is None else table
     scatter, days = table["scatter"], table["day"]["sd"]
@@ -167,21 +167,21 @@ def known_of(metric: str, units: str, table: Mapping[str, Any] | None = None) ->
 def pooled_variance(
     variance: ArrayLike, freedom: ArrayLike, *, prior: float, prior_freedom: float
 ) -> tuple[Array, Array]:
-    """Pool a person's own variance with that of other people.
+    """Pool a person's own variance with the variance of other people.
 
     Parameters
     ----------
     variance, freedom
-        Variance of a person's repetitions, and its degrees of freedom (repetitions less one).
+        Variance of a person's repetitions, and its degrees of freedom (repetitions minus one).
     prior, prior_freedom
         Variance within other people, and the degrees of freedom for which it counts.
 
     Returns
     -------
     variance, freedom
-        Each variance is weighted by its degrees of freedom, which add up. With few repetitions the
-        result is mostly that of other people, with many it is mostly the person's own. NaN if there
-        are none.
+        Each variance is weighted by its degrees of freedom, which add up. With few repetitions, the
+        result comes mostly from other people, with many mostly from the person. NaN if there are
+        none.
 
     References
     ----------
@@ -201,12 +201,12 @@ def visit_sem(
 ) -> Array:
     """Return the standard error of measurement between visits of a median over repetitions.
 
-    1.96 √2 times it is the smallest detectable change.
+    The smallest detectable change is 1.96 √2 times this error.
 
     Parameters
     ----------
     again
-        Standard error that another recording adds, after the camera was put up again.
+        Standard error that a second recording adds, after the camera was put up again.
     variance, repetitions
         Variance of the measured repetitions, and their number.
     known
@@ -265,7 +265,7 @@ Judgement = Literal["better", "worse", "met", ""]
 
 
 def judged(before: float, now: float, *, goal: float, direction: str, alike: bool) -> Judgement:
-    """Whether a change is for the better.
+    """Decide whether a change is for the better.
 
     Parameters
     ----------
@@ -278,8 +278,8 @@ def judged(before: float, now: float, *, goal: float, direction: str, alike: boo
         "outside" (farther from zero than the target).
     alike
         Whether both visits were filmed and analysed in the same way. If not, nothing is claimed:
-        another place of the camera changes all of a person's numbers of a kind alike. One of many
-        would too often seem to be for the better or the worse.
+        moving the camera changes all numbers of one kind in the same direction, so one of many
+        would too often seem better or worse.
     """
     if not (alike and math.isfinite(goal) and direction):
         return ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find, refused
-from mobility.assessment.results import RESULTS, in_words
+from mobility.assessment.results import DECIDED
 from mobility.base.formatting import capital, listed
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+_ABOUT_HALF = (0.4, 0.6)
+"""Shares of the checks that are about half of them."""
 """From good to bad."""
 
 Part = Literal[
@@ -43,12 +45,12 @@ _LEVEL_OF_CHECK: Mapping[str, Level] = {"poor": "limited", "unusable": "unusable
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that is wrong with a recording.
+    """One problem of a recording.
 
     Attributes
     ----------
     level
-        Level of the verdict because of it.
+        Level of the verdict that the problem leads to.
     why
         The reason as a clause, without a capital and a full stop.
     about
@@ -60,11 +62,11 @@ class Reason:
     sides_in_doubt
         Whether the sides may have been exchanged.
     looks_like
-        What was shown instead of the exercise; empty if that is not clear.
+        What was shown instead of the exercise; empty if this is not clear.
     instead
         Slug of the exercise that was shown instead; empty if there is none.
     code
-        Code of the warning; for a check without one, its name.
+        Code of the warning; for a check without a code, its name.
     """
 
     level: Level
@@ -115,7 +117,7 @@ class Verdict:
 
     @property
     def film_again(self) -> bool:
-        """Whether most results are missing or false, so that only another video helps."""
+        """Whether most results are missing or wrong, so that only another video helps."""
         return LEVELS.index(self.level) > LEVELS.index("limited")
 
     @property
@@ -142,7 +144,7 @@ class Verdict:
         return tuple(finding for finding in findings if self.keeps(finding.metric))
 
     def checks(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Return all findings; those ruled out are not reported, with the verdict's reason."""
+        """Return all findings, marking those ruled out as not reported, with the reason."""
         return tuple(
             finding
             if self.shows(finding.metric)
@@ -155,7 +157,7 @@ class Verdict:
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
-        """Return a clause why a quantity, or an item of it, is not reported; empty if it is.
+        """Return, as a clause, why a quantity or an item of it is not reported; empty if it is.
 
         Counts are always reported: they show that there was nothing to measure.
         """
@@ -197,13 +199,13 @@ def judge(
     Parameters
     ----------
     warnings
-        All recorded warnings; for single joints, those that concern the shown results.
+        All recorded warnings; for single-joint movements, those that concern the shown results.
     quality
         The document of :func:`mobility.capture.quality.capture_quality`. If it is None, only the
         warnings decide.
     metrics
-        Metrics of the squat or the single joints. For a squat the verdict states how many of the
-        checks (:func:`mobility.assessment.findings.find`) have a result.
+        Metrics of the exercise. For a squat, the verdict states how many of the checks
+        (:func:`mobility.assessment.findings.find`) have a result.
 
     exercise
         The intended exercise; by default that of the `metrics`.
@@ -239,23 +241,13 @@ def judge(
 
 
 def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many checks have each result, and the main reason for undecided checks."""
+    """Add in words how many checks have a clear result, and the main reason for the others."""
     findings = verdict.checks(findings)
     if not findings:
         return verdict
-    results = Counter(finding.result for finding in findings)
-    order = ("outside", "met", "borderline", *RESULTS[3:])
-    counts = [f"{results[name]} {in_words(name)}" for name in order if results[name]]
-    number = "of_sides" if any(finding.side for finding in findings) else "several"
-    number = "one" if len(findings) == 1 else number
-    text = tables.sentence(
-        f"comments.verdict.checks.{number}", count=len(findings), results=", ".join(counts)
-    )
-    silent = [
-        finding
-        for finding in findings
-        if finding.result in ("inconclusive", "not_reported", "not_visible")
-    ]
+    silent = [finding for finding in findings if finding.result not in DECIDED]
+    share = 1 - len(silent) / len(findings)
+    text = tables.sentence(f"comments.verdict.clear.{_amount(share)}")
     reasons = Counter(finding.reason for finding in silent if finding.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     is_new = all(cause.why != reason for cause in verdict.reasons)
@@ -265,6 +257,13 @@ def _with_results(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     if verdict.level == "not_this_exercise":
         return replace(verdict, why=f"{verdict.why} {text}")
     return replace(verdict, headline=" ".join(filter(None, [verdict.headline, text])))
+
+
+def _amount(share: float) -> str:
+    """Name a share: "all", "most", "half", "few" or "none"."""
+    if share in (0, 1):
+        return "all" if share else "none"
+    return "most" if share > _ABOUT_HALF[1] else "few" if share < _ABOUT_HALF[0] else "half"
 
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:
@@ -463,7 +462,7 @@ def _faults_of_framing(
 
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
-    """Write each warning in a line; refused angles share one line."""
+    """Write each warning on a line; angles that are not reported share one line."""
     # A record that other code wrote may lack these values.
     refused = [
         warning

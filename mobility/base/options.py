@@ -78,7 +78,7 @@ def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) ->
 
 
 def likely_measure(name: str, choices: Iterable[str]) -> str:
-    """Do the same as :func:`likely`, or else suggest measures that contain the name."""
+    """Do the same as :func:`likely`, or suggest measures that contain the name."""
     names = list(choices)
     part = str(name).strip().lower().replace(" ", "_")
     inside = [name for name in names if len(part) > 2 and part in name.lower()]
@@ -122,15 +122,13 @@ def check_path(path: Any) -> str | os.PathLike[str]:
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise BadInputError("must be a path, as text or as a pathlib.Path")
+        raise BadInputError("must be a path: a text or a pathlib.Path")
     if not text:
         raise BadInputError("is empty; name a file or a folder")
     if "\0" in text:
-        raise BadInputError("holds a zero byte, which no path can")
+        raise BadInputError("contains a zero byte, which no path can have")
     if _URL.match(text):
-        raise BadInputError(
-            "is a URL; copy or mount what it names, and give the path of the file or folder"
-        )
+        raise BadInputError("is a URL; copy or mount the file, and give its path")
     if len(text) > _LONGEST_PATH:
         raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
     return typing.cast("str | os.PathLike[str]", path)
@@ -156,7 +154,7 @@ def check_day(value: Any) -> datetime.date | str:
         plain = getattr(value, "to_pydatetime", None)
         return value if plain is None else plain(warn=False)
     if not isinstance(value, str):
-        raise BadInputError('must be a date, or its text as "2026-11-30"')
+        raise BadInputError('must be a date, or a text such as "2026-11-30"')
     return value
 
 
@@ -318,7 +316,7 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
         accepted = times.get("accepted")
         if accepted is not None and not accepted:
             raise BadInputError(
-                f"{what}: is marked as not accepted; leave it out, or remove 'accepted' to use it"
+                f"{what}: is marked as not accepted; leave it out, or remove 'accepted' from it"
             )
     try:
         values = [times[name] for name in names]
@@ -356,7 +354,7 @@ def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, floa
         if not (math.isfinite(end) and earliest <= start < bottom < end):
             raise BadInputError(
                 f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
-                f"{earliest} s or later, and have its bottom before its end"
+                f"{earliest} s or later, with the bottom before the end"
             )
         intervals.append({"start": start, "bottom": bottom, "end": end})
         earliest = end
@@ -452,8 +450,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Validate the arguments of `function` before it runs.
 
     The annotations are the only definition of what is allowed, with ``Annotated[..., Field(...)]``
-    for a range, and a kind if a type does not say enough. Arguments for ``**options`` are passed on
-    unchanged to the function that checks them. The models are built at the first call, so that
+    for a range, and a kind if a type is not specific enough. Arguments for ``**options`` are passed
+    on unchanged to the function that checks them. The models are built at the first call, so that
     decorating costs nothing at import.
     """
     parameters = inspect.signature(function).parameters

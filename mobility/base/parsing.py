@@ -66,7 +66,7 @@ def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
 
 
 def read_file(path: str | os.PathLike[str], *, most_bytes: int = _LARGEST_BYTES) -> bytes:
-    """Read a file; raise OSError if it is no regular file or is too large."""
+    """Read a file; raise OSError if it is not a regular file, or is too large."""
     if require_regular(path).st_size > most_bytes:
         why = (
             f"it is larger than {most_bytes >> 20} MB, the largest size that is read; use a "
@@ -117,7 +117,7 @@ def parse_json(text: str | bytes) -> Any:
     """
 
     def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
+        raise ValueError(f"{constant} is not valid JSON")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -171,11 +171,13 @@ def read_csv(
     except UnicodeDecodeError:
         raise BadInputError(f"{file}: is not UTF-8; save it as 'CSV UTF-8'") from None
     if "\0" in text:
-        raise BadInputError(f"{file}: holds NUL characters; save it as 'CSV UTF-8'")
+        raise BadInputError(f"{file}: contains NUL characters; save it as 'CSV UTF-8'")
     lines = text.splitlines(keepends=True)
     head = lines[0] if lines else ""
     if "\t" in head and not {";", ","} & set(head):
-        raise BadInputError(f"{file}: tabs separate its values; save it with commas or semicolons")
+        raise BadInputError(
+            f"{file}: its values are separated by tabs; save it with commas or semicolons"
+        )
     delimiter = ";" if head.count(";") > head.count(",") else ","
     if max((line.count(delimiter) for line in lines), default=0) >= MOST_COLUMNS:
         raise BadInputError(
@@ -186,10 +188,12 @@ def read_csv(
         names = [name.strip().lower() for name in next(reader, [])]
         rows = [(reader.line_num, [value.strip() for value in values]) for values in reader]
     except csv.Error as error:
-        raise BadInputError(f"{file}: is not a CSV file ({error})") from None
+        raise BadInputError(
+            f"{file}: is not a CSV file ({error}); save it as 'CSV UTF-8'"
+        ) from None
     rows = [(number, values) for number, values in rows if any(values)]
     if not rows:
-        raise BadInputError(f"{file}: has no rows below its header")
+        raise BadInputError(f"{file}: has no rows below its header; add at least one")
     return names, rows
 
 

@@ -342,7 +342,7 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """Collect the warnings that the operations recorded, each once, in order.
 
     An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry. Code
-    and values are for programs, the message is for people; see :class:`AnalysisWarning`.
+    and values are for programs, and the message is for people; see :class:`AnalysisWarning`.
     """
     warnings: list[dict[str, Any]] = []
     for dataset in datasets:

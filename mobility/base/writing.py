@@ -170,7 +170,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Provide a hidden path beside `path`; the file written there becomes `path`, or is removed.
 
     The hidden path keeps the suffix of `path`, because encoders choose the format by it. The folder
-    is not made: a folder that was removed meanwhile must not come back.
+    is not made: a folder that was removed in the meantime must not come back.
 
     Raises
     ------

@@ -34,7 +34,9 @@ class OpenDetector:
         try:
             answer = self._waiting[0].ask({"detector": name})
         except EndedError as ended:
-            raise ModelError(f"detector {name}: its process {ended} while it was loaded") from None
+            raise ModelError(
+                f"detector {name}: its process {ended} while the detector was loaded"
+            ) from None
         except BaseException:
             self.close()
             raise

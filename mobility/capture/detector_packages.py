@@ -96,6 +96,7 @@ def entry_point_of(name: str) -> EntryPoint:
         raise BadInputError(f"no detector {quoted(name)}{likely_of_all(name, detector_names())}")
     if len(places) > 1:
         raise BadInputError(
-            f"detector {quoted(name)}: is in several packages ({listed(places)}); remove one"
+            f"detector {quoted(name)}: is in several packages ({listed(places)}); keep only one "
+            "of them"
         )
     return points[0]

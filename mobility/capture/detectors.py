@@ -33,12 +33,12 @@ class Keypoints:
     Attributes
     ----------
     pixels
-        Places in the picture, (people, keypoints, 2), in pixels from the left and the top.
+        Positions in the picture, (people, keypoints, 2), in pixels from the left and the top.
     confidence
-        (people, keypoints), from 0 to 1. A keypoint with confidence 0 was not seen, and its place
-        is ignored.
+        (people, keypoints), from 0 to 1. A keypoint with confidence 0 was not seen, and its
+        position is ignored.
     depth
-        (people, keypoints), pixels relative to the hips, smaller is nearer; only if the model has
+        (people, keypoints), in pixels relative to the hips; smaller is nearer. Only for models with
         depth.
     position
         (people, keypoints, 3), metres: x to the picture's right, y up, z towards the camera. It is
@@ -62,18 +62,18 @@ class Detector(Protocol):
     Attributes
     ----------
     name
-        Name of the model, as pages show it ("RTMPose").
+        Name of the model to show on pages ("RTMPose").
     keypoints
-        Its points in order: a set from the table ``keypoint_names`` ("coco_17", "halpe_26",
-        "body_25"), names from that table, or a mapping from the name of each point to MediaPipe's
-        landmark (None if there is no such landmark).
+        The points of the model, in order: a set from the table ``keypoint_names`` ("coco_17",
+        "halpe_26", "body_25"), names from that table, or a mapping from the name of each point to
+        MediaPipe's landmark (None if there is no such landmark).
     source
         Entry of the table ``pose_sources``, which defines the size of its errors: "other" unless
         the points come from MediaPipe's model.
     workers
-        Largest number of processes in which it may run at once; None means one per processor. Use 1
-        if it cannot be shared, as on a GPU, or if it keeps state from frame to frame. With several
-        processes, each one sees only a part of the video.
+        Largest number of processes in which the detector may run at once; None means one per
+        processor. Use 1 if it cannot be shared, as on a GPU, or if it keeps state from frame to
+        frame. With several processes, each process sees only a part of the video.
     """
 
     name: str
@@ -144,8 +144,8 @@ class LoadedDetector:
             )
         if confidence.size and not (confidence.min() >= 0 and confidence.max() <= 1):
             raise ModelError(
-                f"{where} confidence reaches from {confidence.min():.3g} to "
-                f"{confidence.max():.3g}; it must be from 0 to 1"
+                f"{where} confidence is from {confidence.min():.3g} to {confidence.max():.3g}; "
+                "it must be from 0 to 1"
             )
         people = nobody(len(pixels))
         people["pixels"][:, self._rows] = pixels[:, self._columns]
@@ -188,7 +188,9 @@ class LoadedDetector:
         ]
         if absent or not callable(detector):
             lacks = [*absent, *([] if callable(detector) else ["__call__(image, time)"])]
-            raise ModelError(f"{what}: has no {listed(lacks)}; a mobility.Detector needs it")
+            raise ModelError(
+                f"{what}: has no {listed(lacks)}; add it, because a mobility.Detector needs it"
+            )
         source = getattr(detector, "source", OTHER)
         workers = getattr(detector, "workers", None)
         title = detector.name.strip() if isinstance(detector.name, str) else ""
@@ -225,12 +227,12 @@ class LoadedDetector:
             isinstance(keypoint, str) for keypoint in keypoints
         ):
             raise BadInputError(
-                "its keypoints must be the name of a set, names, or landmarks by name "
-                f"(got {quoted(keypoints)})"
+                f"its keypoints must be the name of a set, a list of names, or landmarks by "
+                f"name (got {quoted(keypoints)})"
             )
         names = list(keypoints)
         if twice := sorted({point_name for point_name in names if names.count(point_name) > 1}):
-            raise BadInputError(f"its keypoints have {shortened(twice)} twice")
+            raise BadInputError(f"its keypoints contain {shortened(twice)} twice")
         index_of_name = keypoints if isinstance(keypoints, Mapping) else None
         return landmarks_of(names, index_of_name, what=self._what)
 

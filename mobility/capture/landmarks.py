@@ -35,7 +35,7 @@ Landmarks = npt.NDArray[np.void]
 
 
 def nobody(*shape: int) -> Landmarks:
-    """Return the landmarks of nobody, for one picture, or for as many as `shape` says."""
+    """Return the landmarks of nobody, for one picture or an array of pictures of this `shape`."""
     return np.full((*shape, len(LANDMARKS)), np.nan, LANDMARK)
 
 

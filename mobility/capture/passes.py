@@ -215,8 +215,8 @@ def _run_job(process: Process, job: ChunksJob, path: Path, on_message: Send) -> 
             process.ask(job.model_dump(mode="json"), on_message=on_message)
     except EndedError as ended:
         error = VideoError(
-            f"{path.name}: a pose process {ended}; run it again with fewer workers, or "
-            "export the video again"
+            f"{path.name}: a process that estimates the pose {ended}; run the analysis again "
+            "with fewer workers, or export the video again"
         )
         error.retryable = ended.retryable
         raise error from None

@@ -94,11 +94,13 @@ def estimate_pose(
 ) -> xr.Dataset:
     """Find the subject's pose in the frames of a video, about 15 per second.
 
-    MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each from 0.5 s before
-    its start. If it finds nobody in a frame, crops and other scales are searched before the frame
-    counts as empty. A sparse survey (every 2 s, more often when somebody appears) looks for other
-    people, also after covering the people already found. If there are other people, or if the
-    subject was often found only on a crop, the video is searched again on the subject's crop.
+    MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s. Each chunk is tracked
+    from 0.5 s before its start. If nobody is found in a frame, crops and other scales are searched
+    before the frame counts as empty.
+
+    A survey of single frames (every 2 s, more often when somebody appears) looks for other people,
+    also after covering the people already found. If there are other people, or if the subject was
+    often found only on a crop, the video is searched again on the subject's crop.
 
     Parameters
     ----------
@@ -109,22 +111,22 @@ def estimate_pose(
         depend on it.
     subject
         A point in the picture, pixels from the left and from the top, on the person to follow when
-        that person is first seen. By default the person who is largest and most central over the
-        whole recording. "moving" selects the person who moves a joint, if that is clearly somebody
-        else; each person is then followed, which costs another search.
+        that person is first seen. By default this is the person who is largest and most central
+        over the whole recording. "moving" selects the person who moves a joint, if that is clearly
+        somebody else. Each person is then followed, which takes another search.
     model
-        "full", "heavy", which takes about two and a half times as long, "both" (see Notes), or an
+        "full", "heavy" (which takes about two and a half times as long), "both" (see Notes), or an
         official Pose Landmarker ``.task`` bundle. None or "auto" mean the model in
         ``MOBILITY_POSE_MODEL``, otherwise "full". The corrections and errors of the fit were
-        measured with "full". The heavy model is fetched only by ``mobility models --model heavy``.
+        measured with "full". Only ``mobility models --model heavy`` downloads the heavy model.
     rate
-        Frames per second in which the pose is estimated, at least 5, or "all"; the actual rate is
-        that of the video divided by a whole number. "usual" is 15, or all frames if the person
-        moves fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such
-        frames.
+        Frames per second in which the pose is estimated, at least 5, or "all". The actual rate is
+        the rate of the video divided by a whole number. "usual" is 15, or all frames while the
+        person moves fast: a leg by 0.08 of the body's size, or an arm by a quarter of it, between
+        two frames.
     detector
-        Name of a :class:`~mobility.capture.detectors.Detector` of another package that finds the
-        keypoints instead; None or "mediapipe" means MediaPipe's Pose Landmarker.
+        Name of a :class:`~mobility.capture.detectors.Detector` from another package, which then
+        finds the keypoints. None or "mediapipe" means MediaPipe's Pose Landmarker.
 
     Returns
     -------
@@ -132,19 +134,21 @@ def estimate_pose(
         ``position(time, space, keypoint, individual)`` in metres (x to the image's right, y up, z
         towards the camera, origin at the mid-hip of each frame), ``image_position(time, pixel,
         keypoint, individual)`` and ``image_depth`` in pixels, ``confidence`` (MediaPipe's
-        visibility) and ``presence`` from 0 to 1. Times are those of the frames in which the pose
-        was estimated. The attribute ``fps`` has their rate, ``video_fps`` the rate of the video,
-        and ``focal_length_35mm`` the focal length in the video file (mm), if there is one. Frames
-        without the subject are NaN. Warnings (other people, person absent, parts out of the
-        picture, camera motion, damaged file) are in the history. With another detector
-        ``position``, ``image_depth`` and ``presence`` are missing unless its source has them, the
-        meaning of ``confidence`` is that of its model, and landmarks that it lacks are NaN.
+        visibility) and ``presence`` from 0 to 1.
+
+        The times are those of the frames in which the pose was estimated. The attribute ``fps`` has
+        their rate, ``video_fps`` the rate of the video, and ``focal_length_35mm`` the focal length
+        in the video file (mm), if it is there. Frames without the subject are NaN. Warnings (other
+        people, person absent, parts out of the picture, camera motion, damaged file) are in the
+        history. With another detector, ``position``, ``image_depth`` and ``presence`` are missing
+        unless its source has them, the meaning of ``confidence`` is that of its model, and
+        landmarks that it lacks are NaN.
 
     Raises
     ------
     VideoError
-        If the file cannot be decoded, has a single frame, no frame for minutes, pictures of less
-        than 32 pixels, or shows nobody.
+        If the file cannot be decoded, has only one frame or no frames for minutes, has pictures of
+        less than 32 pixels, or shows nobody.
     BadInputError
         If nobody is at `subject`, an option is wrong, or there is no such detector.
     ModelError
@@ -152,8 +156,8 @@ def estimate_pose(
 
     Notes
     -----
-    With "both" the video is searched with each model, and the two poses are :func:`combined`. Other
-    records, such as other people and second looks, come from "full".
+    With "both", the video is searched with each model, and the two poses are :func:`combined`.
+    Other records, such as other people and second looks, come from "full".
 
     References
     ----------
@@ -165,8 +169,8 @@ def estimate_pose(
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
         raise VideoError(
-            f"{path.name}: its pictures of {info.width} x {info.height} pixels are too small to "
-            "see a person in; film in a higher resolution"
+            f"{path.name}: its frames of {info.width} x {info.height} pixels are too small to "
+            "show a person; film at a higher resolution"
         )
     expected = presentation_times(path)
     check_gaps(expected, path)
@@ -401,8 +405,8 @@ def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
     has_person = is_somebody(result.poses)
     if has_person.mean() < LEAST_FOUND:
         raise NobodyFoundError(
-            f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
-            "in good light"
+            f"{path.name}: nobody was found in it; film one person in good light, with the "
+            "whole body in the picture"
         )
     return has_person
 
@@ -414,9 +418,9 @@ def check_gaps(times: Array, path: Path) -> None:
         return
     longest = int(steps.argmax())
     raise VideoError(
-        f"{path.name}: has no pictures from {times[longest]:.2f} s to {times[longest + 1]:.2f} "
-        f"s, and at most {LONGEST_EMPTY_S / 60:g} min may be missing; cut it there into two "
-        "videos, or export it again if its times are wrong"
+        f"{path.name}: has no frames from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, "
+        f"which is longer than {LONGEST_EMPTY_S / 60:g} min; cut it there, or export it again "
+        "if its times are wrong"
     )
 
 
@@ -660,7 +664,8 @@ def pose_of_keypoints(
     share = float(points.notnull().any(("pixel", "keypoint")).mean())
     if share < LEAST_FOUND:
         raise NobodyFoundError(
-            f"{video.name}: its keypoints show nobody; use those of the person in this video"
+            f"{video.name}: its keypoints contain no person; use the keypoints of the person in "
+            "this video"
         )
     pose = pose.assign_attrs(
         source_file=video.name,

@@ -379,7 +379,7 @@ def choose_subject(
 
     `width` and `height` are the size of the picture in pixels. `subject` is a point on the subject
     when the subject is first seen; None selects the largest and most central person over the whole
-    recording. A point is refused if nobody is ever there.
+    recording. A point raises an error if nobody is ever there.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))

@@ -177,8 +177,8 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
             )
         if not (stream.codec_context.width and stream.codec_context.height):
             raise VideoError(
-                f"{file}: its pictures have no size, so the file is damaged or incomplete;"
-                " copy it again from the camera"
+                f"{file}: its frames have no size, so the file is damaged or incomplete; copy "
+                "it again from the camera"
             )
     except VideoError:
         container.close()
@@ -336,7 +336,7 @@ def _no_frames_error(path: str | os.PathLike[str], faults: _Faults) -> VideoErro
     """Return the error for a file that could be opened but has no frame."""
     if faults.count["video_timestamps"] and not faults.count["video_damaged"]:
         return VideoError(
-            f"{Path(path)}: its frames carry no times (a raw stream); put it into an MP4 file"
+            f"{Path(path)}: its frames have no times (a raw stream); convert it to an MP4 file"
         )
     return VideoError(
         f"{Path(path)}: none of its frames can be decoded; copy it again from the camera, or "
@@ -368,8 +368,8 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
         stored = stream.codec_context.width * stream.codec_context.height
         if most_pixels is not None and stored > most_pixels:
             raise TooLargeError(
-                f"{Path(path)}: its pictures have {stored / 1000000.0:.0f} million pixels, at "
-                f"most {most_pixels / 1000000.0:g} million are allowed; export it in a lower "
+                f"{Path(path)}: its frames have {stored / 1000000.0:.0f} million pixels, and at "
+                f"most {most_pixels / 1000000.0:g} million are allowed; export it at a lower "
                 "resolution"
             )
         first = next(frames, None)
@@ -378,7 +378,7 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
         second = next(frames, None)
         if second is None:
             raise VideoError(
-                f"{Path(path)}: has a single frame; a movement needs a video of several frames"
+                f"{Path(path)}: has only one frame; use a video that shows the movement"
             )
         width, height = _stored_size(stream)
         if _orientation(first[1])[0]:
@@ -591,21 +591,21 @@ def write_video(
             if size is None or stream is None:
                 if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
                     raise BadInputError(
-                        f"write_video: an image has the shape {image.shape}; pass (height, "
-                        "width, 3)"
+                        f"write_video: an image has the shape {image.shape}; pass images of the "
+                        "shape (height, width, 3)"
                     )
                 size = image.shape
                 stream = _output_stream(out, size, crf, preset, threads)
             if image.shape != size or image.dtype != np.uint8:
                 raise BadInputError(
-                    f"write_video: the image at {time:.3f} s is {image.dtype} {image.shape}, the "
-                    f"first was uint8 {size}; pass all in one size"
+                    f"write_video: the image at {time:.3f} s is {image.dtype} {image.shape}, "
+                    f"but the first was uint8 {size}; pass all images in one size"
                 )
             pts = round(time * CLOCK) if math.isfinite(time) else -1
             if pts <= last:
                 raise BadInputError(
-                    f"write_video: the time {time} s of frame {count} is negative or not later "
-                    "than the one before; pass increasing times"
+                    f"write_video: the time {time} s of frame {count} is negative, or not later "
+                    "than the time before; pass increasing times"
                 )
             if size[0] % 2 or size[1] % 2:
                 image = np.pad(image, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")

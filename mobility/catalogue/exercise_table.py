@@ -253,6 +253,7 @@ class _Rule(Strict):
     met: _Size | None = None
     large: _Size | None = None
     row: Text
+    plus: Text | None = None
     checkpoint: _Checkpoint | None = None
     place: Number | None = None
     label: Text

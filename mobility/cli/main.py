@@ -41,7 +41,7 @@ _COMMANDS = {
         help="Analyse one video, or two of the same movement.",
     ),
     "report": _Place(
-        "cli.analysis_commands.report", help="Make the report of a session, and print where it is."
+        "cli.analysis_commands.report", help="Make the report of a session, and print its path."
     ),
     "visit": _Place(
         "studies.commands.visit",
@@ -57,7 +57,7 @@ _COMMANDS = {
     ),
     "threads": _Place(
         "cli.analysis_commands.threads",
-        help="Write a comment on each metric, and print the ids.",
+        help="Write a comment on each metric, and print the ids of the threads.",
     ),
     "repetitions": _Place(
         "cli.analysis_commands.repetitions",
@@ -76,23 +76,24 @@ _COMMANDS = {
     ),
     "reliability": _Place(
         "studies.commands.reliability",
-        help="Report how reliable measures are between visits, operators, phones or trials.",
+        help="Report how reliable measures are between visits, operators, phones or repeated "
+        "recordings.",
     ),
     "groups": _Place(
         "studies.commands.groups", help="Compare groups of people, or visits of the same people."
     ),
     "validate": _Place(
-        "lab.commands.validate", help="Compare a session with lab data of the same trial."
+        "lab.commands.validate", help="Compare a session with lab data of the same movement."
     ),
     "export-lab": _Place(
         "lab.commands.export_lab",
         help="Write positions, angles and events for OpenSim and labs.",
     ),
     "prune": _Place(
-        "serve.commands.prune", help="List sessions by age or number; --yes deletes them."
+        "serve.commands.prune", help="List old sessions, by age or number; --yes deletes them."
     ),
     "models": _Place(
-        "cli.analysis_commands.models", help="Print where the pose model is, and its SHA-256."
+        "cli.analysis_commands.models", help="Print the path of the pose model and its SHA-256."
     ),
     "sessions": _Place(
         "cli.session_commands.sessions_app", help="List, show, export or delete sessions."
@@ -112,7 +113,8 @@ _COMMANDS = {
         "serve.commands.keys_app", help="Make, list or revoke API keys of the HTTP interface."
     ),
     "virtual-lab": _Place(
-        "virtual_lab.commands.lab_app", help="Render people with known angles (extra virtual-lab)."
+        "virtual_lab.commands.lab_app",
+        help="Render people with known angles (needs the extra virtual-lab).",
     ),
 }
 """Commands and groups in the order of the help."""

@@ -127,7 +127,7 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Use the client's page, which is a separate file."),
+    typer.Option("--client", help="Give the page for the client, which is a separate file."),
 ]
 PdfOption = Annotated[
     bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
@@ -143,7 +143,7 @@ DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session i
 IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Delete what is listed.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete the listed items.")]
 RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Make the report.")]
 WorkersOption = Annotated[
     int | None,

@@ -141,7 +141,7 @@ def config_set(
 ) -> None:
     """Choose which angles the report shows, and comment on them.
 
-    Settings that the file does not name are kept.
+    Settings that the file does not name do not change.
     """
     fields = read_object(file)
     refuse_null(fields, what=f"{file}")

@@ -1,10 +1,9 @@
-"""The JSON documents, field by field; what does not fit them is never written or served.
+"""The JSON documents, field by field; anything that does not fit them is never written or served.
 
-Numbers are rounded where a document is built (:mod:`mobility.documents.fill`):
-angles to 0.01 degree, ratios and visibilities to 0.001, pixels to 0.01,
-milliseconds to 0.001. A value that was refused or is missing is ``null``; NaN
-and infinity are not JSON and are refused. A field that is optional is left out
-of a document when there is nothing to say.
+Numbers are rounded where a document is built (:mod:`mobility.documents.fill`): angles to 0.01
+degree, ratios and visibilities to 0.001, pixels to 0.01, milliseconds to 0.001. A value that is not
+reported or is missing is ``null``. NaN and infinity are not JSON and raise an error. An optional
+field without a value is left out of a document.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ DayMonthYear = Annotated[str, StringConstraints(pattern=r"^\d{2}/\d{2}/\d{4}$")]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2]):[0-5]\d (AM|PM)$")]
 
 
-PoseSource = Annotated[str, Field(description="of the keypoints, as mediapipe or other")]
-SourceSoftware = Annotated[str, Field(description="name of the model of the keypoints")]
+PoseSource = Annotated[str, Field(description="source of the keypoints: mediapipe or other")]
+SourceSoftware = Annotated[str, Field(description="name of the model that found the keypoints")]
 
 
 class CreatedAt(Document):
@@ -45,7 +44,7 @@ class CreatedAt(Document):
 
 
 class _WithResult(Document):
-    """A document with the result of a check; one that was stored with other words has today's."""
+    """A document with the result of a check. Results stored in older words are converted."""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,38 +56,44 @@ class Check(_WithResult):
     """The result of one rule, on one side."""
 
     rule: str
-    name: Annotated[str, Field(description="as a row of the first page has it")]
-    label: Annotated[str, Field(description="what was found, else the name of the check")]
+    name: Annotated[str, Field(description="name of the check, as in a row of the first page")]
+    label: Annotated[str, Field(description="the finding; if there is none, the name of the check")]
     side: Side | None
     result: Result
     value: Number
-    interval: Annotated[list[Finite] | None, Field(min_length=2, max_length=2, description="95 %")]
+    interval: Annotated[
+        list[Finite] | None, Field(min_length=2, max_length=2, description="95 % interval")
+    ]
     units: str
     direction: Annotated[
         Literal["below", "above", "outside"],
-        Field(description="of the limit, in which a value is outside its target"),
+        Field(description="side of the limit on which a value is outside its target"),
     ]
     limit: Number
-    margin: Annotated[Number, Field(description="least difference from the limit that matters")]
-    probability: Annotated[Number, Field(description="that the value is outside its target")]
-    beyond_margin: Annotated[
-        Number, Field(description="probability of being farther from limit than margin")
+    margin: Annotated[Number, Field(description="smallest difference from the limit that matters")]
+    probability: Annotated[
+        Number, Field(description="probability that the value is outside its target")
     ]
-    reason: Annotated[str, Field(description="why it is neither outside nor met; else empty")]
-    source: Annotated[str, Field(description="of the limit")]
+    beyond_margin: Annotated[
+        Number, Field(description="probability that the value is outside by more than the margin")
+    ]
+    reason: Annotated[
+        str, Field(description="why the result is neither outside nor met; otherwise empty")
+    ]
+    source: Annotated[str, Field(description="source of the limit")]
     gross: Annotated[
         str,
-        Field(description="what the picture shows beside an inconclusive result; else empty"),
+        Field(description="what the picture shows if the result is inconclusive; otherwise empty"),
     ] = ""
 
 
-Checks = Annotated[list[Check], Field(description="of all rules, as the first page has them")]
+Checks = Annotated[list[Check], Field(description="checks of all rules, as on the first page")]
 
 
 class SessionDocument(Document):
     """Details of a session."""
 
-    segments: Annotated[int, Field(ge=0, description="accepted repetitions")]
+    segments: Annotated[int, Field(ge=0, description="number of accepted repetitions")]
     video_url: str
     analyzed_video_url: str | None = None
     activity: str
@@ -104,17 +109,17 @@ class SessionDocument(Document):
 
 
 class CheckReason(Document):
-    """What is wrong with a recording."""
+    """A problem of a recording."""
 
-    code: Annotated[str, Field(description="of the warning, or name of the check")]
+    code: Annotated[str, Field(description="code of the warning, or name of the check")]
     why: str
     what_to_do: str
 
 
 class SeenInFilm(Document):
-    """What a first look at a film sees."""
+    """What a first look at a video finds."""
 
-    exercise: Annotated[ExerciseName | None, Field(description="null where it is not clear")]
+    exercise: Annotated[ExerciseName | None, Field(description="null if it is not clear")]
     view: str
     azimuth_deg: Finite | None
     repetitions: Annotated[int, Field(ge=0)]
@@ -123,20 +128,24 @@ class SeenInFilm(Document):
 
 
 class RecordingCheck(Document):
-    """Whether a recording is good, has limits, or has to be filmed again, at a first look."""
+    """First judgement of a recording: whether it is good, has limits, or has to be filmed again."""
 
     good: bool
-    film_again: Annotated[bool, Field(description="most results would be missing or false")]
+    film_again: Annotated[bool, Field(description="whether most results would be missing or wrong")]
     verdict: Literal["good", "limited", "not_this_exercise", "unusable"]
     headline: str
-    reasons: Annotated[list[CheckReason], Field(description="the worst first")]
+    reasons: Annotated[
+        list[CheckReason], Field(description="problems of the recording, the worst first")
+    ]
     seen: SeenInFilm
-    view_hides: Annotated[str, Field(description="what this view hides, in words; may be empty")]
-    first_look: Annotated[str, Field(description="what this is, in words")]
+    view_hides: Annotated[
+        str, Field(description="what cannot be seen from this view, in words; may be empty")
+    ]
+    first_look: Annotated[str, Field(description="note that this is a first look, in words")]
 
 
 class Creation(Document):
-    """Answer to the creation of a session."""
+    """Response to the creation of a session."""
 
     session_id: str
     title: str
@@ -151,8 +160,8 @@ class ExportDocument(Document):
     keypoints: Annotated[
         dict[str, Numbers],
         Field(
-            description="x, y in pixels, z in pixels of depth (null of a model without depth), "
-            "v visibility, or the model's confidence, 0 to 1"
+            description="x, y and the depth z in pixels (z is null if the model has no depth); "
+            "v is the visibility or the model's confidence, from 0 to 1"
         ),
     ]
     pose_source: PoseSource | None = None
@@ -160,7 +169,7 @@ class ExportDocument(Document):
 
 
 class KneeMovementPhases(Document):
-    """Places of the pictures of the knees in the phases of the squat; null where there is none."""
+    """Addresses of the pictures of the knees in the phases of the squat; null if there is none."""
 
     left: str | None
     right: str | None
@@ -188,13 +197,14 @@ class ReportComments(Document):
 OutputQuality = Annotated[
     dict[str, Number],
     Field(
-        description="mobility_index and quality_index, 0 to 100; <index>_coverage, the share of "
-        "its parts that can be told; <index>_<part>, null, for each part that is not in it"
+        description="mobility_index and quality_index from 0 to 100, and for each "
+        "<index>_coverage, the share of its parts that have a result. "
+        "<index>_<part> is null for each part without one"
     ),
 ]
 
 UserInfo = dict[str, str | Number]
-"""Free map: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
+"""Optional entries: user_id, display_name, sex, birth_year, age, height_m, weight (kg), email."""
 
 
 class ReportDocument(Document):
@@ -220,30 +230,36 @@ class FilmOfVisit(Document):
     exercise: ExerciseName
     state: str
     view: str
-    azimuth: Annotated[Number, Field(description="degrees; 0: from the front, positive: right")]
-    verdict: Annotated[str, Field(description="empty without results")]
-    reason: Annotated[str, Field(description="why nothing of it enters; else empty")]
-    pose_source: Annotated[str, Field(description="of the keypoints; empty without results")] = ""
+    azimuth: Annotated[
+        Number, Field(description="in degrees: 0 from the front, positive to the right")
+    ]
+    verdict: Annotated[str, Field(description="verdict on the recording; empty without results")]
+    reason: Annotated[
+        str, Field(description="why the visit uses no number of this session; otherwise empty")
+    ]
+    pose_source: Annotated[
+        str, Field(description="source of the keypoints; empty without results")
+    ] = ""
     source_software: Annotated[
-        str, Field(description="model of the keypoints; empty without results")
+        str, Field(description="model that found the keypoints; empty without results")
     ] = ""
 
 
 class VisitCheck(Check):
-    """The result of one rule, of a number merged over films or of one film."""
+    """The result of one rule, for a number from one video or combined from several."""
 
     exercise: ExerciseName
-    sessions: Annotated[list[str], Field(description="those that the number is from")]
+    sessions: Annotated[list[str], Field(description="sessions that the number comes from")]
     views: list[str]
 
 
 class VisitJoint(Document):
-    """An end, a range or a difference of sides of the movement of a single joint."""
+    """An end of range, a range, or a difference between sides, of a single-joint movement."""
 
     exercise: ExerciseName
     movement: str
     metric: str
-    side: Annotated[str, Field(description="empty for right minus left")]
+    side: Annotated[str, Field(description="left or right; empty for right minus left")]
     value: Number
     sd: Number
     sem: Number
@@ -264,16 +280,19 @@ class VisitChange(Document):
     before: Finite
     now: Finite
     change: Finite
-    least: Annotated[Finite, Field(description="the smallest detectable change (95 %)")]
+    least: Annotated[Finite, Field(description="smallest detectable change (95 %)")]
     exceeds: bool
     judged: Annotated[
         Judgement,
         Field(
-            description="towards the target, away from it, or met by both visits; empty without a "
-            "target, and if the visits were not filmed and analysed alike"
+            description="whether the change is towards the target or away from it, or both "
+            "visits meet it. Empty without a target, or if the visits were not "
+            "filmed and analysed in the same way"
         ),
     ]
-    repetitions: Annotated[int, Field(description="of the visit with fewer; 0 if not counted")]
+    repetitions: Annotated[
+        int, Field(description="number of repetitions, in the visit with fewer; 0 if not counted")
+    ]
     units: str
     error: Literal["own", "retest"]
     error_of: str
@@ -281,11 +300,11 @@ class VisitChange(Document):
 
 
 class FurtherFilm(Document):
-    """A film that would decide checks which no film of an exercise decides."""
+    """Another video that would decide checks which none of the videos decides."""
 
     exercise: ExerciseName
     view: str
-    checks: Annotated[list[str], Field(description="rules, with the side behind them")]
+    checks: Annotated[list[str], Field(description="rules, each followed by its side")]
 
 
 class VisitDocument(Document):
@@ -304,7 +323,7 @@ class ServedVisit(VisitDocument):
     """A visit, and where its page is."""
 
     page_url: str
-    client_page_url: Annotated[str, Field(description="of the page for the client")]
+    client_page_url: Annotated[str, Field(description="address of the page for the client")]
 
 
 class SummaryDocument(Document):
@@ -321,7 +340,9 @@ class SummaryDocument(Document):
     source_software: SourceSoftware | None = None
 
 
-_EXTREME = "angle in degrees, the median of the turns; null where it was refused or not seen"
+_EXTREME = (
+    "angle in degrees, the median of the ends of range; null if it was not reported or not seen"
+)
 
 
 class JointAngle(Document):
@@ -333,28 +354,30 @@ class JointAngle(Document):
 
 
 class JointMobilityDocument(Document):
-    """Report of single joints."""
+    """Report of single-joint movements."""
 
     title: str
     angles: dict[str, JointAngle]
     exercise: ExerciseName
     user_info: UserInfo | None = None
     date: DayMonthYear
-    uploaded_date: Annotated[AwareDatetime, Field(description="with offset")]
-    shown_angles: Annotated[list[str], Field(description="keys of angles, in their order")]
+    uploaded_date: Annotated[AwareDatetime, Field(description="with UTC offset")]
+    shown_angles: Annotated[
+        list[str], Field(description="keys of angles, in the order in which they are shown")
+    ]
     comments: dict[str, str]
     pose_source: PoseSource | None = None
     source_software: SourceSoftware | None = None
 
 
 class ErrorBody(Document):
-    """Answer to a fault."""
+    """Response to an error."""
 
     error: str
 
 
 class FieldErrors(Document):
-    """Answer to faults of named fields."""
+    """Response to errors in named fields."""
 
     errors: dict[str, list[str]]
 
@@ -363,7 +386,7 @@ class Message(Document):
     """One message of a thread."""
 
     role: Annotated[
-        Literal["workbench", "person"], Field(description="who wrote it: the software, or someone")
+        Literal["workbench", "person"], Field(description="author: the software or a person")
     ]
     who: str
     when: AwareDatetime
@@ -376,18 +399,20 @@ class Evidence(_WithResult):
     metric: str
     side: Side | None
     value: Number
-    interval: Annotated[tuple[Finite, Finite] | None, Field(description="95 %")]
+    interval: Annotated[tuple[Finite, Finite] | None, Field(description="95 % interval")]
     units: str
     threshold: Number
-    probability: Annotated[Number, Field(description="that the value is outside its target")]
+    probability: Annotated[
+        Number, Field(description="probability that the value is outside its target")
+    ]
     status: Status
     result: Result | None = None
     rule: str
-    source: Annotated[str, Field(description="of the threshold")]
+    source: Annotated[str, Field(description="source of the threshold")]
 
 
 class Thread(Document):
-    """``threads/<id>.json``: texts on one metric, what they rest on, and what people add."""
+    """``threads/<id>.json``: texts on one metric, the evidence for them, and replies of people."""
 
     schema_version: Literal["1"] = "1"
     id: ThreadId
@@ -395,10 +420,10 @@ class Thread(Document):
     kind: ThreadKind
     metric: ThreadMetric
     system: MeasurementSystem
-    data_key: Annotated[Sha256, Field(description="of the data that the texts are about")]
-    created_at: Annotated[AwareDatetime, Field(description="with offset")]
+    data_key: Annotated[Sha256, Field(description="key of the data that the texts describe")]
+    created_at: Annotated[AwareDatetime, Field(description="with UTC offset")]
     superseded_by: Annotated[
-        ThreadId | None, Field(description="the thread on newer data, where there is one")
+        ThreadId | None, Field(description="thread on newer data, if there is one")
     ] = None
     messages: list[Message]
     evidence: list[Evidence]

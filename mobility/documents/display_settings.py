@@ -1,6 +1,6 @@
-"""Display settings of a session of joint movements: which angles are shown, and notes on them.
+"""Display settings of a session with joint movements: which angles are shown, and comments on them.
 
-The keys are those of the documents: for each selected joint ``<joint>_angle``, which shows both
+The keys are the same as in documents. Each selected joint has ``<joint>_angle``, which shows both
 sides, ``left_<joint>_angle`` and ``right_<joint>_angle``.
 """
 
@@ -23,12 +23,12 @@ COMMENT_LENGTH = 2000
 
 
 def angle_keys(joints: Sequence[str]) -> list[str]:
-    """Keys of the angles of `joints`: each joint, then its left and its right side."""
+    """Return the keys of the angles of `joints`: each joint, then its left and its right side."""
     return [f"{side}{joint}_angle" for joint in joints for side in ("", "left_", "right_")]
 
 
 def refuse_null(values: Mapping[str, Any], *, what: str) -> None:
-    """Refuse settings without a value, which somebody who sends them leaves out."""
+    """Raise an error for settings that are null; settings without a value must be left out."""
     faults = {name: "is null; leave it out" for name, value in values.items() if value is None}
     if faults:
         raise BadInputError.of(faults, what=what)
@@ -37,7 +37,7 @@ def refuse_null(values: Mapping[str, Any], *, what: str) -> None:
 def check_settings(
     values: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
 ) -> dict[str, Any]:
-    """Return the given settings if they are valid; errors name `what` they belong to."""
+    """Return the settings if they are valid; errors name `what` the settings belong to."""
     faults: dict[str, list[str]] = {}
     for field in values:
         if field not in FIELDS:
@@ -114,7 +114,7 @@ def _shortened(value: Any) -> str:
 
 
 def config(session: StoredSession) -> dict[str, Any]:
-    """Display settings of a session of joint movements: ``shown_angles``, ``comments``."""
+    """Return the display settings of a session with joint movements: shown angles and comments."""
     stored = session.stored_config()
     if stored is None:
         raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
@@ -130,13 +130,13 @@ def save_config(
     revision: int | None = None,
     **unknown: Any,
 ) -> dict[str, Any]:
-    """Save the display settings; what is not given stays as it is. Return the stored settings.
+    """Save the display settings, and return them; fields that are not passed do not change.
 
-    `shown_angles` are keys of the angles in the order of showing, of the session's joints:
-    ``<joint>_angle`` for both sides, ``left_<joint>_angle``, ``right_<joint>_angle``; empty is no
-    choice: all are shown. `comments` are texts by the same keys, in the place of all earlier ones.
-    With the `revision` that was edited (0: there was none), what was saved meanwhile is not
-    overwritten: that is a ConflictError. All errors of all fields are raised at once.
+    `shown_angles` are keys of the session's joints, in the order in which the angles are shown:
+    ``<joint>_angle`` for both sides, ``left_<joint>_angle`` and ``right_<joint>_angle``. If it is
+    empty, all angles are shown. `comments` are texts by the same keys, and replace all earlier
+    ones. `revision` is the revision that was edited (0 if there was none); if somebody has saved a
+    newer one, a ConflictError is raised. The errors of all fields are raised together.
     """
     session.record.require("display settings")
     session.store.require_writable()
@@ -151,8 +151,8 @@ def save_config(
         now = stored.revision if stored else 0
         if revision is not None and revision != now:
             raise ConflictError(
-                f"{what}: somebody else has saved them since you loaded them (revision {now}, "
-                f"yours is {revision}); load them again and repeat your change"
+                f"{what}: somebody has saved these settings since you loaded them (revision "
+                f"{now}, yours is {revision}); load them again and repeat your change"
             )
         stored_settings = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
         saved = StoredConfig.model_validate({**stored_settings, **settings, "revision": now + 1})

@@ -1,6 +1,6 @@
-"""From Datasets and the session record to the JSON documents: pure functions.
+"""Pure functions that turn Datasets and the session record into JSON documents.
 
-Rounding and null for NaN happen here and nowhere else; see
+Numbers are rounded, and NaN becomes null, only in this module; see
 :mod:`mobility.documents.contract`.
 """
 
@@ -86,12 +86,12 @@ def milliseconds(time: xr.DataArray) -> list[float]:
 
 
 def day(moment: datetime.datetime) -> str:
-    """Date as DD/MM/YYYY, in the offset of `moment`."""
+    """Return the date as DD/MM/YYYY, in the time zone of `moment`."""
     return f"{moment:%d/%m/%Y}"
 
 
 def created_at(moment: datetime.datetime) -> CreatedAt:
-    """Date as DD/MM/YYYY and time as HH:MM AM/PM, in the offset of `moment`."""
+    """Return date (DD/MM/YYYY) and time (HH:MM AM/PM), in the time zone of `moment`."""
     # Not %p: it is empty or translated in some locales.
     hour = moment.hour % 12 or 12
     half = "AM" if moment.hour < 12 else "PM"
@@ -99,12 +99,12 @@ def created_at(moment: datetime.datetime) -> CreatedAt:
 
 
 def user_name(record: SessionRecord, participant: Participant | None) -> str:
-    """Display name of the participant, else the user id."""
+    """Return the display name of the participant, otherwise the user id."""
     return (participant.display_name if participant else None) or record.user_id
 
 
 def title(record: SessionRecord, participant: Participant | None) -> str:
-    """Session name, else exercise, participant and date."""
+    """Return the session name, otherwise exercise, participant and date."""
     if record.session_name:
         return record.session_name
     return f"{record.exercise}, {user_name(record, participant)}, {dated(record.created_at)}"
@@ -113,7 +113,8 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
     """Return the stored fields of the participant: height_m in metres, weight in kilograms.
 
-    The e-mail address is left out if a phone added the session, as it may read the report.
+    If a phone added the session, the e-mail address is left out, because the phone may read the
+    report.
     """
     info: UserInfo = {"user_id": record.user_id}
     if participant:
@@ -124,7 +125,7 @@ def user_info(record: SessionRecord, participant: Participant | None) -> UserInf
 
 
 def camera_side(pose: xr.Dataset) -> Side:
-    """Side of the body whose landmarks have the higher mean visibility; "left" if equal."""
+    """Return the side whose landmarks have the higher mean visibility; "left" if they are equal."""
     mean_visibility = {}
     for side in SIDES:
         names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
@@ -138,9 +139,9 @@ def camera_side(pose: xr.Dataset) -> Side:
 def angle_series(
     angles: xr.Dataset, *, joints: Iterable[str], side: Side | Mapping[str, Side]
 ) -> dict[str, list[float | None]]:
-    """Series of the selected joints, in degrees rounded to 0.01.
+    """Return the angle series of the selected joints, in degrees rounded to 0.01.
 
-    ``<joint>_angle`` is that of `side`, one for all or one for each joint.
+    ``<joint>_angle`` belongs to `side`, which is one side for all joints, or one for each joint.
     """
     curves = {}
     for joint in joints:
@@ -156,7 +157,7 @@ def angle_series(
 
 
 def landmark_names() -> dict[str, str]:
-    """Landmark of each name in the export document: ``lkne`` is "left_knee"."""
+    """Return the landmark of each name in the export document: ``lkne`` is "left_knee"."""
     names = {"head": "nose"}
     for side in SIDES:
         for landmark, letters in LANDMARK_NAME.items():
@@ -166,9 +167,9 @@ def landmark_names() -> dict[str, str]:
 
 
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
-    """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001).
+    """Return landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001).
 
-    Depth is None if the model of the keypoints has none.
+    Depth is None if the keypoint model has no depth.
     """
     person = pose.isel(individual=0)
     curves = {}
@@ -183,7 +184,7 @@ def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
 
 
 def whose_keypoints(record: SessionRecord) -> dict[str, Any]:
-    """Name source and model of the keypoints of an analysed session; nothing before that."""
+    """Name source and model of the keypoints of a session; empty before the analysis."""
     return {} if record.provenance is None else record.origin._asdict()
 
 
@@ -198,7 +199,7 @@ def session_document(
     side: Side | Mapping[str, Side] = "left",
     checks: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Details of a session; before the analysis without angles, timestamps and checks."""
+    """Make the session document; before the analysis it has no angles, timestamps or checks."""
     document = SessionDocument(
         segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
         video_url=video_url,
@@ -221,7 +222,7 @@ def session_document(
 def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
     """List the repetitions, times in seconds (0.001) and depth in percent (0.1).
 
-    Movements of joints have no depth, but ``joints``, which move.
+    Joint movements have ``joints``, the joints that move, instead of a depth.
     """
     return [
         {
@@ -242,7 +243,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
 def export_document(
     record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side | Mapping[str, Side]
 ) -> dict[str, Any]:
-    """Landmarks as they were detected, and angles, over the same timestamps."""
+    """Make the export document: detected landmarks and angles over the same timestamps."""
     return ExportDocument(
         activity=ACTIVITY,
         angles=angle_series(angles, joints=record.joints, side=side),
@@ -253,11 +254,11 @@ def export_document(
 
 
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
-    """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
+    """Return the metrics of each group: medians of the accepted repetitions, absolute asymmetries.
 
-    An asymmetry with a 95 % interval wider than a relevant difference is null, and so is what the
-    exercise does not measure. Angles in degrees (0.01); separation ratio and knee deviations
-    without unit (0.001).
+    An asymmetry with a 95 % interval wider than a relevant difference is null, and so are metrics
+    that the exercise does not measure. Angles are in degrees (0.01); separation ratio and knee
+    deviations have no unit (0.001).
     """
 
     def of_side(name: str, side: str, digits: int) -> float | None:
@@ -288,7 +289,7 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
 def group_graphs(
     angles: xr.Dataset, movement: xr.Dataset
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Curves of each group over the timestamps of `angles`."""
+    """Return the curves of each group over the timestamps of `angles`."""
 
     def curves(values: xr.DataArray, name: str, digits: int) -> dict[str, list[float | None]]:
         return {side[0] + name: series(values.sel(side=side).values, digits) for side in SIDES}
@@ -299,12 +300,12 @@ def group_graphs(
 
 
 def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | None] | None:
-    """Mobility and quality index, 0 to 100 (0.1); null if refused, left out if absent.
+    """Return the mobility and quality index, 0 to 100 (0.1); null if not reported.
 
-    None if the verdict on the recording rules them out.
+    An absent index is left out. The result is None if the verdict on the recording rules both out.
 
-    With each come ``<index>_coverage`` (share of its parts, 0.001) and, for each missing part,
-    ``<index>_<part>``, null.
+    Each index also has ``<index>_coverage`` (share of its parts with a result, 0.001). For each
+    missing part, ``<index>_<part>`` is null.
     """
     if "indices" in verdict.rules_out:
         return None
@@ -351,10 +352,11 @@ def report_document(
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Report of an exercise that has repetitions; its comments are for the participant.
+    """Make the report document of an exercise with repetitions, with comments for the participant.
 
-    `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`; `images` are the
-    places of the pictures of each view; without `quality` the warnings alone decide on the verdict.
+    `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`, and `images` are
+    the addresses of the pictures of each view. Without `quality`, only the warnings decide on the
+    verdict.
     """
     shared, texts, verdict = _shared_fields(record, participant, metrics, images, quality)
     graphs = group_graphs(angles, movement)
@@ -378,7 +380,7 @@ def summary_document(
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Summary of an exercise that has repetitions: the report without curves."""
+    """Make the summary document of an exercise with repetitions: the report without curves."""
     shared, texts, _ = _shared_fields(record, participant, metrics, images, quality)
     return SummaryDocument(
         grouped_data={
@@ -390,9 +392,9 @@ def summary_document(
     ).json_values()
 
 
-def joint_angles_shown(joints: Iterable[str], chosen: Iterable[str]) -> list[str]:
-    """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
-    return list(chosen) or [f"{joint}_angle" for joint in joints]
+def joint_angles_shown(joints: Iterable[str], shown_angles: Iterable[str]) -> list[str]:
+    """Return the keys of the angles to show, in order; by default `<joint>_angle` of all joints."""
+    return list(shown_angles) or [f"{joint}_angle" for joint in joints]
 
 
 def _four_digits(value: float | None) -> float | None:
@@ -400,7 +402,7 @@ def _four_digits(value: float | None) -> float | None:
 
 
 def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, Any]]:
-    """Results of checks as rows; what the verdict rules out is not reported, for its reason."""
+    """Return check results as rows; checks that the verdict rules out have its reason instead."""
     rules = all_rules()
     rows = []
     for each in verdict.checks(findings):

@@ -1,7 +1,7 @@
-"""What a lab's own studies found, and what of it holds for a session: retest errors and norms.
+"""Retest errors and norms that a lab's own studies found, and which of them apply to a session.
 
-Each holds for the conditions of its study alone: exercise, view, model of the keypoints, way to the
-angles, cameras, version of the package, and whether films were merged.
+Each applies only under the conditions of its study: exercise, view, keypoint model, method, number
+of cameras, version of the package, and whether videos were combined.
 """
 
 from __future__ import annotations
@@ -23,33 +23,41 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Conditions(Document, frozen=True):
-    """Under what a study measured: only sessions, or visits, with the same are compared with it."""
+    """Conditions of a study. Only sessions or visits with the same ones are compared with it."""
 
     exercise: ExerciseName
-    view: Annotated[str, Field(description="of a visit those of all films, with commas")]
-    method: Annotated[str, Field(description="way to the angles, as fitted_body")]
+    view: Annotated[
+        str, Field(description="view; for a visit the views of all videos, separated by commas")
+    ]
+    method: Annotated[str, Field(description="method for the angles, such as fitted_body")]
     cameras: Count
     software: Annotated[str, Field(description="version of the package")]
-    standing: Annotated[str, Field(description="how straight people were taken to stand")] = ""
+    standing: Annotated[str, Field(description="how straight people were assumed to stand")] = ""
     level: Annotated[
-        Literal["session", "visit"], Field(description="of one film, or merged over those of a day")
+        Literal["session", "visit"],
+        Field(
+            description="whether values come from one video, or "
+            "are combined from the videos of one day"
+        ),
     ] = "session"
-    pose_source: Annotated[str, Field(description="of the keypoints, as mediapipe or other")] = (
-        Origin().pose_source
-    )
-    source_software: Annotated[str, Field(description="name of the model of the keypoints")] = (
-        Origin().source_software
-    )
+    pose_source: Annotated[
+        str, Field(description="source of the keypoints: mediapipe or other")
+    ] = Origin().pose_source
+    source_software: Annotated[
+        str, Field(description="name of the model that found the keypoints")
+    ] = Origin().source_software
 
 
 class RetestError(Document):
-    """Standard error of measurement of one measure and side."""
+    """Standard error of measurement for one measure and side."""
 
     conditions: Conditions
     metric: str
     side: Literal["left", "right", ""]
-    sem: Annotated[Positive, Field(description="upper end of its one-sided 95 % interval")]
-    low: Annotated[Number, Field(description="95 % interval of what the study found")]
+    sem: Annotated[Positive, Field(description="upper limit of its one-sided 95 % interval")]
+    low: Annotated[
+        Number, Field(description="lower limit of the 95 % interval that the study found")
+    ]
     high: Number
     participants: Count
     units: str
@@ -57,7 +65,7 @@ class RetestError(Document):
 
 
 class Norm(Document):
-    """Values of one measure in people of one sex and age, both sides together."""
+    """Values of one measure in people of one sex and age, for both sides together."""
 
     conditions: Conditions
     metric: str
@@ -69,7 +77,7 @@ class Norm(Document):
     mean: Finite
     sd: Positive
     percentiles: Annotated[
-        list[tuple[Finite, Finite]], Field(description="percent of people, and their value")
+        list[tuple[Finite, Finite]], Field(description="pairs of percentage and value")
     ]
     units: str
     version: str = ""
@@ -89,19 +97,19 @@ class RetestErrors(_Reference):
 
     @property
     def exercises(self) -> list[str]:
-        """Exercises that it has values for."""
+        """Exercises for which there are values."""
         return sorted({each.conditions.exercise for each in self.errors})
 
 
 class Norms(_Reference):
-    """Norms made of a cohort."""
+    """Norms made from a cohort."""
 
     kind: Literal["norms"] = "norms"
     norms: list[Norm]
 
     @property
     def exercises(self) -> list[str]:
-        """Exercises that it has values for."""
+        """Exercises for which there are values."""
         return sorted({each.conditions.exercise for each in self.norms})
 
 
@@ -110,18 +118,18 @@ Reference = RetestErrors | Norms
 
 @dataclass(frozen=True)
 class LabReferences:
-    """What a lab's own studies found that holds for one session.
+    """Results of a lab's own studies that apply to one session.
 
     Parameters
     ----------
     conditions
-        Under what the session was measured; None: nothing holds.
+        Conditions of the session; if None, nothing applies.
     references
-        Of the store, the newest first.
+        References in the store, the newest first.
     versions
         Version of each metric that has one.
     sex, age
-        Of the participant, in the year of the session.
+        Sex and age of the participant in the year of the session.
     """
 
     conditions: Conditions | None = None
@@ -131,7 +139,7 @@ class LabReferences:
     age: float | None = None
 
     def retest_error(self, metric: str, side: str) -> tuple[RetestError, str] | None:
-        """Find the newest error of measuring again, and the name of its reference."""
+        """Find the newest test-retest error, and the name of its reference."""
         for each in self.references:
             for error in each.errors if isinstance(each, RetestErrors) else ():
                 if error.side == side and self._holds(error, metric):
@@ -141,8 +149,8 @@ class LabReferences:
     def norm(self, metric: str) -> tuple[Norm, str] | None:
         """Find the norm of people like the participant, and the name of its reference.
 
-        The newest reference that has one decides; in it the norm of the person's sex and age goes
-        before one of both sexes or all ages.
+        The norm comes from the newest reference that has one. In it, a norm for the person's sex
+        and age is preferred to a norm for both sexes or all ages.
         """
         for each in self.references:
             fitting = [

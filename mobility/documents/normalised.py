@@ -31,8 +31,8 @@ _PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
 """First and last time of each phase, and which flags say that the recording has all of it."""
 
 
-def _check_recorded(given: Any) -> Any:
-    return given if isinstance(given, StoredSession) else check_recording(given)
+def _check_recorded(recording: Any) -> Any:
+    return recording if isinstance(recording, StoredSession) else check_recording(recording)
 
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def normalise(
     Parameters
     ----------
     recording
-        A session, whose angles are taken as its report has them (NaN if refused); or angles, a
-        pose, anything over ``time`` in seconds.
+        A session, with the angles of its report (NaN if not reported); or angles, a pose, or any
+        Dataset over ``time`` in seconds.
     repetitions
-        With times of the same clock, as from :func:`find_repetitions`; None takes those of the
-        session.
+        Repetitions with times of the same clock, as from :func:`find_repetitions`; None means those
+        of the session.
     phase
         ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or
         ``"ascent"`` (from the end of the bottom).
@@ -69,27 +69,29 @@ def normalise(
     -------
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated. NaN next to frames that are NaN, throughout what the recording cuts off,
-        which has no percent, and for the leg that hangs in a squat on the other. ``rep`` keeps the
-        numbers of the repetitions; one without that phase is left out.
+        interpolated. Values are NaN next to frames that are NaN, in repetitions that the recording
+        cuts off, and for a lifted leg. ``rep`` keeps the numbers of the repetitions; a repetition
+        without that phase is left out.
 
     Raises
     ------
     BadInputError
-        If `recording` is not over time, no repetitions are given or none is in the recording.
+        If `recording` is not over time, or there are no repetitions, or none is in the recording.
     """
     if isinstance(recording, StoredSession):
         intervals = recording.repetitions() if repetitions is None else repetitions
         recording = of_session.angles(recording)
     elif repetitions is None:
         raise BadInputError(
-            "normalise: give the repetitions of the recording too, as from find_repetitions"
+            "normalise: also pass the repetitions of the recording, as from find_repetitions"
         )
     else:
         intervals = repetitions
     first, last, flags = _PARTS[phase]
     if lacking := [name for name in (first, last, "accepted") if name not in intervals]:
-        raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
+        raise BadInputError(
+            f"normalise: the repetitions have no {listed(lacking)}; make them with find_repetitions"
+        )
     lasts = intervals["accepted"].astype(bool) & (intervals[last] > intervals[first])
     used = intervals.isel(rep=np.flatnonzero(lasts.to_numpy()))
     complete = xr.ones_like(used["accepted"], dtype=bool)

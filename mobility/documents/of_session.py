@@ -1,4 +1,4 @@
-"""Documents of a session, from its stored results; URLs are ``file://`` URIs."""
+"""Documents of a session from its stored results, with ``file://`` URIs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Verdict:
-    """Say what the recording is good for. Pass its `metrics` if they are already read."""
+    """Return the verdict on the recording; pass `metrics` if you have already read them."""
     record = session.record
     metrics = session.metrics() if metrics is None else check_metrics(metrics)
     verdict = stages_of(record.kind).verdict(
@@ -35,7 +35,7 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
 
 
 def side_notes(session: StoredSession) -> list[str]:
-    """Say that the sides may have been exchanged; nothing if that is not in doubt."""
+    """Return warnings that the sides may have been exchanged; empty if there is no doubt."""
     has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
     if not has_results or not verdict_of(session).sides_in_doubt:
         return []
@@ -43,7 +43,7 @@ def side_notes(session: StoredSession) -> list[str]:
 
 
 def details(session: StoredSession) -> dict[str, Any]:
-    """Session document; before the analysis without angles and checks."""
+    """Return the session document; before the analysis it has no angles or checks."""
     record = session.record
     stages = record.stages
     angles = shown_angles(session) if {"pose", "angles"} <= stages.keys() else None
@@ -62,7 +62,7 @@ def details(session: StoredSession) -> dict[str, Any]:
 
 
 def export(session: StoredSession) -> dict[str, Any]:
-    """Export document: landmarks and angles."""
+    """Return the export document: landmarks and angles."""
     return fill.export_document(
         session.analyzed(),
         pose=session.pose(),
@@ -72,7 +72,7 @@ def export(session: StoredSession) -> dict[str, Any]:
 
 
 def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict[str, Any]:
-    """Summary of an exercise with repetitions, with the places of the pictures of the knees."""
+    """Return the summary of an exercise with repetitions, with addresses of the knee pictures."""
     return fill.summary_document(
         session.analyzed(),
         session.participant,
@@ -83,46 +83,46 @@ def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them, NaN if refused."""
+    """Return the angles as documents show them, NaN if not reported."""
     return documents_of(session.record.kind).shown_angles(session)
 
 
 def angles(session: StoredSession) -> xr.Dataset:
-    """Angles over time as in the reports: NaN if refused, with the reason in ``refused``."""
+    """Return the angles over time as in reports; NaN if not reported (reason in ``refused``)."""
     return documents_of(session.record.kind).angles(session)
 
 
 def camera_side(session: StoredSession) -> Side:
-    """Side that stands for a joint in the documents: by hand, else the best seen one.
+    """Return the side that represents a joint in documents: set by hand, or the side seen best.
 
-    That is the side of the camera (:func:`mobility.keypoints.view.near_side`), or, if it sees both
-    sides, the one with the more visible landmarks.
+    The side seen best is the side of the camera (:func:`mobility.keypoints.view.near_side`). If the
+    camera sees both sides, it is the side with the more visible landmarks.
     """
     corrected = session.edits().current("camera_side")
     return corrected or near_side(session.fitted()) or fill.camera_side(session.pose())
 
 
 def title(session: StoredSession) -> str:
-    """Session name, else exercise, participant and date."""
+    """Return the session name, otherwise exercise, participant and date."""
     return fill.title(session.record, session.participant)
 
 
 def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
-    """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
+    """Return repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
 
-    Movements of joints also name the joints that move, as text.
+    Joint movements also name the joints that move, as text.
 
     Raises
     ------
     StorageError
-        The corrections by hand are damaged, so that the repetitions may not be current.
+        The corrections by hand are damaged, so the repetitions may be out of date.
     """
     session.edits()
     return fill.repetition_rows(session.repetitions())
 
 
 def checks(session: StoredSession) -> list[dict[str, Any]]:
-    """Results of all rules of the exercise, a row for each side, as the first page has them."""
+    """Return the results of the exercise's rules as on the first page, a row for each side."""
     if not session.record.kind.table["rules"]:
         return []
     metrics = session.metrics()
@@ -130,5 +130,5 @@ def checks(session: StoredSession) -> list[dict[str, Any]]:
 
 
 def side_of_joints(session: StoredSession) -> dict[str, Side]:
-    """Side that stands for each joint in the documents: the :func:`camera_side`, mostly."""
+    """Return the side that represents each joint in documents, usually the :func:`camera_side`."""
     return documents_of(session.record.kind).sides(session, camera_side(session))

@@ -1,7 +1,7 @@
-"""Threads of a session: the texts on each metric, their evidence, and messages of people.
+"""Threads of a session: texts on each metric, their evidence, and messages from people.
 
-The id of a thread follows from its session, kind, metric and system and from the data: the same
-data give the same threads. Those of the demo are made on demand and never written.
+The id of a thread depends on its session, kind, metric, system and data, so the same data give the
+same threads. Threads of the demo are made on demand and never written.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
-    """Return the threads of a session on its present data; missing ones are made.
+    """Return the threads of a session on its current data; missing threads are made.
 
     Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
-    "summary" (what was found) or "recommendation" (what to do about it); the `system` "metric" (cm,
-    kg) or "imperial" (inches, pounds). It gives the id of the thread by metric; ``final_summary``
-    is on the whole.
+    "summary" (the findings) or "recommendation" (what to do about them). The `system` is "metric"
+    (cm, kg) or "imperial" (inches, pounds). The result has the id of the thread for each metric,
+    and ``final_summary`` for the whole exercise.
     """
     checked_kind, units = check_threads(session, kind, system=system)
     threads_now = list(_threads_now(session, checked_kind, units))
@@ -76,7 +76,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
 def check_threads(
     session: StoredSession, kind: str, *, system: str
 ) -> tuple[ThreadKind, MeasurementSystem]:
-    """Refuse, before any analysis, what :func:`create_threads` would refuse."""
+    """Check the arguments of :func:`create_threads` before any analysis."""
     checked_kind: ThreadKind = _checked_choice(KINDS, kind, "kind")
     units: MeasurementSystem = _checked_choice(SYSTEMS, system, "system")
     session.record.require("threads", f"{kind} threads")
@@ -92,7 +92,7 @@ def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
 def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, Any]]:
     """Return all threads of a session, or those of one kind, the oldest first.
 
-    The demo has those on its data, in both systems.
+    The demo has threads in both systems.
     """
     wanted = KINDS if kind is None else (_checked_choice(KINDS, kind, "kind"),)
     if session.store.read_only:
@@ -111,7 +111,7 @@ def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, A
 def append_message(
     session: StoredSession, thread_id: str, text: str, *, by: str | None = None
 ) -> dict[str, Any]:
-    """Add a message of 1 to 10 000 characters to a thread; give the thread.
+    """Add a message of 1 to 10 000 characters to a thread, and return the thread.
 
     `by` is its author, by default the user of this computer. The demo takes no messages.
     """
@@ -138,7 +138,9 @@ def _threads_now(
     record.require("threads", f"{kind} threads")
     metrics = session.metrics()
     if session.record.stages != record.stages:
-        raise StorageError(f"session {session.id}: is being analysed; try again when that is done")
+        raise StorageError(
+            f"session {session.id}: is being analysed; try again when the analysis is done"
+        )
     participant = session.participant
     name = participant.display_name if participant else None
     person: dict[str, Any] = {}
@@ -255,7 +257,7 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
             return match
     elif (file := _folder(session) / f"{thread_id}.json").is_file():
         return _read(file)
-    raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
+    raise NotFoundError(f"thread {thread_id}: does not belong to session {session.id}")
 
 
 def _is_current(session: StoredSession, threads_now: list[Thread]) -> bool:

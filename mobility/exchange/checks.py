@@ -29,17 +29,17 @@ MOST_CONFIDENT = 1.5
 def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
     """Raise an error unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
     if np.isinf(points).any():
-        raise BadInputError(f"{file}: has infinite coordinates; leave them empty")
+        raise BadInputError(f"{file}: has infinite coordinates; leave missing coordinates empty")
     has_place = seen_points(points)
     if not has_place.any():
         raise BadInputError(
-            f"{file}: no frame has a point, all are missing; use a file with keypoints in pixels"
+            f"{file}: contains no point in any frame; use a file with keypoints in pixels"
         )
     largest = float(np.abs(points[has_place]).max())
     if largest <= SHARES:
         raise BadInputError(
-            f"{file}: its coordinates are shares of the picture (up to {largest:.2g}); multiply "
-            "them by its width and height in pixels"
+            f"{file}: its coordinates are fractions of the picture (up to {largest:.2g}); "
+            "multiply them by the width and height of the picture in pixels"
         )
     if size is None:
         return
@@ -52,7 +52,8 @@ def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> Non
         u, v = np.nanpercentile(points.reshape(-1, 2), 99, axis=0)
         raise BadInputError(
             f"{file}: its points lie outside the picture of {size[0]} x {size[1]} pixels in "
-            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); use keypoints in its pixels"
+            f"{share:.0%} of the frames (up to {u:.0f}, {v:.0f}); use keypoints in the pixels "
+            "of this picture"
         )
 
 

@@ -44,7 +44,7 @@ def require_plain(path: Path) -> None:
     Raises
     ------
     BadInputError
-        It names another file or place, would take too much memory, or is damaged.
+        The file refers to another file or place, would take too much memory, or is damaged.
     """
     import h5py
 
@@ -122,8 +122,8 @@ class _Walk:
 
     def _refuse(self, name: str, fault: str) -> None:
         raise BadInputError(
-            f"{self.path}: {name} {fault}, which can lead to any file of this machine; write all "
-            "data into one file"
+            f"{self.path}: {name} {fault}, which could lead to any file on this machine; write "
+            "all data into one file"
         )
 
     def _count(self) -> None:
@@ -192,7 +192,7 @@ def _unpickled(pickled: bytes) -> Any:
         raise ValueError("its labels are too long")
     for number, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
         if opcode.name not in _OPCODES:
-            raise ValueError(f"its labels are no texts, but {opcode.name} {argument}"[:80])
+            raise ValueError(f"its labels are not texts, but {opcode.name} {argument}"[:80])
         # Unpickling reserves memory up to the largest index of repeated objects.
         if opcode.name.endswith("PUT") and int(argument or 0) > number:
             raise ValueError("its labels are not numbered one after the other")
@@ -202,7 +202,8 @@ def _unpickled(pickled: bytes) -> Any:
 def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], NDArray[np.float64]]]:
     """Read the labels (individual, part, coordinate) of a table, and its number of frames.
 
-    The last result reads the values (frame, label), after the caller has checked their number.
+    The last result is a function that reads the values (frame, label), after the caller has checked
+    their number.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
     Raises
     ------
     BadInputError
-        It is not such a table.
+        The group is not such a table.
     """
     try:
         if "table" in group:  # pandas' format "table"
@@ -230,7 +231,7 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
                 or group[f"block0_items_level{level}"].ndim != 1
                 for level in levels
             ):
-                raise ValueError("its labels are not those of its values")
+                raise ValueError("its labels do not match its values")
             if shape[-1] > MOST_COLUMNS:
                 raise ValueError(f"more than {MOST_COLUMNS} columns")
             # Lists, so that a text that occurs many times is one object.
@@ -244,16 +245,16 @@ def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], ND
         if not isinstance(labels, list) or not all(
             isinstance(part, str | int) for label in labels for part in label
         ):
-            raise ValueError("its labels are no texts")
+            raise ValueError("its labels are not texts")
         names = [tuple(map(str, label)) for label in labels]
         has_individuals = {len(label) for label in names}
         if shape[1:] != (len(names),) or not has_individuals <= {3, 4}:
-            raise ValueError("its labels are not those of its values")
+            raise ValueError("its labels do not match its values")
     except (pickle.UnpicklingError, *_DAMAGES) as error:
         why = " ".join(str(error).split())[:100]
         raise BadInputError(
-            f"{path}: its table {TABLE} is not as DeepLabCut writes it ({why}); use the CSV file "
-            "that DeepLabCut wrote"
+            f"{path}: its table {TABLE} differs from the tables of DeepLabCut ({why}); use the "
+            "CSV file that DeepLabCut wrote"
         ) from None
 
     def values() -> NDArray[np.float64]:

@@ -91,7 +91,7 @@ class FilePoints:
     names
         Names of the keypoints.
     people
-        Names of the people; made up if the file has none.
+        Names of the people; invented if the file has none.
     software
         Pose model, as far as the format states it.
     times
@@ -125,8 +125,8 @@ class _Film:
         """Raise an error before memory is reserved, if the video cannot have so many keypoints."""
         if self.frames is not None and frames > self.frames + MOST_DIFFERENT:
             raise BadInputError(
-                f"{what}: has {frames} frames, and the video has {self.frames}; use the "
-                "keypoints of each frame of this video"
+                f"{what}: has {frames} frames, but the video has {self.frames}; use keypoints "
+                "for each frame of this video"
             )
         require_few(frames, people, points, what=what)
 
@@ -139,15 +139,16 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
     path
         File or folder.
     rate
-        Frames per second of the video, if known; otherwise 30, to measure how long people are gone.
+        Frames per second of the video, if known; otherwise 30, which determines how long people may
+        be gone.
     frames
         Number of frames of the video, if known.
 
     Raises
     ------
     BadInputError
-        It has none of these formats, is empty or damaged, or has an unknown set of keypoints; with
-        the file, and the line if there is one.
+        The file has another format, is empty or damaged, or has an unknown set of keypoints. The
+        message names the file, and the line if there is one.
     NotFoundError
         There is no such file or folder.
     """
@@ -204,8 +205,8 @@ def _file(path: Path, film: _Film) -> FilePoints:
         return _single_json(path, film)
     if b"\0" in head:
         raise BadInputError(
-            f"{path}: is not a file of keypoints that can be read; use OpenPose's folder of "
-            "JSON, CSV, AlphaPose's JSON, or load it with movement and save that as NetCDF"
+            f"{path}: is not a keypoint file of a known format; use OpenPose's folder of JSON "
+            "files, AlphaPose's JSON or CSV, or load it with movement and save it as NetCDF"
         )
     return _csv(path, film)
 
@@ -215,7 +216,7 @@ def _folder(path: Path, film: _Film) -> FilePoints:
     files = _frames_in(path)
     if not files:
         raise BadInputError(
-            f"{path}: has no JSON files; name OpenPose's folder itself, with a file for each frame"
+            f"{path}: has no JSON files; name the folder of OpenPose that has a file for each frame"
         )
     if len(files) == 1 and _starts_list(files[0]):
         return _single_json(files[0], film)
@@ -240,8 +241,8 @@ def _in_order(folder: Path, files: Sequence[Path]) -> list[Path]:
         match = _NUMBERED.match(file.stem)
         if match is None:
             raise BadInputError(
-                f"{file}: its name has no frame number, as video_000000000012_keypoints.json "
-                "has; leave only files of frames in the folder"
+                f"{file}: its name has no frame number, such as 12 in "
+                "video_000000000012_keypoints.json; leave only files of frames in the folder"
             )
         films.add(match["film"])
         number = int(match["number"])
@@ -268,8 +269,8 @@ def _require_all(numbers: Sequence[int], *, what: Path) -> None:
     after = next(a for a, b in pairwise(numbers) if b > a + 1)
     raise BadInputError(
         f"{what}: {count - len(numbers)} frames are missing between {numbers[0]} and "
-        f"{numbers[-1]}, the first is {after + 1}; write one for each frame of the video, empty "
-        "if nobody is seen"
+        f"{numbers[-1]}, the first of them {after + 1}; write a file for each frame of the "
+        "video, empty if nobody is seen"
     )
 
 
@@ -321,13 +322,13 @@ def _detection(values: Any, *, what: Path, person: str | None = None) -> Detecti
     except (TypeError, ValueError, OverflowError):
         flat = np.empty(0)
     if flat.ndim != 1 or flat.size % 3 or not flat.size:
-        raise BadInputError(f"{what}: keypoints must be numbers, x, y and confidence of each")
+        raise BadInputError(f"{what}: keypoints must be numbers: x, y and confidence of each point")
     points = flat.reshape(-1, 3)
     if len(points) not in SETS:
         sizes = ", ".join(f"{number} ({name})" for number, (name, _) in SETS.items())
         raise BadInputError(
-            f"{what}: has {len(points)} keypoints, which is no known set ({sizes}). Write others "
-            "as CSV with their names"
+            f"{what}: has {len(points)} keypoints, and no known set has this number ({sizes}). "
+            "Write the keypoints as CSV with their names"
         )
     # Models write 0 0 0 for points that they did not find.
     points[(points[:, :2] == 0).all(axis=1)] = np.nan
@@ -340,7 +341,9 @@ def _followed(
     """Join the people of all frames."""
     counts = sorted({len(detection.points) for frame in frames for detection in frame})
     if not counts:
-        raise BadInputError(f"{what}: nobody is in any of its {len(frames)} frames")
+        raise BadInputError(
+            f"{what}: none of its {len(frames)} frames contains a person; use keypoints that do"
+        )
     if len(counts) > 1:
         raise BadInputError(
             f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; use files of "
@@ -370,17 +373,17 @@ def _single_json(path: Path, film: _Film) -> FilePoints:
     document = _json(path)
     if isinstance(document, dict) and "people" in document:
         raise BadInputError(
-            f"{path}: is one frame of OpenPose; name its folder, with a file for each frame"
+            f"{path}: is a single frame of OpenPose; name its folder, with a file for each frame"
         )
     if not isinstance(document, list) or not all(
         isinstance(entry, dict) and {"image_id", "keypoints"} <= entry.keys() for entry in document
     ):
         raise BadInputError(
-            f"{path}: is not a known JSON of keypoints; use AlphaPose's list of results, or "
+            f"{path}: is not a known JSON format of keypoints; use AlphaPose's list of results, or "
             "OpenPose's folder with a file for each frame"
         )
     if not document:
-        raise BadInputError(f"{path}: nobody is in any frame")
+        raise BadInputError(f"{path}: no frame contains a person; use keypoints that do")
     frames: dict[int, list[Detection]] = {}
     people: set[str] = set()
     for entry in document:
@@ -462,8 +465,8 @@ def _require_cells(path: Path, count: int, rows: Sequence[tuple[int, Sequence[st
     for line, values in rows:
         if any(values[count:]) or (len(values) == 1 < count and ";" in values[0]):
             raise BadInputError(
-                f"{path}: line {line} has {len(values)} values, and the header {count}; use the "
-                "same separator everywhere, and semicolons with decimal commas"
+                f"{path}: line {line} has {len(values)} values, but the header has {count}; use "
+                "the same separator everywhere, and semicolons with decimal commas"
             )
 
 
@@ -514,8 +517,8 @@ def _refuse_twice(path: Path, lines: Sequence[int], places: NDArray[Any]) -> Non
     if (again := np.flatnonzero(first[which] != np.arange(len(places)))).size:
         row = again[0]
         raise BadInputError(
-            f"{path}: line {lines[row]}: the point of this frame is already in line "
-            f"{lines[first[which[row]]]}; for several people add a column person"
+            f"{path}: line {lines[row]}: this point of this frame is already in line "
+            f"{lines[first[which[row]]]}; add a column person if there are several people"
         )
 
 
@@ -530,7 +533,8 @@ def _deeplabcut(
         headers[cells[0].lower()] = cells[1:]
     if not {"bodyparts", "coords"} <= headers.keys():
         raise BadInputError(
-            f"{path}: line 2: a file of DeepLabCut has rows 'bodyparts' and 'coords' below 'scorer'"
+            f"{path}: line 2: below 'scorer', a file of DeepLabCut needs rows 'bodyparts' and "
+            "'coords'"
         )
     data_rows = rows[len(headers) :]
     if not data_rows:
@@ -538,7 +542,7 @@ def _deeplabcut(
     width = len(head) - 1
     owners = headers.get("individuals", ["1"] * width)
     if any(len(header) != width for header in (*headers.values(), owners)):
-        raise BadInputError(f"{path}: its rows of headers differ in length; export it again")
+        raise BadInputError(f"{path}: its header rows differ in length; export it again")
     _require_cells(path, 1 + width, data_rows)
     indices = [cells[0] for _, cells in data_rows]
     if all(index.isdecimal() and len(index) <= MOST_DIGITS for index in indices):
@@ -582,10 +586,10 @@ def _deeplabcut_table(
     coords = {"x": 0, "y": 1, "likelihood": 2}
     if unknown := [coord for _, _, coord in labels if coord not in coords]:
         raise BadInputError(
-            f"{what}: coordinate {quoted(unknown[0])} is unknown; x, y and likelihood are read"
+            f"{what}: coordinate {quoted(unknown[0])} is unknown; use x, y and likelihood"
         )
     if len(set(labels)) < len(labels):
-        raise BadInputError(f"{what}: has a column twice; leave one of them")
+        raise BadInputError(f"{what}: has a column twice; delete one of them")
     result = np.full((frames, len(people), len(points), 3), np.nan)
     result[:, person, point, [coords[coord] for _, _, coord in labels]] = values()
     return FilePoints(
@@ -609,7 +613,8 @@ def _hdf5(path: Path, film: _Film) -> FilePoints:
             return _deeplabcut_table(*read_hdf5(file[TABLE], path), film, what=path)
         if not any("position" in name for name in file):
             raise BadInputError(
-                f"{path}: is HDF5 of no known format; load it with movement and save that as NetCDF"
+                f"{path}: is an HDF5 file of unknown format; load it with movement and save it "
+                "as NetCDF"
             )
     return _netcdf(path, film)
 
@@ -648,7 +653,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     for spellings in (_KEYPOINTS, _INDIVIDUALS):
         if set(spellings) <= set(dataset.variables) | set(dataset.dims):
             raise BadInputError(
-                f"{path}: has both {spellings[0]} and {spellings[1]}; leave one of them"
+                f"{path}: has both {spellings[0]} and {spellings[1]}; delete one of them"
             )
     plural = [name for name in ("keypoints", "individuals") if name in dataset.dims]
     dataset = dataset.rename({name: name.removesuffix("s") for name in plural})
@@ -668,7 +673,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
         raise BadInputError(f"{path}: its positions must be x and y in the picture (got {labels})")
     for name in ("space", "keypoint", "individual"):
         if name in dataset.dims and not dataset.get_index(name).is_unique:
-            raise BadInputError(f"{path}: its coordinate '{name}' has a name twice")
+            raise BadInputError(f"{path}: its coordinate '{name}' contains a name twice")
     for name in ("position", "confidence"):
         if name in dataset and not set(dataset[name].dims) <= axes | {"individual"}:
             raise BadInputError(f"{path}: '{name}' must be over time, keypoint and individual")

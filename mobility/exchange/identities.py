@@ -1,4 +1,4 @@
-"""Identities of people from frame to frame, if a file only lists the people of each frame.
+"""Identities of people from frame to frame, for files that only list the people of each frame.
 
 A small file can claim a very large number of keypoints, so their number has a limit.
 """
@@ -30,8 +30,8 @@ def require_few(frames: int, people: int, points: int, *, what: Path) -> None:
     """Raise an error before memory is reserved, unless keypoints are few enough."""
     if max(people, points) > MOST_NAMES:
         raise BadInputError(
-            f"{what}: has {people} people with {points} points, and at most {MOST_NAMES} of each "
-            "are read; keep the keypoints of one video"
+            f"{what}: has {people} people with {points} points, but at most {MOST_NAMES} of "
+            "each can be read; keep the keypoints of one video"
         )
     if frames * people * points > MOST_POINTS:
         raise BadInputError(
@@ -108,8 +108,8 @@ def followed(
     """Follow people with `count` keypoints through frames at `rate` per second.
 
     A person with a name is the same in all frames with that name. Others continue as the nearest
-    person of the last second, or of the last frames with people. A person farther away is a new
-    one, even if each frame has only one person.
+    person of the last second, or of the last frames with people. A person farther away counts as a
+    new person, even if each frame has only one.
 
     Raises
     ------
@@ -119,8 +119,8 @@ def followed(
     most = max(map(len, frames))
     if most > MOST_IN_FRAME:
         raise BadInputError(
-            f"{what}: has {most} people in a frame, and at most {MOST_IN_FRAME} are followed; "
-            "keep fewer people"
+            f"{what}: has {most} people in one frame, but at most {MOST_IN_FRAME} can be "
+            "followed; keep fewer people"
         )
     require_few(len(frames), 1, count, what=what)
     if all(detection.person is not None for frame in frames for detection in frame):
@@ -154,8 +154,8 @@ def _named(frames: Sequence[Sequence[Detection]], what: Path) -> dict[str, dict[
             track = named.setdefault(str(detection.person), {})
             if row in track:
                 raise BadInputError(
-                    f"{what}: frame {row} has person {quoted(detection.person)} twice; give each "
-                    "person a separate name (idx), or nobody one"
+                    f"{what}: frame {row} has person {quoted(detection.person)} twice; give "
+                    "each person a separate name (idx), or leave out all names"
                 )
             track[row] = detection
     return named
@@ -184,8 +184,8 @@ def _linked(
         ]
         if len(open_tracks) > MOST_OPEN:
             raise BadInputError(
-                f"{what}: has {len(open_tracks)} people within a second before frame {row}, and "
-                f"at most {MOST_OPEN} are followed; keep fewer people"
+                f"{what}: has {len(open_tracks)} people within a second before frame {row}, but "
+                f"at most {MOST_OPEN} can be followed; keep fewer people"
             )
         pairs = []
         if open_tracks:
@@ -259,7 +259,8 @@ def choose(
     people
         Names of the persons.
     subject
-        Name of the person, or a point on them when they are first seen; None for the only person.
+        Name of the person, or a point on them in the frame in which they first appear; None for the
+        only person.
     what
         Beginning of an error message.
     """
@@ -272,7 +273,7 @@ def choose(
     present = np.asarray(seen_points(points).any(axis=-1))
     if not present.any():
         raise BadInputError(
-            f"{what}: no frame has a point, all are missing; use a file with keypoints in pixels"
+            f"{what}: contains no point in any frame; use a file with keypoints in pixels"
         )
     presence = present.mean(axis=0)
     if subject is None:
@@ -282,7 +283,7 @@ def choose(
         where = [_middle(points[:, place], present[:, place]) for place in often[: _MOST_SHOWN + 1]]
         raise BadInputError(
             f"{what}: has {len(often)} people; choose one with subject, a point on the person "
-            f"when first seen (they are at {listed(_some(where))})"
+            f"in the frame in which they first appear (they are at {listed(_some(where))})"
         )
     inside = []
     for place in np.flatnonzero(presence):
@@ -295,8 +296,8 @@ def choose(
         shown_people = np.flatnonzero(presence)[: _MOST_SHOWN + 1]
         where = [_middle(points[:, place], present[:, place]) for place in shown_people]
         raise BadInputError(
-            f"{what}: nobody is at {subject[0]:g},{subject[1]:g} when first seen; people are at "
-            f"{listed(_some(where))}"
+            f"{what}: nobody first appears at {subject[0]:g},{subject[1]:g}; people first "
+            f"appear at {listed(_some(where))}"
         )
     return min(inside)[1]
 

@@ -56,7 +56,7 @@ def read_keypoints(
     ----------
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
-        Pose2Sim, AlphaPose), or AlphaPose's JSON of results. A poses Dataset of movement, as
+        Pose2Sim, AlphaPose), or AlphaPose's JSON of results; a poses Dataset of movement, as
         NetCDF. A CSV or HDF5 file of DeepLabCut. An analysis file of SLEAP (HDF5). A CSV file with
         a row for each point (frame or time, point, x, y, confidence, person). A pose of this
         package (``pose.nc``). The format is recognised by the content, not by the name.
@@ -68,22 +68,22 @@ def read_keypoints(
         If there are several people, the name of the person to measure, or a point on them, pixels,
         in the frame in which they are first seen.
     keypoints
-        Landmark for the name of a keypoint, if that name is not known; None leaves the keypoint
-        out.
+        Landmark for each keypoint with an unknown name; None leaves the keypoint out.
     model
         Name of the pose model, for pages; by default that of the format.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` from 0 to 1 if the file has it, NaN for
-        landmarks that the model does not find. Its ``time`` is in seconds, 0 for the first frame.
+        A pose with ``image_position`` in pixels, and ``confidence`` from 0 to 1 if the file has it.
+        Landmarks that the model does not find are NaN. Its ``time`` is in seconds, 0 for the first
+        frame.
 
     Raises
     ------
     BadInputError
-        The file has none of these formats, or is damaged; its keypoints are unknown, belong to
-        several people without `subject`, do not fit `rate` or `size`, or have no place.
+        The file has another format or is damaged, or its keypoints are unknown, belong to several
+        people without `subject`, do not fit `rate` or `size`, or have no positions.
     NotFoundError
         There is no such file or folder.
     """
@@ -95,7 +95,8 @@ def read_keypoints(
     if times is None:
         if rate is None:
             raise BadInputError(
-                f"{file}: has frames and no times; pass rate, the frames per second of its video"
+                f"{file}: has frame numbers but no times; pass rate, the frames per second of "
+                "its video"
             )
         times = np.arange(len(file_points.points)) / rate
     return _pose(
@@ -130,7 +131,7 @@ def keypoints_of_video(
         return pose.assign_coords(time=_nearest(pose["time"].to_numpy(), frames, file, film))
     if unknown := [name for name in file_points.names if not is_known(name)]:
         raise BadInputError(
-            f"{file}: no landmark is known by the name of "
+            f"{file}: no landmark is known for "
             f"{shortened(unknown, most=5)}{likely(unknown[0], LANDMARKS)}; rename them as in the "
             "table keypoint_names, or map them with mb.read_keypoints(..., keypoints=...) and "
             "pass the result as NetCDF"
@@ -140,8 +141,8 @@ def keypoints_of_video(
         file_points = _until(file_points, len(frames))
     elif abs(count - len(frames)) > MOST_DIFFERENT:
         raise BadInputError(
-            f"{file}: has {count} frames, and the video {film.name} has {len(frames)}; use the "
-            "keypoints of each frame of this video"
+            f"{file}: has {count} frames, but the video {film.name} has {len(frames)}; use "
+            "keypoints for each frame of this video"
         )
     elif count > len(frames):
         file_points = _until(file_points, len(frames))
@@ -170,8 +171,8 @@ def _points_at_rate(
     actual = 1 / float(np.median(np.diff(times)))
     if abs(actual / rate - 1) > SAME_RATE:
         raise BadInputError(
-            f"{file}: has {actual:.4g} frames per second, and {whose} {rate:.4g}; use keypoints "
-            "of each frame, with its times"
+            f"{file}: has {actual:.4g} frames per second, but {whose} {rate:.4g}; use keypoints "
+            "for each frame, with their times"
         )
     return keypoints
 
@@ -199,7 +200,7 @@ def _nearest(times: Array, frames: Array, file: Path, film: Path) -> Array:
     frame = float(np.median(np.diff(frames)))
     if len(set(place)) < len(place) or (np.abs(frames[place] - times) > 0.6 * frame).any():
         raise BadInputError(
-            f"{file}: its times are not those of frames of the video {film.name}; use the pose "
+            f"{file}: its times are not times of frames in the video {film.name}; use the pose "
             "of this video"
         )
     return frames[place]
@@ -218,7 +219,9 @@ def _pose(
     """Make the pose of one person."""
     landmarks = landmarks_of(file_points.names, keypoints, what=f"{file}")
     if not file_points.points.size:
-        raise BadInputError(f"{file}: has no frame, or nobody in any; use a file with keypoints")
+        raise BadInputError(
+            f"{file}: has no frame, or no person in any frame; use a file with keypoints"
+        )
     person = choose(file_points.points, file_points.people, subject, what=f"{file}")
     points = file_points.points[:, person].copy()
     known_places = [

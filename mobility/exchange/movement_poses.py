@@ -58,16 +58,16 @@ def from_movement(
     individual
         Name of the person, if there are several.
     keypoints
-        Landmark for the name of a keypoint, if no model of the table ``keypoint_names`` (COCO,
-        Halpe, OpenPose's BODY_25, MediaPipe) has that name; None leaves the keypoint out.
+        Landmark for each keypoint whose name is not in the table ``keypoint_names`` (COCO, Halpe,
+        OpenPose's BODY_25, MediaPipe); None leaves the keypoint out.
     image_size
         Width and height of the picture, pixels.
 
     Returns
     -------
     xarray.Dataset
-        A pose: ``image_position`` in pixels, ``confidence`` from the model, and no ``position``;
-        NaN for absent landmarks.
+        A pose with ``image_position`` in pixels, ``confidence`` from the model, and no
+        ``position``. Absent landmarks are NaN.
 
     Raises
     ------
@@ -80,14 +80,15 @@ def from_movement(
         dataset["position"].dims
     ):
         raise BadInputError(
-            "from_movement: not a poses Dataset of movement, because it has no 'position' over "
+            "from_movement: this is not a poses Dataset of movement, because it has no "
+            "'position' over "
             "time, space and keypoint. Load one with movement"
         )
     if "x" not in dataset.get_index("space") or "y" not in dataset.get_index("space"):
         raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
     for name in ("space", "keypoint", "individual"):
         if name in dataset.dims and not dataset.get_index(name).is_unique:
-            raise BadInputError(f"from_movement: its coordinate '{name}' has a name twice")
+            raise BadInputError(f"from_movement: its coordinate '{name}' contains a name twice")
     for name in ("position", "confidence"):
         if name in dataset and dataset[name].dtype.kind not in "fiu":
             raise BadInputError(
@@ -100,14 +101,17 @@ def from_movement(
         raise BadInputError(f"from_movement: {error}") from None
     for name in ("position", "confidence"):
         if name in dataset and not set(dataset[name].dims) <= set(_DIMS):
-            raise BadInputError(f"from_movement: '{name}' has a dimension too many; select one")
+            raise BadInputError(
+                f"from_movement: '{name}' has too many dimensions; select one entry"
+            )
     if dataset.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
-            "from_movement: its times are frames; load it with fps=, the frame rate of the video"
+            "from_movement: its times are frame numbers; load it with fps=, the frame rate of "
+            "the video"
         )
     if "time" not in dataset.coords or not dataset["time"].size:
         raise BadInputError(
-            "from_movement: has no times in seconds, or no frame. Load it with fps="
+            "from_movement: it has no times in seconds, or no frame. Load it with fps="
         )
     try:
         check_times(dataset["time"])
@@ -115,8 +119,8 @@ def from_movement(
         raise BadInputError(f"from_movement: {error}") from None
     if "z" in dataset["space"].values:
         raise BadInputError(
-            "from_movement: its positions are in space, of which movement keeps neither unit nor "
-            "vertical; write them as CSV and read that with mb.read_lab"
+            "from_movement: its positions are in space, and movement stores neither their unit "
+            "nor which axis is vertical; write them as CSV and read that with mb.read_lab"
         )
     person = _one_individual(dataset, individual)
     landmark_of = landmarks_of(
@@ -171,10 +175,10 @@ def to_movement(
 ) -> xr.Dataset:
     """Make a poses Dataset of movement, which its functions filter, plot and save.
 
-    ``position`` is in space, metres, y up, or in the picture, pixels, y downwards. A pose from
-    ``estimate_pose`` is already such a Dataset, with more variables; this one has no others. The
-    dimensions are called ``keypoint`` and ``individual`` (singular), or, as in movement before its
-    version 0.16, ``keypoints`` and ``individuals`` (plural).
+    ``position`` is in space (metres, y up) or in the picture (pixels, y downwards). A pose from
+    ``estimate_pose`` is already such a Dataset with more variables; the new Dataset has no others.
+    The dimensions are called ``keypoint`` and ``individual`` (singular), or, as before version 0.16
+    of movement, ``keypoints`` and ``individuals`` (plural).
     """
     if of == "space":
         require_positions(pose, what="to_movement")

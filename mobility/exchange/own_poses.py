@@ -1,4 +1,4 @@
-"""Poses of this package that are read from files; nothing in them is trusted unchecked."""
+"""Poses of this package that are read from files; all their contents are checked."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _LONGEST_NAME = 255
 def own_pose(
     pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
 ) -> xr.Dataset:
-    """Make a pose from a pose file: its points unchanged, and the plausible rest.
+    """Make a pose from a pose file: its points unchanged, and other contents if they are plausible.
 
-    It counts as a pose of the package's own model if it has positions and states the software, or
-    the digest of a model that the package pins. Otherwise it belongs to another model, and has only
-    points in the picture.
+    The pose counts as made by the package's own model if it has positions and states the software,
+    or the digest of a model that the package pins. Otherwise it belongs to another model, and only
+    its points in the picture are used.
 
     Parameters
     ----------
@@ -62,15 +62,16 @@ def own_pose(
     Raises
     ------
     BadInputError
-        It is not a pose, belongs to a picture of another size, or has impossible attributes.
+        The content is not a pose, belongs to a picture of another size, or has impossible
+        attributes.
     """
     attrs = _checked_attrs(pose.attrs, file)
     pose = _checked(pose.drop_attrs(deep=False).assign_attrs(attrs), file)
     stored = tuple(int(attrs.get(name, 0)) for name in ("image_width", "image_height"))
     if size is not None and all(stored) and stored != size:
         raise BadInputError(
-            f"{file}: belongs to pictures of {stored[0]} x {stored[1]} pixels, and the video has "
-            f"{size[0]} x {size[1]}; use the keypoints of this video"
+            f"{file}: belongs to pictures of {stored[0]} x {stored[1]} pixels, but the video "
+            f"has {size[0]} x {size[1]}; use the keypoints of this video"
         )
     points = pose["image_position"].isel(individual=0).sel(pixel=["u", "v"])
     check_places(points.transpose("time", "keypoint", "pixel").to_numpy(), size, file)
@@ -125,7 +126,7 @@ def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
             )
     for name in sorted({"pixel", "space", "keypoint"} & set(map(str, needed.dims))):
         if not needed.get_index(name).is_unique:
-            raise BadInputError(f"{file}: has a name of '{name}' twice")
+            raise BadInputError(f"{file}: contains a name of '{name}' twice")
     try:
         check_pose(needed)
     except BadInputError as error:

@@ -73,8 +73,8 @@ def landmarks_of(
     Raises
     ------
     BadInputError
-        If a name is unknown, or if no keypoint is a landmark or several are the same one. Also if
-        `landmark_by_name` has a name that is not among `names`, or an unknown landmark.
+        If a name is unknown, no keypoint is a landmark, or several keypoints are the same landmark.
+        Also if `landmark_by_name` has a name that is not among `names`, or an unknown landmark.
     """
     landmark_by_name = landmark_by_name or {}
     for name, landmark in landmark_by_name.items():
@@ -88,7 +88,7 @@ def landmarks_of(
     if unknown:
         close = likely(unknown[0], LANDMARKS)
         raise BadInputError(
-            f"{what}: no landmark is known by the name of "
+            f"{what}: no landmark is known for "
             f"{shortened(unknown)}{close}{'' if close else '.'} Use keypoints to name the "
             "landmark, or None to leave it out"
         )
@@ -222,7 +222,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def together(cls, origins: Iterable[Origin]) -> Origin:
-        """Combine several models; the errors count as those of the least known model."""
+        """Combine several models; their errors count as the errors of the least known model."""
         models = list(dict.fromkeys(origins))
         least_known = min(models, key=lambda origin: (origin.is_measured, origin))
         return cls(least_known.pose_source, ", ".join(origin.source_software for origin in models))
@@ -239,5 +239,5 @@ class Origin(NamedTuple):
 
 
 def is_without_depth(pose: xr.Dataset) -> bool:
-    """Whether a pose has points in the picture and none in 3-D."""
+    """Whether a pose has points in the picture, but no points in 3-D."""
     return "position" not in pose

@@ -56,11 +56,11 @@ class View:
     Attributes
     ----------
     kind
-        "front", "front-oblique", "side", "back-oblique", "back" (see ``views.yaml``), or
-        "unknown".
+        "front", "front-oblique", "side", "back-oblique", "back" (stored names, see ``views.yaml``),
+        or "unknown".
     name
-        The kind with the side of the subject that the camera sees: "front-oblique left"; for "side"
-        only "left" or "right".
+        The kind, with the side of the subject that the camera sees: "front-oblique left". For
+        "side" it is only "left" or "right".
     azimuth_deg
         Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
         faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN if it
@@ -82,23 +82,23 @@ def camera_view(pose: xr.Dataset) -> View:
     together. In a standing frame the height of the hips above the ankles is at least 90 % of its
     maximum (95th percentile). If the ankles were not seen, all frames count.
 
-    A diagonal view whose error reaches to a view from the side counts as a view from the side if
-    the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
-    stays as it was measured.
+    A diagonal view whose error includes views from the side may count as a view from the side. This
+    is so if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its
+    azimuth stays as it was measured.
 
     Parameters
     ----------
     pose
         Pose Dataset of one person whose z axis points towards the camera: world landmarks, or a
-        fitted body. For a fitted body the direction of the camera is taken from the subject's
+        fitted body. For a fitted body, the direction of the camera is computed from the subject's
         place. Without 3-D positions the view is unknown.
 
     Returns
     -------
     View
-        The error for a fitted body is the spread over its posterior. Otherwise it combines half of
-        the difference between hips and shoulders with the spread over the frames. The usual error
-        of that kind of view, which neither contains, is added.
+        For a fitted body, the error is the spread over its posterior. Otherwise it combines half of
+        the difference between hips and shoulders with the spread over the frames. In both cases the
+        usual error of that kind of view is added.
     """
     if "position" not in pose:
         return view_of(float("nan"))
@@ -213,7 +213,7 @@ def trial_view(pose: xr.Dataset) -> str:
 
 
 def best_view(pose: xr.Dataset) -> View:
-    """Return the view of the first camera that sees the frontal plane, or else of the first.
+    """Return the view of the first camera that sees the frontal plane, otherwise of the first.
 
     Parameters
     ----------
@@ -235,7 +235,8 @@ def _sees_frontal_plane(kind: str) -> bool:
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """Return the side of the body that all cameras are on, so that it hides the other side.
 
-    Nothing is reported for the far side then, so every report of one side calls this function.
+    In this case nothing is reported for the far side, so every report of one side calls this
+    function.
 
     Parameters
     ----------

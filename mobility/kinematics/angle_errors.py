@@ -29,22 +29,22 @@ _LEAST_VARIANCE = 1.0
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Return deviations of each joint angle over posterior samples, scaled to a frame's error.
 
-    They are :func:`angle_deviations` times
-    :func:`~mobility.kinematics.expected_error.spread_factors`, so that their standard deviation
-    over the samples is that of the error of a frame.
+    The result is :func:`angle_deviations` times
+    :func:`~mobility.kinematics.expected_error.spread_factors`, so its standard deviation over the
+    samples equals the error of a frame.
     """
     draws, factors = angle_deviations(fitted), spread_factors(fitted)
     return draws.map(lambda deviation: factors[str(deviation.name)] * deviation, keep_attrs=True)
 
 
 def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
-    """Return the joint angles of each posterior sample minus those of the fit, unscaled.
+    """Return the joint angles of each posterior sample minus the angles of the fit, unscaled.
 
-    The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees, larger if an arm points along the line of sight (table ``expected_error``). The
-    uncertainty of anything computed from angles (a difference between sides, a mean over
-    repetitions) is its spread over the samples, times a factor that is measured for each kind of
-    number (``tables/trial_errors.yaml``).
+    The deviations are in degrees over (draw, fit_time, side) or (draw, fit_time). They are
+    increased if an arm points along the line of sight (table ``expected_error``). Anything computed
+    from angles, such as a difference between sides or a mean over repetitions, has the spread over
+    the samples as its uncertainty. This spread is multiplied by a factor that was measured for each
+    kind of number (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
         raise BadInputError(
@@ -150,7 +150,7 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
 def legs_unseen(pose: xr.Dataset) -> bool:
     """Whether both knees are outside the picture or hidden in most of the frames.
 
-    Without ``confidence`` the knees count as visible, without ``image_position`` as inside.
+    Without ``confidence`` the knees count as visible, and without ``image_position`` as inside.
     """
     limits = tables.load(TABLE)["legs_unseen"]
     knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])

@@ -68,8 +68,8 @@ def joint_angles(
     - elbow flexion: angle between :math:`E-S` and :math:`W-E`;
     - tibia inclination, trunk lean: :math:`\mathrm{atan2}(v \cdot e_X, v \cdot e_Y)` of
       :math:`K-A` and of :math:`\bar S-\bar H`;
-    - thigh elevation, pelvis obliquity: angle of :math:`H-K`, and of the line from the left to the
-      right hip, above the horizontal;
+    - thigh elevation: angle of :math:`H-K` above the horizontal;
+    - pelvis obliquity: angle of the line from the left to the right hip above the horizontal;
     - arm fall: minus the signed sagittal angle from :math:`\bar S-\bar H` to :math:`\bar W-\bar S`.
 
     Signed sagittal angles are in (-90, 270]. Without abduction, knee flexion = 90 + tibia
@@ -83,13 +83,13 @@ def joint_angles(
         is assumed to be level). The attribute ``method`` states how the positions were obtained;
         without it they are raw MediaPipe world landmarks.
     limits
-        Largest expected error with which an angle is reported, degrees, by angle. Other angles keep
-        the limits of the table.
+        Largest expected error with which each angle is reported, in degrees. Other angles keep the
+        limits of the table.
     in_picture
-        Whether single-joint angles are also measured in the image plane and combined with those of
-        the body, weighted by their errors
+        Whether single-joint angles are also measured in the image plane, and combined with the
+        angles of the body, weighted by their errors
         (:func:`~mobility.kinematics.in_picture.measured_angles`). Use it for single-joint
-        movements, which are filmed in their plane, and bodies fitted to one camera. The Dataset
+        movements, which are filmed in their plane, with bodies fitted to one camera. The Dataset
         then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
 
     Returns
@@ -99,18 +99,18 @@ def joint_angles(
         shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over (time,):
         trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall.
 
-        Each angle has ``<name>_sd``, the expected error of one value as a standard deviation: for a
-        fitted body from the posterior of the fit, otherwise from ``tables/expected_error.yaml``. If
-        the legs are not seen, that table's error is added to the arms (in quadrature; attribute
-        ``added_sd_deg`` of the angle). An error is also added to the shoulder of an arm that points
-        along the line of sight of the only camera.
+        Each angle has ``<name>_sd``, the expected error of one value as a standard deviation. For a
+        fitted body it comes from the posterior of the fit, otherwise from
+        ``tables/expected_error.yaml``. If the legs are not seen, the error in that table is added
+        to the arms (in quadrature; attribute ``added_sd_deg`` of the angle). An error is also added
+        to the shoulder of an arm that points along the line of sight of the only camera.
 
-        Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``) are not
-        reported, but NaN. The attribute ``refused`` has the reason, ``refused_share`` the share of
-        the values, and there is a warning. Arm angles of a fitted body are also withheld, unless
-        they are measured in the image plane, if the forearm crosses the trunk in the picture or
-        points along the line of sight (``tables/unseen_arms.yaml``). With several cameras, this
-        must be so in all of them.
+        Values with an expected error above the limit of the angle (``tables/angles.yaml``) are NaN.
+        The attribute ``refused`` has the reason, ``refused_share`` has the share of the values, and
+        there is a warning. Arm angles of a fitted body are also NaN if the forearm crosses the
+        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``). If
+        there are several cameras, this applies if it is so in all of them. Arm angles measured in
+        the image plane are kept.
 
         An angle is NaN if a landmark that it needs is NaN or two of them coincide. Knee and elbow
         have no sign if the other hip is missing. If the hip line is more than 60 degrees from the
@@ -119,8 +119,8 @@ def joint_angles(
 
     References
     ----------
-    Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,
-    J Biomech Eng 105:136.
+    Wu et al. 2002, J Biomech 35:543. Wu et al. 2005, J Biomech 38:981. Grood & Suntay 1983, J
+    Biomech Eng 105:136.
     """
     angle_table, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
@@ -261,7 +261,7 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     """Compute angles between the landmarks in the picture, without depth, as 2-D programs do.
 
     They are computed for any view and movement and have no error.
-    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
+    :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which the
     joint moves, and gives an error.
 
     The definitions are those of :func:`joint_angles` with the picture as the sagittal plane. From
@@ -320,7 +320,7 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
     :func:`image_plane_angles`; a pose without depth has only ``<name>_image``. Neither has an
-    ``_sd`` or is ever withheld, and no metric uses them.
+    ``_sd``, their values are never left out, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):

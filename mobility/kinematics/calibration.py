@@ -1,6 +1,6 @@
 """Calibrated cameras: reading calibration files, and matching cameras to videos.
 
-Supported are files of OpenCV (``FileStorage`` as YAML: one camera, or two from
+The module reads files of OpenCV (``FileStorage`` as YAML: one camera, or two from
 ``stereoCalibrate``), of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A
 camera sees a point X of the world, in metres, at ``R X + t``: x to the right in the picture, y
 down, z ahead, as in OpenCV.
@@ -53,10 +53,11 @@ _QUALISYS_PIXEL = 64.0
 class Camera:
     """One camera of a calibration file.
 
-    `size` is width and height of the picture, `matrix` focal lengths and principal point, all in
-    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ... `rotation`
-    and `translation` (metres) lead from the world to the camera; they are None if the file has only
-    the lens. `residual_px` is the reprojection error of the calibration, if known.
+    `size` is width and height of the picture, and `matrix` has the focal lengths and the principal
+    point, all in pixels. `distortion` has the coefficients of OpenCV's model: k1, k2, p1, p2, k3,
+    ... `rotation` and `translation` (metres) lead from the world to the camera; they are None if
+    the file has only the lens. `residual_px` is the reprojection error of the calibration, if
+    known.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Camera:
     def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
         """Return the camera for a picture of another size, with a warning about the change.
 
-        A picture of another shape is refused.
+        A picture of another shape raises an error.
         """
         if size == self.size:
             return self, None
@@ -90,8 +91,8 @@ class Camera:
             raise BadInputError(
                 f"calibration: the calibration of {self.name} is for {own_width} × "
                 f"{own_height} pixels, the video has {width} × {height}, which is "
-                f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
-                "as it films"
+                f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the "
+                "camera at the size and rotation of the video"
             )
         # Pixels are counted from the middle of the first pixel.
         scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
@@ -123,8 +124,8 @@ class Camera:
 class Calibration:
     """Cameras in the order of the file, or, once matched, in the order of the videos.
 
-    `up` is the upward direction of the world, if the file states it. `matched` tells how the
-    cameras were assigned to videos: "by name", "by order", or empty before that.
+    `up` is the upward direction of the world, if the file states it. `matched` is how the cameras
+    were assigned to videos: "by name", "by order", or empty if they were not.
     """
 
     cameras: tuple[Camera, ...]
@@ -146,9 +147,9 @@ class Calibration:
             if len(self.cameras) != len(videos):
                 raise BadInputError(
                     f"calibration {self.source}: has {len(self.cameras)} cameras ({names}) for "
-                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and no file "
-                    "name of a video names a camera; put the name of its camera into the file "
-                    "name of each video"
+                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, but no file "
+                    "name names a camera; put the name of its camera into the file name of "
+                    "each video"
                 )
             return replace(self, matched="by order")
         matched_cameras: list[Camera] = []
@@ -170,7 +171,7 @@ class Calibration:
         if len(self.cameras) != len(sizes):
             raise BadInputError(
                 f"calibration {self.source}: {len(self.cameras)} cameras were matched to "
-                f"{len(sizes)} videos; match them to these"
+                f"{len(sizes)} videos; match the cameras to these videos"
             )
         resized = [camera.for_size(size) for camera, size in zip(self.cameras, sizes, strict=True)]
         cameras = tuple(camera for camera, _ in resized)
@@ -257,9 +258,9 @@ def known_cameras(
         x, y, z = _OPENCV_TO_FIT @ first.rotation @ calibration.up
         if y < 0.5:
             raise BadInputError(
-                f"calibration {calibration.source}: with it the person is not upright in the "
-                f"video of {first.name}; check that it belongs to this video, and to its upright "
-                "picture"
+                f"calibration {calibration.source}: with this calibration, the person is not "
+                f"upright in the video of {first.name}; check that it belongs to this video, "
+                "with the picture upright"
             )
         tilt = float(z / y), float(x / y)
     angle = max(
@@ -322,7 +323,7 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
     if not 0.05 < distance < _FARTHEST:
         raise BadInputError(
             f"calibration {source}: {first.name} and {camera.name} are {distance:.4g} m apart; "
-            "translations must be in metres"
+            "the translations must be in metres"
         )
     return _OPENCV_TO_FIT @ rotation @ _OPENCV_TO_FIT, _OPENCV_TO_FIT @ translation
 
@@ -350,7 +351,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     OpenCV's YAML has ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
     ``image_height`` for one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
     for two. TOML of Pose2Sim, Caliscope or anipose has tables with ``size``, ``matrix``,
-    ``distortions``, ``rotation`` and ``translation``; The XML of Qualisys (``.qca.txt``) has z up.
+    ``distortions``, ``rotation`` and ``translation``. The XML of Qualisys (``.qca.txt``) has z up.
     YAML and TOML may state which axis of the world is up: ``vertical_axis: z`` (in TOML under
     ``metadata``).
     """
@@ -372,7 +373,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
             raise _FileError("has no camera")
         names = [camera.name for camera in cameras]
         if len(set(names)) < len(names):
-            raise _FileError(f"has two cameras of one name ({', '.join(names)})")
+            raise _FileError(f"has two cameras with the same name ({', '.join(names)})")
     except _FileError as fault:
         raise BadInputError(f"calibration {name}: {fault}") from None
     return Calibration(tuple(cameras), name, hashlib.sha256(content).hexdigest(), up)
@@ -393,7 +394,8 @@ def _reader(text: str, suffix: str) -> Callable[[str], _CamerasAndUp]:
     if suffix == ".toml":
         return _toml
     raise _FileError(
-        "is neither a YAML of OpenCV, a TOML of Pose2Sim or Caliscope, nor a .qca.txt of Qualisys"
+        "is not a calibration of OpenCV (YAML), Pose2Sim or Caliscope (TOML), or Qualisys "
+        "(.qca.txt); use one of these"
     )
 
 
@@ -421,7 +423,7 @@ def _qualisys(text: str) -> _CamerasAndUp:
             ]
 
         if _number(entry.get("viewrotation", "0"), f"viewrotation of {name}") % 360:
-            raise _FileError(f"{name} has a turned view; calibrate it as it films")
+            raise _FileError(f"{name} has a rotated view; calibrate it without rotation")
         left, top, right, bottom = values("fov_video", "left", "top", "right", "bottom")
         lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
         across, down, x, y = (parameter / _QUALISYS_PIXEL for parameter in lens)
@@ -608,14 +610,14 @@ def _camera(
     """Check the values of a file, and make a camera from them."""
     width, height = _numbers(size, f"size of {name}", (2,)).tolist()
     if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
-        raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
+        raise _FileError(f"{name} has an impossible size of {width:g} × {height:g} pixels")
     lens = _numbers(matrix, f"matrix of {name}", (3, 3))
     (across, skew, x), (lower, down, y), last = lens
     if not (across > 0 and down > 0 and 0 < x < width and 0 < y < height) or (
         abs(skew) > 0.01 * across or lower or not np.allclose(last, [0, 0, 1])
     ):
         raise _FileError(
-            f"matrix of {name} is not one of a camera of {width:g} × {height:g} pixels "
+            f"the matrix of {name} does not fit a camera of {width:g} × {height:g} pixels "
             "([fx, 0, cx], [0, fy, cy], [0, 0, 1])"
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
@@ -625,7 +627,7 @@ def _camera(
         rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
         orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
         if not orthogonal or np.linalg.det(rotation) < 0:
-            raise _FileError(f"rotation of {name} is not a rotation matrix")
+            raise _FileError(f"the rotation of {name} is not a rotation matrix")
         translation = _numbers(extrinsics[1], f"translation of {name}", (3,))
     return Camera(
         name,

@@ -1,4 +1,4 @@
-"""Cleaning of landmarks: hidden points, swap repair, outliers, short gaps, low-pass filter."""
+"""Cleaning of landmarks: hidden points, exchanged sides, outliers, short gaps, low-pass filter."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def clean_pose(
 ) -> xr.Dataset:
     r"""Remove implausible points from a pose, fill short gaps and filter it.
 
-    Points that were hidden, jumped or exchanged with the other side become NaN or are repaired,
-    gaps longer than `max_gap_s` remain, and movement faster than `cutoff_hz` is smoothed away.
+    Points that are hidden, jump or are exchanged with the other side become NaN or are repaired.
+    Gaps longer than `max_gap_s` remain, and movement faster than `cutoff_hz` is smoothed away.
     Angles from landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose that was
     cleaned with the defaults. For :func:`~mobility.kinematics.fit.entry.fit_body`, which weights
     hidden points itself, use ``visibility_threshold=0.1``. The notes describe the steps.
@@ -100,17 +100,17 @@ def clean_pose(
     pose
         Pose Dataset from ``estimate_pose``; metres, pixels, seconds. It is not changed.
     visibility_threshold
-        Least visibility (``confidence``) of a point, 0 to 1.
+        Smallest visibility (``confidence``) at which a point is kept, from 0 to 1.
     repair_swaps
         Whether to undo exchanges of left and right.
     limb_length_tolerance
-        Largest deviation of a limb's length, as a fraction.
+        Largest accepted deviation of a limb's length, as a fraction.
     max_gap_s
         Longest gap to fill, seconds.
     cutoff_hz
-        Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate if that
-        is less; if that would be below 3 Hz, the pose is not filtered. Both are recorded as
-        warnings, the first only if all frames of the video were used.
+        Cutoff frequency in Hz; None turns the filter off. At low frame rates the cutoff is lowered
+        to 0.4 of the frame rate; if that is below 3 Hz, the pose is not filtered. Both are recorded
+        as warnings, the first only if all frames of the video were used.
 
     Returns
     -------
@@ -118,31 +118,32 @@ def clean_pose(
         The same variables and times. The history entry lists each step with its counts. It has a
         warning ``points_removed`` if steps 1, 3 and 4 removed more than 5 % of the points of the
         body (without face and hands), and ``sides_exchanged`` if left and right were exchanged.
+
         Attributes describe how well left and right were distinguished. ``lost_share`` is the share
-        of the frames from the first to the last with a pose that have none or lose it in step 1.
-        ``legs_exchanged`` counts how often the legs change places in the picture after step 2.
-        ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and arms (JSON,
-        seconds).
+        of frames without a pose, or that lose it in step 1, between the first and the last frame
+        with one. ``legs_exchanged`` counts how often the legs change places in the picture after
+        step 2. ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and
+        arms (JSON, seconds).
 
     Notes
     -----
     The steps, in this order:
 
     1. Points with a visibility below `visibility_threshold` become NaN. Frames become NaN if both
-       hips, or both shoulders, lie nearer to each other in space than in any adult: the pose model
-       confuses the sides, or sees no person (table ``in_picture``; not without positions in space).
-    2. Exchanges of left and right are undone, for trunk, legs and arms separately, in space and
-       picture together. An exchange begins or ends at a frame that jumps by more than 10 % of the
-       trunk length, if exchanging its sides more than halves its distance from the frame before, or
-       from its prediction by constant velocity. Two parts meet there. The part whose direction from
-       right to left is unusual is exchanged, as far as the direction stays so; the labels of the
-       greater part of the recording are assumed to be right. If the sides nearly coincide, nothing
-       is exchanged. All variables are exchanged alike. Not below 10 frames/s.
-    3. If the length of a limb is more than `limb_length_tolerance` off its median within one second
-       around the frame, its far end becomes NaN in ``position``. The median is local because the
-       depth of a raw pose has a bias that follows the posture; correcting it is left to the fit.
+       hips, or both shoulders, are nearer to each other in space than in any adult: the pose model
+       confuses the sides, or sees no person (table ``in_picture``; only with positions in space).
+    2. Exchanges of left and right are undone for trunk, legs and arms separately. An exchange
+       begins or ends at a frame that jumps by more than 10 % of the trunk length. Exchanging its
+       sides must more than halve its distance from the frame before, or from the prediction by
+       constant velocity. The part of the recording with the unusual direction from right to left is
+       exchanged; the labels of the larger part are assumed to be right. If the sides nearly
+       coincide, nothing is exchanged. This step is omitted below 10 frames/s.
+    3. If the length of a limb differs by more than `limb_length_tolerance` from its median within
+       one second around the frame, its far end becomes NaN in ``position``. The median is local
+       because the depth of a raw pose has a bias that depends on the posture, which only the fit
+       corrects.
     4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
-       from the median of 7 frames become NaN. Not below 11 frames/s.
+       from the median of 7 frames become NaN. This step is omitted below 11 frames/s.
     5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer gaps stay NaN, and
        nothing is extrapolated.
     6. Each gap-free part is filtered separately: Butterworth of second order, forwards and
@@ -151,8 +152,8 @@ def clean_pose(
        `cutoff_hz` is :math:`1/\sqrt2`. Uneven times are resampled to a regular grid by PCHIP and
        back, so that the output has the times of the frames.
 
-    Swaps come before the outliers because Hampel would remove the middle of a swap of two or three
-    frames that can be repaired.
+    Exchanges are undone before outliers are removed, because the Hampel filter would remove the
+    middle of an exchange of two or three frames that can be repaired.
 
     References
     ----------

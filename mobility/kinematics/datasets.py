@@ -103,9 +103,9 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     try:
         time = np.asarray(times)
     except (TypeError, ValueError):
-        raise BadInputError("its times must be numbers, in seconds") from None
+        raise BadInputError("its times must be numbers in seconds") from None
     if time.dtype.kind not in "fiu":
-        raise BadInputError(f"its times must be numbers, in seconds (got {time.dtype})")
+        raise BadInputError(f"its times must be numbers in seconds (got {time.dtype})")
     if time.ndim != 1:
         raise BadInputError(f"its times must have one dimension (got {time.ndim})")
     if not np.isfinite(time).all():
@@ -119,9 +119,9 @@ def check_times(times: ArrayLike | xr.DataArray) -> Array:
     step, lasts = float(np.median(steps)), float(seconds[-1] - seconds[0])
     if any(step >= slow and lasts > longest for slow, longest in _SLOW):
         raise BadInputError(
-            f"its times must be seconds, and its frames are {step:.3g} apart for {lasts:.4g}, as "
-            "in milliseconds: divide those by 1000. For a time lapse pass half an hour at most, "
-            "with less than 10 s between frames"
+            f"its times must be seconds, but the frames are {step:.3g} apart for {lasts:.4g}. "
+            "Divide milliseconds by 1000. A time lapse can last at most half an hour, with "
+            "less than 10 s between frames"
         )
     gap = int(np.argmax(steps))
     if steps[gap] < _EVEN * step and lasts * max(60.0, 1 / step) > _MOST_FRAMES:
@@ -152,11 +152,11 @@ def _check_labels(name: str, index: Any) -> None:
     if not all(isinstance(label, str) for label in index):
         raise BadInputError(f"the coordinate '{name}' must be names, as text")
     if not index.is_unique:
-        raise BadInputError(f"has a name of '{name}' twice; select each once")
+        raise BadInputError(f"contains a name of '{name}' twice; select each once")
 
 
 def check_attributes(dataset: xr.Dataset) -> None:
-    """Raise an error if an attribute that the package reads has a different type than it writes."""
+    """Raise an error if an attribute does not have the type that the package writes."""
     holders = {"": dataset.attrs}
     holders |= {f" of '{name}'": variable.attrs for name, variable in dataset.variables.items()}
     for of, attrs in holders.items():
@@ -221,7 +221,7 @@ def _check_values(name: str, values: xr.DataArray) -> None:
     if values.dtype.kind not in "fiu":
         raise BadInputError(f"'{name}' must hold numbers (got {values.dtype})")
     if values.dtype.kind == "f" and bool(np.isinf(values.to_numpy()).any()):
-        raise BadInputError(f"'{name}' holds infinite values; what is missing must be NaN")
+        raise BadInputError(f"'{name}' holds infinite values; missing values must be NaN")
 
 
 def check_pose(value: Any) -> xr.Dataset:
@@ -267,7 +267,9 @@ def _check_draws(pose: xr.Dataset) -> None:
         return
     remedy = "pass the pose as fit_body returns it"
     if "fit_position" not in pose or "position" not in pose or "fit_time" not in pose.coords:
-        raise BadInputError(f"has 'position_draws' without what belongs to them; {remedy}")
+        raise BadInputError(
+            f"has 'position_draws' without the variables that belong to them; {remedy}"
+        )
     check_dimensions("fit_position", pose["fit_position"], _DRAWS)
     check_dimensions("position_draws", pose["position_draws"], ("draw", *_DRAWS))
     for name, needed in (("fit_space", ("x", "y", "z")), ("fit_keypoint", FITTED)):
@@ -276,7 +278,7 @@ def _check_draws(pose: xr.Dataset) -> None:
                 f"its coordinate '{name}' lacks {shortened(needed, most=5)}; {remedy}"
             )
     if not (pose.sizes["draw"] and pose.sizes["fit_time"]):
-        raise BadInputError(f"has no posterior sample, or no time of them; {remedy}")
+        raise BadInputError(f"has no posterior samples, or no times for them; {remedy}")
     try:
         check_times(pose["fit_time"])
     except BadInputError as error:
@@ -309,13 +311,15 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
 def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
-    """Raise an error unless a variable has the dimensions `needed`, and only `beside` besides."""
+    """Raise an error unless a variable has the dimensions `needed`, and no others than `beside`."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
     more = sorted(set(map(str, values.dims)) - {*needed, *beside})
     if more:
-        raise BadInputError(f"'{name}' has a dimension too many: {', '.join(more)}; select one")
+        raise BadInputError(
+            f"'{name}' has too many dimensions ({', '.join(more)}); select one entry"
+        )
 
 
 def _check_metres(position: Array) -> None:
@@ -330,8 +334,8 @@ def _check_metres(position: Array) -> None:
         extent = np.nanmax(np.nanmax(poses, axis=2) - np.nanmin(poses, axis=2), axis=1)
     if (large := float(np.median(extent))) > _LARGEST_BODY_M:
         raise BadInputError(
-            f"'position' must be in metres: the body is {large:.0f} large; divide millimetres by "
-            "1000"
+            f"'position' must be in metres: the body has a size of {large:.0f}; divide "
+            "millimetres by 1000"
         )
 
 
@@ -349,8 +353,8 @@ def _check_degrees(name: str, values: xr.DataArray) -> None:
         )
         if highest > MOST_DEGREES:
             raise BadInputError(
-                f"'{name}' must be in degrees: it reaches {highest:.4g}, and no joint turns by "
-                f"more than {MOST_DEGREES:g}"
+                f"'{name}' must be in degrees: it contains {highest:.4g}, but no joint rotates "
+                f"by more than {MOST_DEGREES:g}"
             )
 
 
@@ -390,7 +394,7 @@ def check_repetitions(value: Any) -> xr.Dataset:
                 raise BadInputError(f"'{name}' must be true or false for each repetition")
     start, end = dataset["start"].to_numpy(), dataset["end"].to_numpy()
     if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
-        raise BadInputError("a repetition has no start or end, or does not begin before its end")
+        raise BadInputError("a repetition has no start or end, or does not start before its end")
     if "time" in dataset.dims:
         check_recording(dataset)
         for name in ("hip_height", "standing"):
@@ -407,7 +411,7 @@ def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
     if start.size and not ((start <= time[-1]) & (end >= time[0])).any():
         raise BadInputError(
             f"{what}: no repetition is in the recording, which lasts from {time[0]:.4g} to "
-            f"{time[-1]:.4g} s; pass both in seconds, of the same clock"
+            f"{time[-1]:.4g} s; pass both in seconds of the same clock"
         )
 
 
@@ -444,7 +448,7 @@ def check_normalised(value: Any) -> xr.Dataset:
 
 def _check_sides(dataset: xr.Dataset) -> None:
     if "side" in dataset.dims and set(dataset["side"].to_numpy().tolist()) != set(SIDES):
-        raise BadInputError("its sides must be left and right, each once")
+        raise BadInputError("its sides must be left and right, once each")
 
 
 def check_metrics(value: Any) -> xr.Dataset:
@@ -495,7 +499,7 @@ def kind_made_by(
             if name in numbers:
                 _check_values(name, dataset[name])
             elif not all(isinstance(text, str) for text in np.ravel(dataset[name].to_numpy())):
-                raise BadInputError(f"'{name}' must hold texts (got {dataset[name].dtype})")
+                raise BadInputError(f"'{name}' must contain texts (got {dataset[name].dtype})")
         for name, needed in attributes.items():
             attrs = dataset[name].attrs if name else dataset.attrs
             if lacking := [attribute for attribute in needed.split() if attribute not in attrs]:

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def cross_correlation(a: Array, b: Array) -> Array:
-    """Sum of ``a(t + lag) b(t)`` for each signal and every lag, on grids with the same step.
+    """Return the sum of ``a(t + lag) b(t)`` for each signal and lag, on grids with the same step.
 
     `a` is (signal, n), `b` (signal, m) and the result (signal, n + m - 1), for lags from
     ``-(m - 1)`` to ``n - 1`` steps.
@@ -39,7 +39,7 @@ def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
 def peak(rho: Array, best: int) -> tuple[float, float]:
     r"""Return the position of a maximum in steps, and its curvature per step squared.
 
-    With the values :math:`c_-, c_0, c_+` around the maximum the parabola through them has its top
+    With the values :math:`c_-, c_0, c_+` around the maximum the parabola through them has its peak
     at :math:`\frac{1}{2} (c_- - c_+) / (c_- - 2 c_0 + c_+)`.
     """
     if not 0 < best < len(rho) - 1:
@@ -80,7 +80,7 @@ _Number = TypeVar("_Number", float, NDArray[np.float64], xr.DataArray)
 
 
 def half_width(sd: _Number) -> _Number:
-    """Return half of the 95 % interval of an error with the standard deviation `sd`."""
+    """Return the margin of error (95 %) for the standard deviation `sd`."""
     return Z95 * sd
 
 
@@ -92,9 +92,9 @@ def sd_of(low: float, high: float) -> float:
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     """Return the calibration factor of each angle for this kind of fit (:func:`kind_of`).
 
-    It multiplies the spread of the posterior samples. For an angle that was not measured, the
-    factor of the most similar kind in the table is used, or 1. If the source of the keypoints has
-    its own factor (table ``pose_sources``), both are multiplied.
+    The factor multiplies the spread of the posterior samples. For an angle that was not measured,
+    the factor of the most similar kind in the table is used, or 1. If the source of the keypoints
+    has its own factor (table ``pose_sources``), both are multiplied.
     """
     measured = tables.load(TABLE)["fitted"]
     return _factors({kind: entry["angles"] for kind, entry in measured.items()}, fitted)
@@ -131,7 +131,7 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
 
     The camera is put back to the same place between recordings. Metrics that were not measured are
     absent. The result is empty for kinds of fit (:func:`kind_of`) that were not measured (two
-    cameras, moving feet), and for keypoints of a model that was not.
+    cameras, moving feet), and for keypoints of a model that was not measured.
     """
     if not Origin.of(fitted.attrs).is_measured:
         return {}
@@ -142,9 +142,9 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
 def kind_of(fitted: xr.Dataset) -> str:
     """Return the kind of fit, as the tables of factors name it (``kinds`` of ``expected_error``).
 
-    Two cameras count as such if they are far enough apart for the view "two-cameras". Without a
-    calibration, moving feet leave the vertical undetermined, which is a kind of its own. One camera
-    whose view is unknown counts as diagonal, because people are asked to film from there.
+    Two cameras count as two if they are far enough apart for the view "two-cameras". If the feet
+    move and there is no calibration, the vertical is undetermined, which is a separate kind. One
+    camera whose view is unknown counts as diagonal, because people are asked to film from there.
     """
     fit = of_fit(fitted)
     planted = bool(fit.get("planted"))
@@ -215,7 +215,7 @@ def error_depends_on_value(name: str) -> bool:
 
 
 def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
-    """Return the factor on the error of a metric of positions that depends on its value.
+    """Return the factor, depending on its value, on the error of a metric of positions.
 
     A heel that seems to sink is as wrong as a heel that rises by as much. NaN if the value is NaN.
     """

@@ -1,4 +1,4 @@
-r"""Angles of single joints in the image plane, with and without a fitted body.
+r"""Single-joint angles in the image plane, with and without a fitted body.
 
 The angle of a joint that moves in the image plane can be measured there from the joint's landmarks
 alone, whatever else is outside the picture. How far a segment leaves that plane follows from how
@@ -67,13 +67,13 @@ def picture_angles(
 ) -> xr.Dataset:
     r"""Measure single-joint angles from landmarks in the picture.
 
-    The angle is measured in the plane in which the distal segment moves. That is the image plane,
+    The angle is measured in the plane in which the distal segment moves. This is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
-    follows from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
-    within the error of c. Only the part that exceeds the apparent elevation of a segment in the
-    plane counts. Its sign comes from the depth of the landmarks.
+    comes from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
+    within the error of c. Only elevation beyond the apparent elevation of a segment in the plane
+    counts. The sign comes from the depth of the landmarks.
 
-    The `pose` comes from one camera and has ``image_position``, fitted or not. A pose without
+    The `pose`, fitted or not, comes from one camera and has ``image_position``. A pose without
     ``position``, as from other pose models
     (:func:`~mobility.exchange.movement_poses.from_movement`), needs the `view`: the side of the
     subject that the camera sees.
@@ -90,13 +90,14 @@ def picture_angles(
 
     Notes
     -----
-    The standard deviation combines the error of the landmarks in the picture, which counts more the
-    shorter a segment looks, with the errors of both elevations. Zero is defined as in goniometry.
+    The standard deviation combines the error of the landmarks in the picture, which counts more if
+    a segment looks short, with the errors of both elevations. Zero is defined as in goniometry
+    (Norkin & White 2016, Measurement of Joint Motion, 5th ed.).
+
     Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
     hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
     positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
-    degrees from the image plane, or if the subject turns round. Norkin & White 2016, Measurement of
-    Joint Motion, 5th ed.
+    degrees from the image plane, or if the subject turns round.
     """
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
@@ -107,8 +108,8 @@ def picture_angles(
     )
     if view is None and is_without_depth(pose):
         raise BadInputError(
-            "picture_angles: the pose has no positions in space, so that the side from which "
-            "the subject is seen is not known; pass view ('front', 'back', 'left' or 'right')"
+            "picture_angles: the pose has no positions in space, so the side from which the "
+            "subject is seen is unknown; pass view ('front', 'back', 'left' or 'right')"
         )
     axes = _axes(positions) if view is None else _axes_of_view(pixels, view)
     segments = {
@@ -182,9 +183,9 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
     the body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. The
     squared difference of the two angles beyond both variances is added to :math:`\sigma_f^2`, and
     to :math:`\sigma_p^2` as well if the segments leave the image plane. Within the plane the
-    picture is right, because the body needs the whole person and infers the depth.
+    picture is more reliable, because the body needs the whole person and infers the depth.
 
-    Both angles come from the same landmarks, so together they are not more certain than apart. The
+    Both angles come from the same landmarks, so combining them does not make them more certain. The
     standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which holds for any correlation of
     their errors. `fitted` is the result of :func:`~mobility.kinematics.fit.entry.fit_body` for one
     camera's pose.
@@ -195,10 +196,10 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``. Over
         (draw, fit_time, side): ``<angle>_draws``, posterior samples of the error, partly shared by
-        both sides. Each side has attributes of the angle: ``in_picture_left`` is the mean weight;
-        ``disagree_left`` is the share of the frames in which picture and body differ by more than
-        1.96 standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as
-        from :func:`picture_angles`.
+        both sides. Each angle has attributes for each side. ``in_picture_left`` is the mean weight,
+        and ``disagree_left`` the share of frames in which picture and body differ by more than 1.96
+        standard deviations of their difference. ``plane_left`` and ``off_picture_left`` are as from
+        :func:`picture_angles`.
     """
     if "position_draws" not in fitted:
         raise BadInputError(
@@ -295,7 +296,7 @@ def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
 
 
 def guessed_landmarks(angle: str) -> dict[str, float]:
-    """Return the landmarks of an angle that may be off the picture, with their visibility."""
+    """Return the landmarks of an angle that may be outside the picture, with their visibility."""
     entry = tables.load(TABLE)["angles"].get(angle, {}).get("guessed")
     return {} if entry is None else {str(entry["landmark"]): float(entry["visibility"])}
 

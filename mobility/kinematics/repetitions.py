@@ -360,44 +360,46 @@ def find_repetitions(
     The signal is the height of the hips above the ankles relative to standing, :math:`h = (\bar H -
     \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz. Standing is the median of the tallest
     frames, separately for each stance if the feet move to another place. A bottom is a minimum of h
-    that stands out by at least max(`min_depth`, 0.3 (P95 - P5)) and lies at least `min_interval_s`
-    from the next. Neighbouring minima between which h stays below 1 - depth/3 are one bottom, a
-    rebound.
+    with a depth of at least max(`min_depth`, 0.3 (P95 - P5)), at least `min_interval_s` from the
+    next. Neighbouring minima count as one bottom (a rebound) if h stays below 1 - depth/3 between
+    them.
 
-    A repetition starts at the last, and ends at the first, crossing of 5 % of the peak speed of its
-    descent and ascent. Its bottom is the contiguous time in which h is within 3 % of the depth of
-    its minimum. The bottom therefore lasts longer, and descent and ascent shorter, than between
-    turning points. ``bottom`` is the middle of the time in the lowest third of that band, because
-    in a pause the time of the minimum itself is arbitrary.
+    A repetition starts when the descent last passes 5 % of its peak speed, and ends when the ascent
+    first falls to 5 % of its peak speed. The bottom is the contiguous time in which h is within 3 %
+    of the depth of its minimum. The bottom is therefore longer, and descent and ascent are shorter,
+    than between turning points.
 
-    Repetitions that cannot be used stay in the result, with ``accepted`` false and the reason. A
-    repetition is rejected if the recording or a cut of the video cuts it off, if it does not go
-    from standing back to standing (within a third of the depth), or if it is shorter than 0.6 s. It
-    is also rejected if too many frames are missing, if only one leg or no knee bends, or if a foot
-    steps.
+    ``bottom`` is the middle of the time in the lowest third of that band, because the time of the
+    minimum itself is arbitrary in a pause.
 
-    If the recording has only a third of the descent or ascent, the repetition is accepted, because
-    its bottom, where everything is measured, is complete. It has ``complete`` false and no
-    duration, it starts or ends with the recording, and there is a warning ``repetition_cut_off``.
+    Repetitions that cannot be used stay in the result, with ``accepted`` false and a ``reason``. A
+    repetition is rejected if it is cut off by the recording or a cut in the video, or does not go
+    from standing to standing (within a third of the depth). It is also rejected if it is shorter
+    than 0.6 s, too many frames are missing, only one leg or no knee bends, or a foot steps.
+
+    If the recording has at least a third of the descent or ascent, the repetition is accepted,
+    because everything is measured at the bottom, which is complete. The repetition then starts or
+    ends with the recording, has ``complete`` false and no duration, and there is a warning
+    ``repetition_cut_off``.
 
     Parameters
     ----------
     pose
         Pose Dataset, cleaned or fitted; metres, y up. Any frame rate.
     min_depth
-        Least depth as a fraction of the standing height.
+        Smallest depth of a repetition, as a fraction of the standing height.
     min_interval_s
-        Least time between two bottoms, seconds.
+        Shortest time between two bottoms, in seconds.
 
     Returns
     -------
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
-        depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips and
-        ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that end
-        off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and standing (h
-        above 0.97, at rest, not in a step). If no repetition is accepted, the history has a warning
-        ``no_repetition``.
+        and depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips
+        and ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that
+        end off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and
+        standing (h above 0.97, at rest, not in a step). If no repetition is accepted, the history
+        has a warning ``no_repetition``.
     """
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
@@ -493,7 +495,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
 
 
 def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
-    """Warn about repetitions that the recording cuts off, or give the reason why there is none."""
+    """Warn about repetitions that the recording cuts off, or explain why there is none."""
     if not any(repetition["accepted"] for repetition in repetitions):
         reason = (
             "; ".join(dict.fromkeys(repetition["reason"] for repetition in repetitions)) or why_none
@@ -568,7 +570,7 @@ def set_repetitions(
     without overlap and within the recording; it may be empty. All repetitions are accepted with
     these times; start and end of the bottom are found around `bottom`. A start or end at the edge
     of the recording, at which the subject does not stand, counts as not seen. `why_none` is the
-    reason for an empty list that nobody chose.
+    reason for an empty list that was not set by hand.
     """
     require_pose(pose, what="set_repetitions")
     h = hip_height(pose)
@@ -628,9 +630,9 @@ def repetitions_of_signal(
 ) -> xr.Dataset:
     """Find the repetitions of a movement that does not lower the hips.
 
-    In a repetition a signal rises from rest, reaches the end of range and comes back. As in
-    :func:`find_repetitions` it starts and ends at 5 % of the peak speed on its way, so that no rest
-    belongs to it. Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
+    In a repetition, a signal rises from rest, reaches the end of range and comes back. As in
+    :func:`find_repetitions`, it starts and ends at 5 % of the peak speed, so it includes no rest.
+    Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
 
     Parameters
     ----------
@@ -639,14 +641,14 @@ def repetitions_of_signal(
     signal
         An angle or distance in the frames of the pose; if it falls and comes back, its negative.
     least
-        Least rise, in the unit of the signal.
+        Smallest rise, in the unit of the signal.
     why_none
         The reason if there is no repetition.
     intervals
         ``start``, ``bottom`` (end of range) and ``end`` of each repetition, if they were set by
         hand; None finds them.
     min_interval_s
-        Least time between two ends of range, seconds.
+        Shortest time between two ends of range, in seconds.
 
     Returns
     -------
@@ -659,7 +661,7 @@ def repetitions_of_signal(
     if signal.dims != ("time",) or signal.sizes["time"] != time.size:
         raise BadInputError(
             f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, "
-            "with the frames of the pose"
+            "with the same frames as the pose"
         )
     h, rise = _course(pose, signal.to_numpy().astype(np.float64))
     if intervals is not None:
@@ -736,7 +738,7 @@ def normalise_repetitions(
     dataset
         Angles, a pose, or anything else over ``time`` in seconds.
     repetitions
-        With times of the same clock, as from :func:`find_repetitions`.
+        Repetitions with times of the same clock, as from :func:`find_repetitions`.
     points
         Number of points of a repetition, both ends included.
 
@@ -744,13 +746,14 @@ def normalise_repetitions(
     -------
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated. NaN next to frames that are NaN, and throughout a repetition that the
-        recording cuts off, because it has no percent. ``rep`` keeps the numbers of `repetitions`.
+        interpolated. Values are NaN next to frames that are NaN, and in repetitions that the
+        recording cuts off, because their percentages are unknown. ``rep`` keeps the numbers of
+        `repetitions`.
 
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, or no repetition is given or lies in the recording.
+        If `dataset` is not over time, or no repetition is in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")

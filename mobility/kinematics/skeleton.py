@@ -55,7 +55,7 @@ def landmarks(
 
 
 def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """Return those of `names` that the keypoints of a pose lack: no frame has a confidence."""
+    """Return the `names` that are missing in the keypoints of a pose: no frame has a confidence."""
     if "confidence" not in pose or not pose["confidence"].notnull().any():
         return []
     absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))
@@ -115,7 +115,7 @@ def nan_mean(values: Array, *, axis: int) -> Array:
 
 
 def direction(v: Array) -> Array:
-    """Scale vectors (last axis) to unit length; NaN where the length is zero."""
+    """Scale vectors (last axis) to unit length; NaN if the length is zero."""
     length = np.sqrt((v * v).sum(axis=-1, keepdims=True))
     unit: Array = v / np.where(length > _MIN_LENGTH, length, np.nan)
     return unit
@@ -152,9 +152,9 @@ def body_frame(left_hip: Array, right_hip: Array) -> Array:
 def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
     """Return the signed angle from `u` to `v` about eZ, degrees in (-90, 270].
 
-    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees. Arms
-    that hang at the sides lie at 180 and would jump by 360 with every small movement; nothing
-    measured here is near -90.
+    Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees. The
+    angle of hanging arms is near 180, and would jump by 360 with every small movement. No measured
+    angle is near -90.
     """
     ux, uy = _forward_and_up(u, frame)
     vx, vy = _forward_and_up(v, frame)
@@ -166,12 +166,14 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
 def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Return the angle between thigh and shank, negative if the knee is hyperextended, degrees.
 
-    It is the angle in space, except near straight, where that angle folds at zero. There it is the
-    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus. A
-    bend of more than 20 degrees sideways or 60 in any direction is no varus or hyperextension but a
-    turned or bent leg, and counts as flexion in full. Between 10 and 20 degrees sideways, and 30
-    and 60 altogether, one blends into the other, so that the angle does not jump. The angle has no
-    sign if the line `across` from the left to the right hip has no length.
+    It is the angle in space, except near straight, where that angle has no sign. There it is the
+    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus.
+
+    A bend of more than 20 degrees sideways or 60 in any direction is a turned or bent leg, and
+    counts fully as flexion. Between 10 and 20 degrees sideways, and 30 and 60 in total, one
+    definition blends into the other, so that the angle does not jump.
+
+    The angle has no sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(thigh, shank, -across)
     return _signed_flexion(size, cosine, *_KNEE)
@@ -181,10 +183,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
     """Return the angle between upper arm and forearm, negative if a hanging elbow is hyperextended.
 
     Degrees, as :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20
-    to 40 altogether. The angle has a sign only while the arm hangs (`down` the trunk) and the
-    crease of the elbow faces forward. On a raised arm the direction of the crease depends on the
-    axial rotation of the upper arm, which shoulder, elbow and wrist in one line do not show. The
-    sign therefore fades out between 45 and 90 degrees of elevation.
+    to 40 in total. The angle has a sign only while the arm hangs (`down` the trunk) and the crease
+    of the elbow faces forward. On a raised arm the direction of the crease depends on the axial
+    rotation of the upper arm, which shoulder, elbow and wrist in one line do not show. The sign
+    therefore fades out between 45 and 90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -196,7 +198,7 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
     The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
     degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
-    arm by more than about 60 degrees: beyond 90 it is overhead, on whichever side of the head. The
+    arm by more than about 60 degrees: beyond 90 it is overhead, on either side of the head. The
     angle has no sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(down, upper_arm, across)

@@ -29,7 +29,7 @@ class Stance(NamedTuple):
 class Step(NamedTuple):
     """The feet move to another place, or a foot is lifted: when, and how far, metres.
 
-    The way of the middle of both feet is along the subject's own axes.
+    The path of the middle of both feet is along the subject's axes.
     """
 
     from_s: float
@@ -56,9 +56,9 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
     Parameters
     ----------
     fitted
-        Fitted pose, or a Dataset made from it. One stance lasts throughout without a fit, and if
-        the feet move all the time or the user stated the times in which each foot stays. With
-        several cameras, times are those of the first.
+        Fitted pose, or a Dataset made from it. There is a single stance without a fit, if the feet
+        move all the time, or if the user stated the times in which each foot stays. With several
+        cameras, the times belong to the first camera.
     """
     fit = last_of(history(fitted), "fit_body")
     if stored_stances := fit.get("stances"):
@@ -75,7 +75,7 @@ def steps_of(fitted: xr.Dataset) -> list[Step]:
 
 
 def stance_at(fitted: xr.Dataset, time: Array) -> NDArray[np.int_]:
-    """Return the index of the stance at each time; during a step that of the nearer one."""
+    """Return the index of the stance at each time; during a step, of the nearer stance."""
     return np.searchsorted([step.time_s for step in steps_of(fitted)], time)
 
 

@@ -1,6 +1,6 @@
 """Frames in which a camera hardly shows the forearm, so that an arm has no angles.
 
-The table ``unseen_arms`` has the two rules, their limits, and the angles that each rule withholds.
+The table ``unseen_arms`` has the two rules, their limits, and the angles that each rule removes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def unseen_arms(fitted: xr.Dataset) -> dict[str, dict[str, Mask]]:
     Returns
     -------
     dict
-        For each angle of the table, by the name of the rule: (time, side), whether that rule
-        withholds the angle. With several cameras, some rule must apply in every camera. A missing
-        landmark withholds nothing. Empty for a body without picture or camera.
+        For each angle of the table, by the name of the rule, whether that rule removes the angle:
+        (time, side). With several cameras, some rule must apply in every camera. A missing landmark
+        removes nothing. The result is empty for a body without picture or camera.
     """
     table = tables.load(TABLE)
     camera = last_of(history(fitted), "fit_body")

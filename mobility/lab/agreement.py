@@ -53,8 +53,8 @@ def agreement(
 ) -> xr.Dataset:
     """Compare angles, or metrics, from video with those of a lab.
 
-    Frames are never treated as independent. An error of a curve is computed within a repetition and
-    averaged within a participant before participants are compared, and every interval is over
+    Frames are never treated as independent. The error of a curve is computed within a repetition
+    and averaged within a participant before participants are compared. Every interval is over
     participants. With a single participant, the repetitions take the place of participants.
     Intervals and limits then describe only this participant (attribute ``scope``), and ICC and CCC,
     which relate differences to the spread between people, are not reported.
@@ -62,23 +62,24 @@ def agreement(
     Parameters
     ----------
     video, lab
-        One trial, or a list of trials in the same order. Each contains angles or metrics, and what
-        both systems have is compared. Angles are in degrees over ``(time,)`` or ``(time, side)`` at
-        the same times, already synchronised, NaN if not reported or missing; ``<angle>_sd`` of the
-        video is used if it exists. Metrics are over ``(rep,)`` or ``(rep, side)`` of the same
-        repetitions, in any unit; a coordinate ``participant`` over ``rep`` may name each
-        participant.
+        One trial, or a list of trials in the same order. Each trial contains angles or metrics, and
+        those that both systems have are compared. Angles are in degrees over ``(time,)`` or
+        ``(time, side)`` at the same times, already synchronised, NaN if not reported or missing;
+        ``<angle>_sd`` of the video is used if it exists. Metrics are over ``(rep,)`` or ``(rep,
+        side)`` of the same repetitions, in any unit; a coordinate ``participant`` over ``rep`` may
+        name each participant.
     repetitions
         Repetitions of each trial with angles, as from
         :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
         ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. Video and
         lab are evaluated at the same times. If a repetition shows only one side or only some
-        angles, ``compared`` over (rep, side) or (rep, angle, side) marks them. None for metrics.
+        angles, ``compared`` over (rep, side) or (rep, angle, side) marks them. Pass None for
+        metrics.
     participants
-        Participant of each trial; required with several trials.
+        Participant of each trial; required if there are several trials.
     margin_deg
-        Largest mean difference in degrees that does not matter, chosen before the data were seen,
-        for the test of equivalence. Without it, equivalence is not tested.
+        Largest mean difference in degrees that does not matter, for the test of equivalence. Choose
+        it before you see the data. Without it, equivalence is not tested.
     values
         Values of each repetition of angles: ``peak``, ``largest``, ``smallest``, ``range``, or a
         part of the repetition such as ``bottom``: the median from ``bottom_start`` to
@@ -91,17 +92,17 @@ def agreement(
         ``tables/agreement.yaml``. Differences are video minus lab. ``side`` is left, right, or
         middle for angles without sides.
 
-        Over (angle, side): `bias`, `mae`, `rmse`, `rmse_offset_removed`, `coverage`, each the mean
-        over participants, with ``_sd`` between them and ``_low`` and ``_high`` (95 %, bootstrap
-        over participants); `cmc`; `repetitions_compared`, `participants_compared`,
+        Over (angle, side): `bias`, `mae`, `rmse`, `rmse_offset_removed` and `coverage`, each the
+        mean over participants, with ``_sd`` between them and ``_low`` and ``_high`` (95 %,
+        bootstrap over participants). Also `cmc`, `repetitions_compared`, `participants_compared`,
         `frames_compared`, `frames_refused` (the lab has a value, but the video has none),
-        `frames_lab_missing`; `waveform_reason`; `curve_threshold` and `curve_p` for the whole
+        `frames_lab_missing`, `waveform_reason`, and `curve_threshold` and `curve_p` for the whole
         curve. Over (angle, side, percent): `video_curve`, `lab_curve`, `difference_curve`, each
         with ``_sd``, and the paired `curve_t`.
 
         Over (metric, angle, side), with the `values` as metric (or `value` for metrics): Bland and
-        Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`, `upper_limit` for one
-        repetition, with intervals; `value_coverage`; `value_reason`. The following use the
+        Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit` and `upper_limit` for one
+        repetition, with intervals, and `value_coverage` and `value_reason`. The following use the
         `targets`, which are the means of the participants: `mean_difference`, `slope` (proportional
         bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
         `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is in
@@ -117,18 +118,18 @@ def agreement(
     Raises
     ------
     BadInputError
-        Trials do not belong together, are at different times or not in degrees, share no angle,
-        contain infinite values, or have no accepted repetition; there are several trials without
-        participants; or an option is out of range.
+        Video and lab are at different times or not in degrees, share no angle, contain infinite
+        values, or have no accepted repetition. Several trials have no participants, or their
+        numbers differ. An option is out of range.
 
     Notes
     -----
     The value at the bottom and the peak are defined as in :func:`~mobility.overhead_squat`, each
     from the frames of its own system. The two systems are the two raters of ICC and SEM. These
-    describe how well one system can replace the other, not how well either repeats itself. 1.96 √2
-    SEM is therefore an error of the method, within which 95 % of the differences lie (about their
-    mean, for consistency). A smallest detectable change instead needs one system at several times
-    (:func:`~mobility.studies.cohort.changes`).
+    describe how well one system can replace the other, not how well either repeats itself.
+    Therefore 1.96 √2 SEM is an error of the method: 95 % of the differences are within it (around
+    their mean, for consistency). A smallest detectable change instead needs one system at several
+    times (:func:`~mobility.studies.cohort.changes`).
 
     References
     ----------
@@ -138,8 +139,8 @@ def agreement(
     videos, labs = _trials(video), _trials(lab)
     if not videos or len(videos) != len(labs):
         raise BadInputError(
-            f"agreement: the video has {len(videos)} trials and the lab {len(labs)}; pass both for"
-            " each trial"
+            f"agreement: the video has {len(videos)} trials, but the lab has {len(labs)}; pass "
+            "both for each trial"
         )
     participant_of_trial = _participants(participants, len(videos))
     warnings: list[dict[str, str]] = []
@@ -152,7 +153,8 @@ def agreement(
         windows = _trials(repetitions)
         if len(windows) != len(videos):
             raise BadInputError(
-                f"agreement: repetitions of {len(windows)} trials for {len(videos)}; pass one each"
+                f"agreement: there are repetitions for {len(windows)} trials, but {len(videos)} "
+                "trials were passed; pass repetitions for each trial"
             )
         rows, warnings = paired_angles(
             videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))
@@ -213,14 +215,15 @@ def _participants(people: str | Sequence[str | int] | None, trials: int) -> list
     if people is None:
         if trials > 1:
             raise BadInputError(
-                f"agreement: the {trials} trials have no participants; add participants=[...]:"
-                " trials of one participant are not independent"
+                f"agreement: the {trials} trials have no participants; pass participants=[...], "
+                "because trials of one participant are not independent"
             )
         return ["1"]
     names = [people] if isinstance(people, str) else [str(name) for name in people]
     if len(names) != trials:
         raise BadInputError(
-            f"agreement: {len(names)} participants for {trials} trials; name one for each trial"
+            f"agreement: there are {len(names)} participants for {trials} trials; name one for "
+            "each trial"
         )
     return names
 
@@ -455,8 +458,8 @@ def _pair_statistics(
     if participants is None:
         # # These relate differences to the spread between people, which one person does not show.
         reason = (
-            "ICC, CCC, SEM, error of method and the test of equivalence: need several"
-            " participants, but there is only one"
+            "ICC, CCC, SEM, error of method and the test of equivalence: several participants "
+            "are needed, but there is only one"
         )
         missing = Estimate(len(table), *(np.nan,) * 3, reason=reason)
         absolute = consistent = concordant = sem_agreement = sem_consistency = missing

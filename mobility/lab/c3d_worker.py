@@ -1,7 +1,7 @@
 """Read one C3D file with ezc3d, in a separate process.
 
-ezc3d is native code and crashes on some damaged files (a rate of 0, a group that points outside the
-file). Such a crash ends this process, not the user's notebook.
+ezc3d is native code, and crashes on some damaged files (a rate of 0, a group that points outside
+the file). Such a crash ends only this process, not the user's notebook.
 """
 
 from __future__ import annotations

@@ -44,41 +44,55 @@ def validate(
         str | None,
         typer.Argument(
             metavar="LAB_FILE",
-            help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
-            "only argument. Without a file, the command lists the stored comparisons.",
+            help="Markers or angles of the same trial (C3D, TRC, MOT, STO or CSV). With --demo, "
+            "it is the only argument. Without a file, the command lists the stored "
+            "comparisons.",
         ),
     ] = None,
     *,
     demo: DemoOption = False,
     lab_angles: Annotated[
-        Path | None, path_option("--lab-angles", "FILE", help="Angles of the lab's own model.")
+        Path | None,
+        path_option("--lab-angles", "FILE", help="File with the angles of the lab's own model."),
     ] = None,
-    static: Annotated[Path | None, path_option("--static", "FILE", help="A static trial.")] = None,
+    static: Annotated[
+        Path | None, path_option("--static", "FILE", help="File of a static trial.")
+    ] = None,
     mapping: Annotated[
         str | None,
-        option("--mapping", "FILE", help="Names of the lab: a YAML file, or a built-in mapping."),
+        option(
+            "--mapping",
+            "FILE",
+            help="Meaning of the lab's names: a YAML file, or a built-in mapping.",
+        ),
     ] = None,
     units: Annotated[
         str | None,
-        option("--units", "UNIT", help="m, cm, mm, degree or radian, if the file has no unit."),
+        option(
+            "--units",
+            "UNIT",
+            help="Unit of a file that does not name one: m, cm, mm, degree or radian.",
+        ),
     ] = None,
     vertical_axis: Annotated[
         str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
     ] = None,
     lag_s: Annotated[
         float | None,
-        option("--lag-s", "S", help="Added to video time to get lab time; default: estimated."),
+        option(
+            "--lag-s", "S", help="Seconds to add to video time to get lab time; default: estimated."
+        ),
     ] = None,
     max_lag_s: Annotated[
-        float | None, option("--max-lag-s", "S", help="Largest lag to try.")
+        float | None, option("--max-lag-s", "S", help="Largest lag to try, in seconds.")
     ] = None,
     margin_deg: Annotated[
         float | None,
         option(
             "--margin-deg",
             "DEG",
-            help="Largest mean difference that does not matter, chosen before you saw the data; "
-            "without it, equivalence is not tested.",
+            help="Largest mean difference that does not matter, in degrees. Choose it before "
+            "you see the data. Without it, equivalence is not tested.",
         ),
     ] = None,
     study: Annotated[
@@ -86,8 +100,8 @@ def validate(
         path_option(
             "--study",
             "CSV",
-            help="Many trials: columns session, lab_file, optionally participant, condition, "
-            "static, mapping, lab_angles.",
+            help="Table of many trials, with the columns session and lab_file, and optionally "
+            "participant, condition, static, mapping and lab_angles.",
         ),
     ] = None,
     out: Annotated[
@@ -108,7 +122,7 @@ def validate(
     reports: ReportsOption = DEFAULT_REPORTS,
     log_file: LogOption = None,
 ) -> None:
-    """Compare a session with lab data of the same trial.
+    """Compare a session with lab data of the same movement.
 
     The report shows how well the angles agree.
     """
@@ -135,7 +149,7 @@ def validate(
         _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
-        raise BadInputError.of({"out": "is only for --study; leave it out"})
+        raise BadInputError.of({"out": "works only with --study; leave it out"})
     if demo and session_id is not None and lab_file is None:
         session_id, lab_file = None, session_id
     session = open_session_or_demo(session_id, demo, store, reports)
@@ -293,22 +307,29 @@ def _say_sample_size(sd: float, *, as_json: bool) -> None:
 def export_lab(
     session: Session,
     *,
-    out: Annotated[Path, path_option("--out", "PATH", help="The file.")],
+    out: Annotated[Path, path_option("--out", "PATH", help="The file to write.")],
     file_format: Annotated[
         Literal["trc", "c3d", "mot", "sto", "csv"] | None,
         typer.Option("--format", help="Format; default: the ending of the file."),
     ] = None,
     positions: Annotated[
         bool,
-        typer.Option("--positions", help="Only positions: no angles in C3D, none in CSV."),
+        typer.Option(
+            "--positions",
+            help="Write only positions, without the angles that C3D and CSV would have.",
+        ),
     ] = False,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Detected landmarks, not the fitted body.")
+        bool,
+        typer.Option(
+            "--landmarks", help="Write the detected landmarks instead of the fitted body."
+        ),
     ] = False,
     fill: Annotated[
         Literal["interpolate"] | None,
         typer.Option(
-            "--fill", help="Fill gaps in TRC, MOT and STO, where OpenSim would stop; default: no."
+            "--fill",
+            help="Fill gaps in TRC, MOT and STO, which OpenSim cannot read with gaps; default: no.",
         ),
     ] = None,
     rate: Annotated[
@@ -316,8 +337,8 @@ def export_lab(
         option(
             "--rate",
             "HZ",
-            help="Resample to this many frames per second (not CSV); noted in the file. C3D needs "
-            "it if the frame rate of the video varies.",
+            help="Resample to this many frames per second, except in CSV. The file records it. "
+            "C3D needs this option if the frame rate of the video varies.",
         ),
     ] = None,
 ) -> None:

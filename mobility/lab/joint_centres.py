@@ -85,26 +85,26 @@ def lab_pose(
     static: Markers | None = None,
     level_feet: bool | None = None,
 ) -> xr.Dataset:
-    """Compute joint centres of a marker trial, as a pose Dataset.
+    """Compute joint centres from a marker trial, as a pose Dataset.
 
     A centre is the mean of the markers in the mapping (medial and lateral). Some markers are only
-    worn in the static trial. They are reconstructed from the other markers of their segment in each
-    frame, by the rotation and translation that fit these best by least squares (Soderkvist & Wedin
-    1993, J Biomech 26:1473).
+    worn in the static trial. In each frame they are reconstructed from the other markers of their
+    segment, by the rotation and translation that fit these best by least squares (Soderkvist &
+    Wedin 1993, J Biomech 26:1473).
 
     Hips are the markers or functional centres in the mapping; without them they come from the iliac
     spines by :func:`harrington_hips`. If the mapping marks the shoulders as acromion markers, the
     joint is assumed 0.12 of the distance between both acromia below them (after Rab et al. 2002,
-    Gait Posture 15:113). Otherwise arms held forward would be some 7 to 10 degrees too low.
+    Gait Posture 15:113). Otherwise arms held forward would be 7 to 10 degrees too low.
 
-    Heel and toe markers on shoes differ in height. The toe is therefore lowered or raised so that
-    the line from heel to toe is level while the person stands: in the static trial if there is one,
-    otherwise in the frames in which the hips are highest. With an ankle dorsiflexion of zero, the
+    Heel and toe markers on shoes differ in height. The toe is therefore moved up or down until the
+    line from heel to toe is level in standing. Standing means the static trial if there is one,
+    otherwise the frames in which the hips are highest. With an ankle dorsiflexion of zero, the
     shank is then perpendicular to the sole.
 
     The whole trial is turned once about the vertical so that the person faces z, as if filmed from
-    the front. A lab measures from all sides, so no angle should be withheld because of the view.
-    Angles do not depend on this rotation.
+    the front. A lab measures from all sides, so no angle is left out because of the view. Angles do
+    not depend on this rotation.
 
     Parameters
     ----------
@@ -129,9 +129,9 @@ def lab_pose(
     Raises
     ------
     BadInputError
-        There are no markers, no mapping fits, a marker of a given mapping is not in the file, the
-        static trial has other markers or moves, a segment has an impossible length, or left and
-        right are exchanged.
+        There are no markers, no mapping fits, or a marker of the mapping is not in the file. The
+        person moves in the static trial, or it has other markers. A segment has an impossible
+        length, or left and right are exchanged.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def lab_pose(
         position[:, :, INDEX[name], 0] = values
     for name in KEYPOINTS:
         if name not in builder.centres:
-            builder.reasons.setdefault(name, "no marker of the mapping is near it")
+            builder.reasons.setdefault(name, "no marker of the mapping has a similar name")
     copied = ("source_file", "source_sha256", "source_format", "rate_hz")
     attrs: dict[str, Any] = {name: markers.attrs[name] for name in copied if name in markers.attrs}
     pose = xr.Dataset(
@@ -246,9 +246,9 @@ def carry_point(static: Array, moving: Array, point: Array) -> tuple[Array, Arra
 
     `point` (3,) is moved by the rotation and translation that fit the markers' `static` positions
     (marker, 3) to their `moving` ones (time, marker, 3) by least squares (Soderkvist & Wedin 1993,
-    J Biomech 26:1473). The result is the positions of the point (time, 3), NaN if fewer than three
-    markers are visible or they lie in one line, and the root mean square residual of the markers
-    (time,).
+    J Biomech 26:1473). The result is the positions of the point (time, 3) and the root mean square
+    residual of the markers (time,). Both are NaN if fewer than three markers are visible or the
+    markers are in one line.
     """
     is_visible = ~np.isnan(moving).any(axis=-1)
     places = np.full((len(moving), 3), np.nan)
@@ -319,8 +319,9 @@ class _LandmarkBuilder:
             positions = positions[~np.isnan(positions).any(axis=-1)]
             if len(positions) and float(positions.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"the static trial moves: {name} by {positions.std(axis=0).max():.3f} m "
-                    "(standard deviation); use one in which the person stands still"
+                    f"the person moves in the static trial ({name} by "
+                    f"{positions.std(axis=0).max():.3f} m, standard deviation); use a trial in "
+                    "which the person stands still"
                 )
         return names, {
             name: np.median(positions, axis=0) if len(positions) else np.full(3, np.nan)
@@ -417,8 +418,8 @@ class _LandmarkBuilder:
         typical = float(np.nanmedian(residual))
         if typical > _MOST_RESIDUAL:
             raise BadInputError(
-                f"the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
-                "off their places in the static trial; check that person and markers are the same"
+                f"the markers of {segment.replace('_', ' ')} are {1000 * typical:.0f} mm away "
+                "from their places in the static trial; check that person and markers are the same"
             )
         residuals = self.results.setdefault("static_residual_mm", {})
         residuals[at] = round(1000 * typical, 2)
@@ -560,7 +561,7 @@ class _LandmarkBuilder:
         return standing
 
     def check(self) -> None:
-        """Raise if the landmarks cannot belong to a person."""
+        """Raise an error if the landmarks cannot belong to a person."""
         if not self.centres:
             reason = next(iter(self.reasons.values()), "none is named")
             raise BadInputError(f"no joint centre can be computed: {reason}")
@@ -575,8 +576,8 @@ class _LandmarkBuilder:
                 length = float(np.nanmedian(apart))
                 if not least <= length <= most:
                     raise BadInputError(
-                        f"{side} {a} and {b} are {length:.2f} m apart "
-                        f"({self.origins[ends[0]]}; {self.origins[ends[1]]}); check the mapping"
+                        f"{side} {a} and {b} are {length:.2f} m apart ({self.origins[ends[0]]}, "
+                        f"{self.origins[ends[1]]}); check the mapping"
                     )
         self._check_sides()
 

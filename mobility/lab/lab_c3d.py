@@ -37,7 +37,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
     """Parse a C3D file."""
     what = path.name
     if len(content) < 512 or content[1] != MARK:
-        raise BadInputError(f"{what}: is not a C3D file, or only its beginning; export it again")
+        raise BadInputError(f"{what}: is not a C3D file, or is cut off; export it again")
     arrays, metadata = _opened(path, content)
     groups = metadata["parameters"]
     points, rotations = arrays["points"], arrays["rotations"]
@@ -110,7 +110,8 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
         except MobilityError as error:
             reason = f"the reader {error}" if isinstance(error, EndedError) else error
             raise BadInputError(
-                f"{path.name}: cannot be read as C3D, it is damaged or cut off ({reason})"
+                f"{path.name}: cannot be read as C3D, because it is damaged or cut off "
+                f"({reason}); export it again"
             ) from None
         with np.load(out) as saved:
             return {name: saved[name] for name in ("points", "rotations")}, metadata
@@ -140,11 +141,11 @@ def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
                 return
     if frames == _MOST_FRAMES < promised:
         raise BadInputError(
-            f"{what}: has {promised} frames, but C3D counts only {frames}; export it in parts"
+            f"{what}: has {promised} frames, but C3D can count only {frames}; export it in parts"
         )
     if frames < promised:
         raise BadInputError(
-            f"{what}: has {frames} frames, but {promised} in its header; export it again"
+            f"{what}: has {frames} frames, but its header states {promised}; export it again"
         )
 
 
@@ -158,7 +159,9 @@ def _events(what: str, groups: Any) -> list[Event]:
     """Return the events of the group ``EVENT``, ordered by time."""
     times = np.array(_value(groups, "EVENT", "TIMES", [[], []]), dtype=np.float64)
     if times.ndim != 2 or len(times) != 2:  # minutes and seconds, one below the other
-        raise BadInputError(f"{what}: its events have no times of minutes and seconds")
+        raise BadInputError(
+            f"{what}: its events have no times in minutes and seconds; export it again"
+        )
     words = {
         name: [str(text).strip() for text in _value(groups, "EVENT", name, [])]
         for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")

@@ -1,8 +1,9 @@
-"""Agreement of a session with lab data of the same trial, and of many sessions together.
+"""Agreement of a session with lab data of the same trial, and of many sessions.
 
 A comparison is stored in the session, in ``validation/<name>/``: the curves on one clock
 (``curves.nc``), the statistics (``agreement.nc``), and their inputs (``validation.json``). The next
-comparison with the same lab file replaces all of it. After a new analysis it is out of date.
+comparison with the same lab file replaces all of these files. After a new analysis, the comparison
+is out of date.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
 class Validation:
     """A comparison of a session with lab data, as it is stored in a folder.
 
-    The document has lag, statistics of the primary comparison, files and warnings.
+    The document contains the lag, statistics of the primary comparison, files and warnings.
     """
 
     folder: Path
@@ -90,7 +91,7 @@ class Validation:
 
     @property
     def name(self) -> str:
-        """Name of the comparison, by default that of the lab file."""
+        """Name of the comparison, by default the name of the lab file."""
         return str(self.document["validation"])
 
     def curves(self) -> dict[str, xr.Dataset]:
@@ -118,7 +119,7 @@ def validate(
     name: str | None = None,
     folder: FilePath | None = None,
 ) -> Validation:
-    """Compare an analysed session with what a lab measured in the same trial, and store the result.
+    """Compare an analysed session with lab data of the same trial, and store the result.
 
     Parameters
     ----------
@@ -131,18 +132,18 @@ def validate(
     static
         A static trial with the markers that were taken off for the movement.
     mapping
-        Meaning of markers and columns that no built-in mapping describes.
+        Meaning of markers and columns that are in no built-in mapping.
     units, vertical_axis
         Unit and vertical axis of `lab_file`, if the file does not have them.
     margin_deg
-        Largest mean difference that does not matter, in degrees, chosen before the data were seen.
+        Largest mean difference that does not matter, in degrees. Choose it before you see the data.
         Without it, equivalence is not tested.
     lag_s
         Time to add to video time to get lab time; estimated by default.
     max_lag_s
-        Largest lag that is possible.
+        Largest possible lag, in seconds.
     name
-        Name of the comparison; by default that of the lab file.
+        Name of the comparison; by default the name of the lab file.
     folder
         Folder for the result; by default in the session. Required for the demo, which is not
         changed.
@@ -152,7 +153,7 @@ def validate(
     NotFoundError
         The session is not analysed, or there is no such file.
     BadInputError
-        A file cannot be used, or its movement does not match that of the video.
+        A file cannot be used, or its movement does not match the movement in the video.
     StorageError
         The result cannot be written.
     """
@@ -217,7 +218,7 @@ def validate(
         # # A running analysis or deletion must not see half of the files.
         with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
-                raise NotFoundError(f"session {session.id}: was deleted meanwhile")
+                raise NotFoundError(f"session {session.id}: was deleted in the meantime")
             write()
     return Validation(target, document)
 
@@ -234,7 +235,8 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
         raise BadInputError(
-            f"session {session.id}: has no accepted {exercise.noun} to compare; read its report"
+            f"session {session.id}: has no accepted {exercise.noun} to compare; see its report "
+            "for the reason"
         )
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
@@ -262,7 +264,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
 def times_statistics(
     curves: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return agreement of the times of trials as JSON values, by quantity; may be empty."""
+    """Return the agreement of the times of trials as JSON values, by quantity; may be empty."""
     from mobility.lab.agreement import agreement_of_times
 
     result = agreement_of_times(curves, participants)
@@ -308,16 +310,16 @@ def open_comparison(
 ) -> Validation | Study:
     """Open the subject of a report: a comparison of a session, a study, or the demo.
 
-    Without `session_id` it is the demo. `comparison` may be empty if there is only one. `folder`
-    contains the comparisons, if the session does not. With the folder of a `study` there is no
-    session.
+    Without `session_id`, the demo is opened. `comparison` may be empty if there is only one.
+    `folder` contains the comparisons if they are not in the session. With the folder of a `study`,
+    there is no session.
 
     Raises
     ------
     NotFoundError
         There is no such session, comparison or study.
     BadInputError
-        There are several comparisons, and none is named.
+        There are several comparisons, and no name was passed.
     """
     if study:
         if not (Path(study) / _STUDY).is_file():
@@ -347,7 +349,7 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
 
 
 def demo_validation(store: SessionStore[Any]) -> Validation:
-    """Compare the demo with its truth, with a clock set 0.25 s late; nothing is stored."""
+    """Compare the demo with its true angles, on a clock that is 0.25 s late; nothing is stored."""
     from mobility.lab.lab_writers import write_trc
 
     session = store.demo(registry.USUAL)
@@ -362,7 +364,7 @@ def demo_validation(store: SessionStore[Any]) -> Validation:
 
 
 class StudyRow(Strict):
-    """A line of a study: a session and the lab file of the same trial."""
+    """A row of a study: a session and the lab file of the same trial."""
 
     session: Annotated[str, Field(min_length=1)]
     lab_file: Annotated[str, Field(min_length=1)]
@@ -377,7 +379,7 @@ class StudyRow(Strict):
 class Study:
     """Many trials compared with lab data, with the statistics across participants, in a folder.
 
-    The document has trials, failures and statistics.
+    The document contains trials, failures and statistics.
     """
 
     folder: Path
@@ -418,7 +420,7 @@ class StudyResult:
 
 
 def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
-    """Read the list of a study, a CSV with a header.
+    """Read the list of a study, a CSV file with a header.
 
     The columns are those of :class:`StudyRow`; paths are relative to the folder of the file.
 
@@ -427,7 +429,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     NotFoundError
         There is no such file.
     BadInputError
-        It has no rows, an unknown or missing column, or an empty required field.
+        The file has no rows, an unknown or missing column, or an empty required field.
     """
     file = Path(path)
     columns, table = read_csv(file, what="study")
@@ -445,7 +447,9 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     for number, values in table:
         where = f"study {file.name}, line {number}"
         if len(values) != len(columns):
-            raise BadInputError(f"{where}: does not have {len(columns)} fields")
+            raise BadInputError(
+                f"{where}: does not have {len(columns)} fields; add or remove fields"
+            )
         rows.append(checked_model(StudyRow, dict(zip(columns, values, strict=True)), what=where))
     return rows
 
@@ -458,11 +462,11 @@ def run_study(
     margin_deg: Positive | None = None,
     max_lag_s: Positive | None = None,
 ) -> StudyResult:
-    """Compare every trial of a study with its lab file, and all together across participants.
+    """Compare every trial of a study with its lab file, and all trials across participants.
 
     Each session stores its own comparison; the options are those of :func:`validate`. A trial that
-    fails is listed with the reason, and the others continue. If all fail there is no `agreement`.
-    With several conditions, each has statistics.
+    fails is listed with the reason, and the others continue. If all fail, there is no `agreement`.
+    If there are several conditions, each has statistics.
 
     Raises
     ------
@@ -586,7 +590,9 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in pairs:
-            raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
+            raise BadInputError(
+                f"{where}: session {row.session} and its lab file are listed twice; delete one row"
+            )
         pairs.add((row.session, row.lab_file))
         try:
             record = store.session(row.session).record
@@ -595,14 +601,14 @@ def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Pa
         exercise = exercise or record.exercise
         if record.exercise != exercise:
             raise BadInputError(
-                f"{where}: session {row.session} shows {record.exercise}, those before it "
-                f"{exercise}; make one study for each exercise"
+                f"{where}: session {row.session} shows {record.exercise}, but the earlier ones "
+                f"show {exercise}; make one study for each exercise"
             )
         person = row.participant or record.user_id
         if not row.participant and person == ANONYMOUS and len(rows) > 1:
             raise BadInputError(
-                f"{where}: session {row.session} is anonymous; fill in the column participant, so "
-                "that trials of the same person are recognised"
+                f"{where}: session {row.session} is anonymous; fill in the column participant "
+                "to show which trials belong to the same person"
             )
         if owners.setdefault(row.session, person) != person:
             raise BadInputError(
@@ -686,7 +692,7 @@ def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
 
 
 def value_words(agreement: xr.Dataset, name: str) -> str:
-    """Return the name of a value of a repetition; the exercise has a word for the bottom."""
+    """Return the name of a value of a repetition, with the exercise's word for the bottom."""
     if name == "bottom" and (moment := agreement.attrs.get("moment")):
         return str(moment)
     return str(tables.load("lab_contents")["compared"][name]["words"])
@@ -695,9 +701,9 @@ def value_words(agreement: xr.Dataset, name: str) -> str:
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     """Return the statistics of a comparison as JSON values, by angle and side.
 
-    Statistics of curves are listed under their names, those of values of repetitions under the
-    names of the values, such as ``bottom``, ``peak`` and ``range``. A withheld value is None, and
-    its reason is listed, too.
+    Statistics of curves are listed under their names, and statistics of values of repetitions under
+    the names of the values, such as ``bottom``, ``peak`` and ``range``. A value that is not
+    reported is None, and its reason is listed too.
     """
     selected = agreement.sel(comparison=comparison)
     # # Plain arrays: selecting each number by labels takes seconds.

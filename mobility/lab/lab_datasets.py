@@ -1,4 +1,4 @@
-"""Datasets from lab files: conversion to metres, y up, degrees, our names and signs."""
+"""Datasets from lab files, converted to metres, y up, degrees, and our names and signs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] =
 
 
 class Event(NamedTuple):
-    """Something that happened at a time (s)."""
+    """An event, with its time (s)."""
 
     time: float
     label: str
@@ -89,7 +89,7 @@ class Event(NamedTuple):
 
 @dataclass
 class LabFile:
-    """Content of a lab file before conversion; None if the file does not contain it."""
+    """Content of a lab file before conversion; absent content is None."""
 
     what: str  # the file, for messages
     file_format: str  # C3D, TRC, MOT, STO or CSV
@@ -116,7 +116,7 @@ class LabFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the caller states about a file; None if the file states it."""
+    """Information from the caller about a file; None if the file has it."""
 
     mapping: LabMapping | None = None
     units: str | None = None
@@ -126,7 +126,7 @@ class ReadOptions:
 
 
 def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | None:
-    """Return the unit of a spelling, or None for an empty text; unknown units raise."""
+    """Return the unit for a spelling, or None for an empty text; unknown units raise an error."""
     spelling = text.strip().casefold()
     if not spelling:
         return None
@@ -224,7 +224,7 @@ def complete_positions(positions: Array) -> Array:
 
 
 def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
-    """Raise if a name occurs twice."""
+    """Raise an error if a name occurs twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInputError(
@@ -269,10 +269,10 @@ def _check_units_option(file: LabFile, options: ReadOptions) -> None:
 
 
 def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
-    """Return the error for a file with other `kinds` of data than angles and markers."""
+    """Return the error for a file that contains `kinds` of data other than angles and markers."""
     named = " and ".join(", ".join(dict.fromkeys(kinds)).rsplit(", ", 1))
     return BadInputError(
-        f"{what}: contains {named}, no angles; use the file with the joint angles or markers"
+        f"{what}: contains {named}, but no angles; use the file with the joint angles or markers"
     )
 
 
@@ -286,7 +286,7 @@ def _raise_nothing_fits(file: LabFile, options: ReadOptions) -> None:
     if options.mapping is None:
         raise BadInputError(
             f"{file.what}: no built-in mapping has its columns ({columns}); pass a mapping that "
-            "names the angle of each"
+            "names the angle of each column"
         )
     mapped = options.mapping.angle_columns()
     nearest = f"; {mapped[0]}: {names.nearest(mapped[0])}" if mapped else ""
@@ -425,16 +425,17 @@ def _length_unit(
     if unit is None:
         if len(fits) != 1:
             raise BadInputError(
-                f"{file.what}: has no unit of length, and its size does not reveal it (the "
+                f"{file.what}: has no unit of length, and its size does not show which unit it "
+                "is (the "
                 f"markers span {span:.4g}); set units='m', 'cm' or 'mm'"
             )
         return fits[0], f"size: the markers span {span * METRES[fits[0]]:.2f} m"
     size = span * METRES[unit]
     if np.isfinite(size) and not _SMALLEST <= size <= _LARGEST:
-        advice = f"; if its numbers are {fits[0]}, set units='{fits[0]}'" if fits else ""
+        advice = f"; if the numbers are in {fits[0]}, set units='{fits[0]}'" if fits else ""
         raise BadInputError(
-            f"{file.what}: in {unit} ({origin}) the markers span {size:.4g} m, which does not fit "
-            f"a person{advice}"
+            f"{file.what}: in {unit} ({origin}), the markers span {size:.4g} m, which does not "
+            f"fit a person{advice}"
         )
     return unit, origin
 
@@ -473,8 +474,8 @@ def _vertical(
         axis, origin = file.vertical_axis, "file"
     else:
         raise BadInputError(
-            f"{file.what}: its markers do not reveal which axis is vertical; set "
-            "vertical_axis (x, y, z, -x, -y or -z)"
+            f"{file.what}: its markers do not show which axis is vertical; set vertical_axis "
+            "(x, y, z, -x, -y or -z)"
         )
     other_axes = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
     for name, stated in other_axes.items():
@@ -575,7 +576,7 @@ def _angle(
     highest = np.abs(finite).max(initial=0.0)
     if highest > MOST_DEGREES:
         raise BadInputError(
-            f"{file.what}: {angle} is up to {highest:.0f} degrees; set units='degree' or "
+            f"{file.what}: {angle} reaches {highest:.0f} degrees; set units='degree' or "
             "'radian', or check the scale of the mapping"
         )
     if "column" in values:
@@ -615,8 +616,8 @@ def _angle_unit(
     swing = max(float(np.ptp(v)) for v in finite)
     if unit == "radian" and highest > _MOST_RADIANS:
         raise BadInputError(
-            f"{file.what}: in radians ({origin}) an angle would be {highest:.4g}, more than a "
-            "full turn; if its numbers are degrees, set units='degree'"
+            f"{file.what}: in radians ({origin}), an angle would be {highest:.4g}, more than a "
+            "full turn; if the numbers are degrees, set units='degree'"
         )
     if unit is not None:
         if unit == "degree" and highest < np.pi and swing > _LEAST_SWING:
@@ -627,6 +628,6 @@ def _angle_unit(
     if highest < np.pi and swing > _LEAST_SWING:
         return "radian", f"range: no value exceeds {highest:.2f}"
     raise BadInputError(
-        f"{file.what}: has no unit of angles, and their range "
-        f"(up to {highest:.3g}) does not reveal it; set units='degree' or 'radian'"
+        f"{file.what}: has no unit of angles, and their range (up to {highest:.3g}) does not "
+        "show which unit it is; set units='degree' or 'radian'"
     )

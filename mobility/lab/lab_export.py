@@ -34,19 +34,19 @@ def export_lab(
     session
         An analysed session.
     path
-        The file. C3D has positions, angles, and start, bottom and end of each repetition. TRC has
-        positions. MOT, STO and CSV have the angles of the report.
+        The file to write. C3D has positions, angles, and start, bottom and end of each repetition.
+        TRC has positions. MOT, STO and CSV have the angles of the report.
     file_format
         Format; by default from the ending of `path`.
     positions
-        Only positions: instead of angles in CSV, without them in C3D.
+        Whether to write only positions: instead of angles in CSV, and without angles in C3D.
     landmarks
-        Positions of the detected landmarks, not of the fitted body.
+        Whether to write the detected landmarks instead of the fitted body.
     fill
-        "interpolate" fills gaps in TRC, MOT and STO, where OpenSim would stop.
+        "interpolate" fills gaps in TRC, MOT and STO, which OpenSim cannot read with gaps.
     rate
-        Frames per second to which C3D, TRC, MOT and STO are resampled; noted in the file. By
-        default the times are those of the video. C3D has no times, so a video with a varying frame
+        Frames per second to which C3D, TRC, MOT and STO are resampled; the file records it. By
+        default the times of the video are used. C3D has no times, so a video with a varying frame
         rate needs this option.
 
     Raises
@@ -58,7 +58,8 @@ def export_lab(
     kind = file_format or path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise BadInputError(
-            f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
+            f"{path}: there is no format '{kind}'{likely(kind, FORMATS)}; choose from "
+            f"{', '.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
         raise BadInputError.of({"positions": f"{kind} has only angles; use trc, c3d or csv"})
@@ -69,7 +70,7 @@ def export_lab(
     if fill and kind in ("c3d", "csv"):
         raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if rate is not None and kind == "csv":
-        raise BadInputError.of({"rate": "csv keeps the times of all frames; leave it out"})
+        raise BadInputError.of({"rate": "csv keeps the times of all frames; leave the rate out"})
 
     def at_rate(dataset: xr.Dataset) -> xr.Dataset:
         return dataset if rate is None else resampled(dataset, rate)

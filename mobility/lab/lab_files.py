@@ -57,17 +57,18 @@ def read_lab(
     Parameters
     ----------
     path
-        C3D, TRC, MOT, STO or CSV, also gzipped, or saved again by a spreadsheet. The format is
-        recognised by the content, otherwise by the ending. The notes list what is read from each.
+        C3D, TRC, MOT, STO or CSV, also compressed with gzip, or saved again by a spreadsheet. The
+        format is recognised by the content, otherwise by the ending. The notes list what is read
+        from each format.
     mapping
         Meaning of markers and columns: the name of a built-in mapping, a YAML file, or its content.
         The default is the built-in mapping with most of the names.
     units
-        Unit of the markers (m, cm, mm) or of the angles (degree, radian), which overrides that of
-        the file. Required if the file neither states nor reveals it.
+        Unit of the markers (m, cm, mm) or of the angles (degree, radian), which overrides the unit
+        in the file. Required if the file does not make its unit clear.
     vertical_axis
         Axis of the file that points up. The default is the axis along the line from the feet to the
-        trunk; set it for people who lie.
+        trunk; set it if the person lies down.
     rate_hz
         Frames per second, for files without times, or if header and times contradict each other.
     subject
@@ -86,20 +87,20 @@ def read_lab(
         also have ``start``, ``bottom``, ``end`` over ``rep``, as
         :func:`mobility.kinematics.repetitions.normalise_repetitions` expects them.
 
-        ``time`` is in seconds, as in the file. For a C3D it is the number of the frame divided by
-        the rate; the first frame is 0. Attributes: ``source_file``, ``source_sha256``, ``rate_hz``,
-        ``units_read``, ``angle_units_read``, ``vertical_axis`` and, with the ending ``_found``, the
-        origin of each; ``mapping``; ``unmapped_columns``, a JSON list of columns that the mapping
-        does not have.
+        ``time`` is in seconds, as in the file. For a C3D file it is the frame number divided by the
+        rate; the first frame is 0. Attributes: ``source_file``, ``source_sha256``, ``rate_hz``,
+        ``units_read``, ``angle_units_read`` and ``vertical_axis``, and the origin of each with the
+        ending ``_found``. The attribute ``mapping`` names the mapping, and ``unmapped_columns`` is
+        a JSON list of columns that are not in it.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        The file is empty, cut off, in another format, or contains only other data, such as forces,
-        which the message names; units, rate or axes contradict each other or cannot be determined;
-        or a mapping does not fit.
+        The file is empty, cut off or in another format, or contains only other data, such as
+        forces. Units, rate or axes contradict each other or cannot be determined. A mapping does
+        not fit.
 
     Notes
     -----
@@ -109,12 +110,12 @@ def read_lab(
     MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. States
     (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their values.
 
-    A table is separated by commas, semicolons, tabs or blanks, with one row a frame and a header.
-    Decimal commas are possible with another separator, or in quotes. A marker has three columns
-    (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, optionally with a unit: ``LKNE_x_mm``); every other column
-    may be an angle. Tables of :func:`mobility.lab.lab_writers.write_csv`, Visual3D (five rows of
-    header) and Vicon Nexus (sections Trajectories and Model Outputs) are supported as well, and
-    tables without a header if the mapping has their ``columns``.
+    A table has a header and one row for each frame, with commas, semicolons, tabs or blanks between
+    the values. Decimal commas are possible with another separator, or in quotes. A marker has three
+    columns (``LKNE_x``, ``LKNE_y``, ``LKNE_z``, optionally with a unit: ``LKNE_x_mm``); every other
+    column may be an angle. Tables of :func:`mobility.lab.lab_writers.write_csv`, Visual3D (five
+    rows of header) and Vicon Nexus (sections Trajectories and Model Outputs) are supported as well,
+    and tables without a header if the mapping has their ``columns``.
     """
     source_path = Path(path)
     checked_mapping = given_mapping(mapping) if mapping is not None else None
@@ -168,7 +169,9 @@ def _content(path: Path) -> bytes:
             with gzip.open(path) as packed:
                 content = packed.read(LARGEST_BYTES + 1)
         except (OSError, EOFError, zlib.error):
-            raise BadInputError(f"{path.name}: is damaged or cut off; gzip it again") from None
+            raise BadInputError(
+                f"{path.name}: is damaged or cut off; compress it again with gzip"
+            ) from None
         if len(content) > LARGEST_BYTES:
             most = f"{LARGEST_BYTES >> 20} MB"
             raise BadInputError(f"{path.name}: is larger than {most} unpacked; export less of it")

@@ -75,7 +75,7 @@ class AngleColumns(Strict):
 
 
 class Pelvis(Strict):
-    """Markers on the pelvis; the posterior spines may be one marker on the sacrum."""
+    """Markers on the pelvis; one marker on the sacrum may replace the posterior spines."""
 
     left_asis: Name
     right_asis: Name
@@ -125,10 +125,10 @@ class LabMapping(Strict):
 class FileNames:
     """Names in a file, which also match if subject, case or separators differ.
 
-    A name matches exactly; otherwise without the subject before a colon and the path of an OpenSim
-    state (``/jointset/hip_l/hip_flexion_l/value``); otherwise without regard to case, spaces, dots,
-    underscores, the endings ``_study`` and ``_Theia`` and the plural of angles, if only one name of
-    the file matches.
+    Names are compared exactly first, then without the subject before a colon and the path of an
+    OpenSim state (``/jointset/hip_l/hip_flexion_l/value``). Last, they are compared without case,
+    spaces, dots, underscores, the endings ``_study`` and ``_Theia`` and the plural of angles; then
+    only one name of the file may match.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -185,7 +185,7 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Return the content of a column that is neither angle nor marker, by its name, or None."""
+    """Return the content of a column, by its name, if it is neither angle nor marker, or None."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 
@@ -205,12 +205,13 @@ def from_dict(
     """
     if not isinstance(tree, Mapping) or not tree:
         raise BadInputError(
-            f"{what}: must have joint_centres or angles, each with names by landmark or angle"
+            f"{what}: must have joint_centres or angles, each with the names for landmarks or "
+            "angles"
         )
     fields = dict(tree)
     for key in ("joint_centres", "instead", "segments", "angles"):
         if not isinstance(fields.get(key) or {}, Mapping):
-            raise BadInputError(f"{what}: {key}: must have names under it, one a line")
+            raise BadInputError(f"{what}: {key}: must be followed by names, one on each line")
         fields[key] = dict(fields.get(key) or {})
     for key in ("joint_centres", "instead"):
         for landmark in fields[key]:
@@ -235,7 +236,7 @@ def from_dict(
         fields["pelvis"] = pelvis
     for reserved in ("name", "built_in"):
         if reserved in fields:
-            raise BadInputError(f"{what}: {reserved}: unknown")
+            raise BadInputError(f"{what}: {reserved}: is unknown; remove it")
     mapping = validate(LabMapping, fields | {"name": name, "built_in": is_built_in}, what=what)
     if not mapping.joint_centres and not mapping.angles and mapping.pelvis is None:
         raise BadInputError(f"{what}: must have joint_centres or angles")
@@ -245,7 +246,7 @@ def from_dict(
 def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
     named = set(columns.named())
     if sided and (not named or "column" in named):
-        raise BadInputError(f"{what}: give the columns of {' and '.join(SIDES)} (or of one side)")
+        raise BadInputError(f"{what}: name the columns of {' and '.join(SIDES)} (or of one side)")
     if not sided and named != {"column"}:
         raise BadInputError(f"{what}: has no sides; set its 'column'")
 
@@ -265,13 +266,13 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
     except FileNotFoundError:
         close = likely(str(mapping), built_in())
         raise NotFoundError(
-            f"mapping {os.fspath(mapping)}: no such file, nor a built-in mapping{close}; "
+            f"mapping {os.fspath(mapping)}: is neither a file nor a built-in mapping{close}; "
             f"built in: {', '.join(built_in())}"
         ) from None
     except OSError as error:
         raise BadInputError(f"{what}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise BadInputError(f"{what}: is not a text in UTF-8") from None
+        raise BadInputError(f"{what}: is not a text file in UTF-8; save it as UTF-8") from None
     except ValueError as error:
         raise BadInputError(f"{what}: is not YAML ({error})") from None
     return from_dict(content, name=path.name, what=what)
@@ -280,8 +281,8 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
     """Return the built-in mapping with most landmarks and angles, by the names in a file.
 
-    If several have equally many, the file must have the larger share of the mapping's names. None
-    if none fits.
+    If several mappings have equally many, the one with the largest share of its names in the file
+    is used. None if no mapping fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None

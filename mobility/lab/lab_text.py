@@ -74,7 +74,9 @@ def text_lines(what: str, content: bytes) -> list[str]:
     if separator is not None and not (separator == "," and re.search(r"\d +-?\d", rows)):
         lines = [_with_tabs(what, line, separator) for line in lines]
     if not text.endswith(("\n", "\r")) and _last_value_is_cut(lines):
-        raise BadInputError(f"{what}: line {len(lines)}: the file was cut off in its last value")
+        raise BadInputError(
+            f"{what}: line {len(lines)}: the file is cut off in its last value; export it again"
+        )
     return lines
 
 
@@ -109,7 +111,7 @@ def trc(what: str, lines: list[str]) -> LabFile:
     """Parse a TRC file, called `what` in messages."""
     if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
         raise BadInputError(
-            f"{what}: is not a TRC file; it must begin with five lines of header, the first with "
+            f"{what}: is not a TRC file; it must begin with five header lines, the first with "
             "PathFileType"
         )
     keys, values = lines[1].split(), lines[2].replace(",", ".").split()
@@ -131,15 +133,16 @@ def trc(what: str, lines: list[str]) -> LabFile:
     markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     if len(markers) != count:
         raise BadInputError(
-            f"{what}: its header has {count} markers, but {len(markers)} names; correct line 3 or 4"
+            f"{what}: its header states {count} markers, but has {len(markers)} names; correct "
+            "line 3 or 4"
         )
     require_unique(markers, what=what, kind="markers")
     rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
     table = _numbers(rows, 2 + 3 * count, what=what)
     if len(table) != frames:
         raise BadInputError(
-            f"{what}: its header has {frames} frames, the file {len(table)}; correct it or "
-            "export the file again"
+            f"{what}: its header states {frames} frames, but the file has {len(table)}; correct "
+            "the header or export the file again"
         )
     positions = table[:, 2:].reshape(len(table), count, 3)
     return LabFile(
@@ -176,15 +179,16 @@ def mot(what: str, lines: list[str]) -> LabFile:
     stated_columns = header.get("ncolumns", header.get("datacolumns"))
     if stated_columns is not None and stated_columns != str(len(names)):
         raise BadInputError(
-            f"{what}: its header has {stated_columns} columns, but {len(names)} names; correct it"
+            f"{what}: its header states {stated_columns} columns, but has {len(names)} names; "
+            "correct it"
         )
     rows = [(n, line.lstrip()) for n, line in body[1:]]
     table = _numbers(rows, len(names), what=what)
     stated_rows = header.get("nrows", header.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
         raise BadInputError(
-            f"{what}: its header has {stated_rows} rows, the file {len(table)}; correct it or "
-            "export the file again"
+            f"{what}: its header states {stated_rows} rows, but the file has {len(table)}; "
+            "correct the header or export the file again"
         )
     in_degrees = header.get("indegrees", "").lower()
     if in_degrees not in ("", "yes", "no"):
@@ -215,7 +219,7 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> LabFile:
         header.pop()
     rows = numbered[1:]
     if not rows:
-        raise BadInputError(f"{what}: has a header but no frames")
+        raise BadInputError(f"{what}: has a header but no frames; export it again")
     if not any(map(_is_number, _cells(rows[0][1]))):
         raise BadInputError(
             f"{what}: is not a table; line {rows[0][0]} has no number under the names of line "
@@ -271,7 +275,9 @@ def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
             )
         )
         if len(units) > 1:
-            raise BadInputError(f"{what}: its markers are in {' and '.join(sorted(units))}")
+            raise BadInputError(
+                f"{what}: its markers are in {' and '.join(sorted(units))}; use one unit"
+            )
         file.length_unit = units.pop() if units else None
     marker_columns = {name for axes in complete.values() for name in axes.values()}
     file.columns = {name: values for name, values in columns.items() if name not in marker_columns}
@@ -299,7 +305,9 @@ def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) 
     names = mapping.columns
     if isinstance(names, int):
         if names != width:
-            raise BadInputError(f"{what}: has {width} columns, mapping {mapping.name} says {names}")
+            raise BadInputError(
+                f"{what}: has {width} columns, but mapping {mapping.name} names {names}"
+            )
         file.columns = {str(i): table[:, i] for i in range(width)}
     elif width == 3 * len(names):
         file.markers = list(names)
@@ -357,7 +365,9 @@ def _pivot_by_time(
     _, first = np.unique(time_index * len(index_of) + name_index, return_index=True)
     if first.size < len(rows):
         repeated = min(set(range(len(rows))) - set(first.tolist()))
-        raise BadInputError(f"{what}: line {rows[repeated][0]} gives a value a second time")
+        raise BadInputError(
+            f"{what}: line {rows[repeated][0]} repeats a value; delete one of the two"
+        )
     values = np.full((len(time), len(index_of), width - end), np.nan)
     values[time_index, name_index] = numbers[:, end:]
     return time, list(index_of), values
@@ -402,8 +412,8 @@ def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
     )
     if not _is_number(rate[0]) or [c.lower() for c in components[:1]] != ["frame"]:
         raise BadInputError(
-            f"{what}: line {rows[2][0]}: its section {title} must have a rate, names, then Frame, "
-            "Sub Frame, X, Y, Z"
+            f"{what}: line {rows[2][0]}: its section {title} must have a rate, then names, then "
+            "Frame, Sub Frame, X, Y, Z"
         )
     width = len(components)
     table = _numbers(rows[4:], width, what=what)
@@ -449,7 +459,7 @@ def _number(cell: str, *, what: str, line: int) -> float:
 def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ...] = ()) -> Array:
     """Return the numbers of the rows, each with `width` cells; NaN in columns of `names`."""
     if not rows:
-        raise BadInputError(f"{what}: has a header but no frames")
+        raise BadInputError(f"{what}: has a header but no frames; export it again")
     values = np.full((len(rows), width), np.nan)
     for i, (line, text) in enumerate(rows):
         cells = _cells(text)
@@ -461,7 +471,7 @@ def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ..
             )
         if any(cell.strip() for cell in cells[width:]):
             raise BadInputError(
-                f"{what}: line {line} has more than the {width} values of the header"
+                f"{what}: line {line} has more values than the {width} of the header"
             )
         for column in names:
             cells[column] = ""
@@ -470,8 +480,8 @@ def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ..
         except ValueError:  # missing values, or decimal commas
             if "," in (joined := "".join(cells)) and "." in joined:
                 raise BadInputError(
-                    f"{what}: line {line} has points and commas in its numbers; write decimals "
-                    "with a point, and thousands without a separator"
+                    f"{what}: line {line} has points and commas in its numbers; write a decimal "
+                    "point, and no separator of thousands"
                 ) from None
             values[i] = [_number(cell, what=what, line=line) for cell in cells[:width]]
         if np.isinf(values[i]).any():

@@ -1,8 +1,8 @@
-"""Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
+"""Comparison of a trial that was filmed and also measured in a lab, on the clock of the video.
 
 The primary comparison uses our formulas for both: they are applied to the joint centres of the lab.
-The angles of the lab's model come second, because they are defined differently. Comparing both on
-the same lab data shows by how much.
+The comparison with the angles of the lab's model is secondary, because they are defined
+differently. Comparing both on the same lab data shows the effect of the definitions.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def read_reference(
     """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
-    and `vertical_axis` are those of :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
+    and `vertical_axis` are as in :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
     `lab_file`.
     """
     # One mapping may describe markers, angles, or both.
@@ -135,8 +135,8 @@ def read_reference(
         read.append(formulas)
     elif static is not None:
         raise BadInputError(
-            f"{os.fspath(lab_file)}: has no markers, so a static trial does not help; leave it "
-            "out, or use the file with the markers of the trial"
+            f"{os.fspath(lab_file)}: has no markers, so a static trial has no use; leave it "
+            "out, or use the lab file that has the markers"
         )
     source = main
     if lab_angles is not None:
@@ -145,7 +145,9 @@ def read_reference(
         read.append(source)
     names = [name for name in _ANGLE_NAMES if name in source]
     if lab_angles is not None and not names:
-        raise BadInputError(f"{os.fspath(lab_angles)}: has no angle of a mapping; pass a mapping")
+        raise BadInputError(
+            f"{os.fspath(lab_angles)}: has no angle that a built-in mapping knows; pass a mapping"
+        )
     return Reference(
         formulas=formulas,
         model=source[names] if names else None,
@@ -173,18 +175,21 @@ def compare(
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
-    If the `video` has ``<angle>_raw`` and ``<angle>_image``, they are compared, too. The times of
+    If the `video` has ``<angle>_raw`` and ``<angle>_image``, these are also compared. The times of
     its `repetitions` also apply to the lab. The lag (see
     :func:`~mobility.lab.synchronise.find_lag`) comes from angles by the same formulas if the lab
     has markers. It includes the delay of the video's angles (``video_delay`` in
     ``tables/synchronisation.yaml``), and its error includes the variation of that delay.
-    `margin_deg` is for the test of equivalence; `values` are those of
-    :func:`~mobility.lab.agreement.agreement`. A warning lists what the video has and the lab lacks.
+    `margin_deg` is for the test of equivalence; `values` are as in
+    :func:`~mobility.lab.agreement.agreement`. A warning lists angles of the video that are missing
+    in the lab data.
     """
     warnings: list[dict[str, Any]] = list(reference.warnings)
     both = [angles for angles in (reference.formulas, reference.model) if angles is not None]
     if not both:
-        raise BadInputError("compare: the lab files have no angle of the video; pass a mapping")
+        raise BadInputError(
+            "compare: the lab files have no angle that the video has; pass a mapping"
+        )
     first = next((angles for angles in both if _has_any(angles, video)), both[0])
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]

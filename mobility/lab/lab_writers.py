@@ -58,9 +58,9 @@ RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_befo
 def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
 
-    Values are interpolated linearly between neighbouring frames. A value next to a missing one is
-    missing. So is a value between frames that are more than three usual steps (and 0.1 s) apart.
-    The attributes note the resampling, and the writers copy the note into the file.
+    Values are interpolated linearly between neighbouring frames. A value next to a missing value is
+    missing, and so is a value between frames that are more than three usual steps (and 0.1 s)
+    apart. The attributes note the resampling, and the writers copy the note into the file.
 
     Raises
     ------
@@ -135,9 +135,9 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
     """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
-    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, those of the left side, and
-    ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Ours
-    are angles between segments, not coordinates of a model: hip flexion is between trunk and thigh,
+    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, the same columns for the left side, and
+    ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Our
+    angles are between segments, not coordinates of a model: hip flexion is between trunk and thigh,
     so a model moved by it leans less than the person did. The header notes this. Angles without any
     value are left out.
 
@@ -189,16 +189,17 @@ def write_c3d(
 
     `angles` of the same frames become points of the group ``POINT:ANGLES``, in degrees. They have
     the names and signs of Vicon's Plug-in Gait if it has the angle (``LKneeAngles``, x). The
-    mapping ``mobility_c3d`` has all of them, and ``POINT:DESCRIPTIONS`` describes each component.
-    As in files of Plug-in Gait, a component without any value is 0, because some readers drop a
-    point with NaN.
+    mapping ``mobility_c3d`` has all names, and ``POINT:DESCRIPTIONS`` describes each component. As
+    in files of Plug-in Gait, a component without any value is 0, because some readers drop a point
+    with NaN.
 
     Start, bottom and end of accepted `repetitions` become events. Their context is the side if one
     side moves (``Left``, ``Right``), otherwise ``General``.
 
-    A C3D has a rate and no times: its rate comes from the median step, and the first frame number
-    from the first time. It is an error if times differ from an even clock by more than half a frame
-    or are before 0, or if there are more than 65535 frames. Values are stored in single precision.
+    A C3D file has a rate but no times. The rate comes from the median step, and the first frame
+    number from the first time. An error is raised if times differ from an even clock by more than
+    half a frame or are before 0, or if there are more than 65535 frames. Values are stored in
+    single precision.
     """
     import ezc3d
 
@@ -209,17 +210,18 @@ def write_c3d(
     if jitter.max() > _LARGEST_JITTER:
         raise BadInputError(
             f"write_c3d: the times of the frames are uneven (by {jitter.max():.1f} frames at "
-            f"{time[int(jitter.argmax())]:.2f} s) and C3D has no times; resample them (--rate, "
-            "rate=), or write TRC or CSV"
+            f"{time[int(jitter.argmax())]:.2f} s), and C3D has no times; resample the frames "
+            "(--rate, rate=), or write TRC or CSV"
         )
     if first < 0 or max(first + 1, time.size) > _MOST_C3D_FRAMES:
         raise BadInputError(
-            f"write_c3d: {time.size} frames at {rate:g} frames/s, the first is number {first}, but "
-            f"a C3D has {_MOST_C3D_FRAMES}, from 0 to {_MOST_C3D_FRAMES - 1}; write TRC or CSV"
+            f"write_c3d: there are {time.size} frames at {rate:g} frames/s, from number {first} "
+            f"on, but a C3D has at most {_MOST_C3D_FRAMES}, from 0 to {_MOST_C3D_FRAMES - 1}; "
+            "write TRC or CSV"
         )
     target = Path(path)
     if target.suffix.lower() != ".c3d":  # otherwise ezc3d would append it
-        raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
+        raise BadInputError(f"write_c3d: the file name must end in .c3d (got {target.name})")
     points = {
         name: ("", 1000 * place) for name, place in zip(names, values.swapaxes(0, 1), strict=True)
     }
@@ -332,7 +334,8 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
         return
     if (count := len(events)) > _MOST_C3D_EVENTS:
         raise BadInputError(
-            f"write_c3d: the repetitions have {count} events, but a C3D has {_MOST_C3D_EVENTS}; "
+            f"write_c3d: the repetitions have {count} events, but a C3D has at most "
+            f"{_MOST_C3D_EVENTS}; "
             "pass fewer repetitions (repetitions.isel), or none"
         )
     times, contexts, labels, descriptions = zip(*sorted(events), strict=True)
@@ -367,7 +370,7 @@ def write_csv(dataset: Recording, path: FilePath) -> Path:
     angle_names = [name for name in tables.load("angles") if name in dataset]
     if not angle_names:
         raise BadInputError(
-            f"write_csv: the Dataset has neither positions nor joint angles; it has "
+            f"write_csv: the Dataset has neither positions nor joint angles, but "
             f"{shortened(map(str, dataset.data_vars))}"
         )
     parts = []
@@ -429,7 +432,7 @@ FORMATS: dict[str, Callable[..., Path]] = {
 
 
 def is_export(file: Path) -> bool:
-    """Return whether this module wrote a file, by its head; a TRC of our landmarks counts."""
+    """Return whether this module wrote a file, by its header; TRC files of our landmarks count."""
     with file.open("rb") as opened:
         head = opened.read(1 << 17)  # the longest head of a C3D
     if head[1:2] == b"P":  # like every C3D
@@ -456,8 +459,8 @@ def _require_whole(written: Path, numbers: int, target: Path) -> None:
     first_block = int.from_bytes(header[16:], "little")
     if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
         raise StorageError(
-            f"cannot write {target}: it was cut off after {size} bytes, the disk is full or the "
-            "file too large; free some space and try again"
+            f"cannot write {target}: it was cut off after {size} bytes, because the disk is "
+            "full or the file is too large; free some space and try again"
         )
 
 

@@ -63,14 +63,14 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure the angles of both in each accepted repetition, with the arguments of `agreement`.
+    """Measure the angles of video and lab in each accepted repetition; arguments as in `agreement`.
 
     The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
-    ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
-    `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
-    `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
-    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
-    second result is the list of warnings.
+    ``trial`` and ``repetition``; ``angle`` has ``units``, ``sided`` and ``peak_kind``. It contains
+    `video_curves` and `lab_curves` (rep, angle, side, percent), and `video_values`, `lab_values`
+    and `video_values_sd` (rep, metric, angle, side). It also has `repetition_bias` and the other
+    errors, `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in
+    degrees. The second result is the list of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -117,9 +117,9 @@ def paired_angles(
 def paired_metrics(
     videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset:
-    """Combine the metrics per repetition of both in one table, with their names as angles.
+    """Combine the metrics of repetitions of video and lab in one table, with their names as angles.
 
-    The table is that of :func:`paired_angles` with a single metric ``value``, without curves.
+    The table is as in :func:`paired_angles`, with a single metric ``value`` and without curves.
     """
     units: dict[str, str] = {}
     shared = []
@@ -127,18 +127,20 @@ def paired_metrics(
         what = f"agreement: trial {t + 1}"
         for dataset in (video, lab):
             if "rep" not in dataset.coords:
-                raise BadInputError(f"{what}: neither angles over 'time' nor metrics over 'rep'")
+                raise BadInputError(
+                    f"{what}: there are neither angles over 'time' nor metrics over 'rep'"
+                )
         if not np.array_equal(video["rep"].values, lab["rep"].values):
             raise BadInputError(f"{what}: video and lab do not have the same repetitions")
         names = [name for name in _names(video, "rep") if name in _names(lab, "rep")]
         if not names:
-            raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
+            raise BadInputError(f"{what}: video and lab have no metric of repetitions in common")
         for name in names:
             unit_pair = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
             if unit_pair[0] != unit_pair[1] or units.setdefault(name, unit_pair[0]) != unit_pair[0]:
                 raise BadInputError(
-                    f"{what}: {name} is in other units ({unit_pair[0]} and {unit_pair[1]}, first"
-                    f" {units.get(name, unit_pair[0])})"
+                    f"{what}: {name} is in different units ({unit_pair[0]} and {unit_pair[1]}, "
+                    f"but first {units.get(name, unit_pair[0])})"
                 )
             _same_sides(video, lab, name, what)
         shared.append(names)
@@ -212,7 +214,7 @@ def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Lay
             has = "side" in dataset[name].dims
             if sided.setdefault(name, has) != has:
                 raise BadInputError(
-                    f"agreement: trial {t + 1}: {name} has sides in some of the trials only"
+                    f"agreement: trial {t + 1}: {name} has sides only in some of the trials"
                 )
     sides = [*(SIDES if any(sided.values()) else ()), *(() if all(sided.values()) else ("middle",))]
     return _Layout(list(sided), list(sided.values()), sides)

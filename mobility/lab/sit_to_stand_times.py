@@ -1,4 +1,4 @@
-"""Times of repetitions from a chair beside those in recordings of a lab."""
+"""Times of repetitions from a chair, compared with those in recordings of a lab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def times_of_both(
     metrics: xr.Dataset,
     recordings: Sequence[xr.Dataset],
 ) -> xr.Dataset:
-    """Return the times of repetitions and tests beside those in recordings of a lab.
+    """Return the times of repetitions and tests, with those in recordings of a lab.
 
     The repetitions come from the first of the `recordings` that shows any, either joint centres or
     a stick figure made of angles (:func:`stick_figure`).
@@ -117,7 +117,8 @@ def _in_order(lab: xr.Dataset, partner: NDArray[np.intp]) -> xr.Dataset:
 def stick_figure(angles: xr.Dataset) -> xr.Dataset:
     """Build a pose from angles in the sagittal plane, with flat feet; its stature is 1.
 
-    The lean of the shank is the ankle angle or, without ankles, follows from trunk, hip and knee.
+    The lean of the shank is the ankle angle or, without ankles, is computed from trunk, hip and
+    knee.
     """
     time = angles["time"].to_numpy()
 

@@ -110,16 +110,16 @@ def find_lag(
 ) -> Synchronisation:
     r"""Estimate what must be added to video time to get lab time.
 
-    Both recordings show the same movement, so neither needs a trigger. An error explains what to do
-    if two lags fit about equally well, nothing moves, or the recordings have too little in common;
-    then pass `lag_s`.
+    Both recordings show the same movement, so neither needs a trigger. An error is raised if two
+    lags fit about equally well, nothing moves, or the recordings have too little in common. If you
+    know the lag, pass `lag_s`.
 
     Parameters
     ----------
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     max_lag_s
-        Largest possible lag, in seconds; by default any that leaves enough in common.
+        Largest possible lag, in seconds; by default any lag that leaves enough in common.
     lag_s
         The lag, if it is already known. It is used unchanged, and only its correlation is computed.
 
@@ -131,38 +131,39 @@ def find_lag(
     Raises
     ------
     BadInputError
-        There is no common angle, nothing moves, the recordings have too little in common, no lag
-        makes them similar, the best lag is at the limit of the allowed ones, or two fit about
+        There is no common angle, nothing moves, or the recordings have too little in common. No lag
+        makes them similar, the best lag is at the limit of the allowed range, or two lags fit about
         equally well.
 
     Notes
     -----
     The angles of all joints and sides are compared together on a common grid of 100 Hz. For each
-    lag, with every angle minus its mean over the frames that both recordings have,
+    lag, with the mean of every angle over the common frames subtracted,
 
     .. math:: \rho = \frac{\sum_j \sum_t a_j(t)\, b_j(t + lag)}
         {\sqrt{\sum_j \sum_t a_j(t)^2 \sum_j \sum_t b_j(t + lag)^2}}.
 
-    The estimated lag explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the
-    number N of independent values in the overlap. A parabola through the three values around the
-    peak of :math:`\rho` gives a fraction of a step. Offsets between the definitions of angles do
-    not matter, and gaps remain gaps.
+    The estimated lag has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
+    independent values in the overlap. A parabola through the three values around the peak of
+    :math:`\rho` gives a fraction of a step. Offsets between the definitions of angles do not
+    matter, and gaps remain gaps.
 
-    The error of the lag comes from the residuals. With r the residuals of the video's angles after
-    regression on the lab's, and b' the derivative of the lab's angles, the lag of a part of the
-    trial differs from that of the whole by :math:`\sum r b' / \sum b'^2`.
+    The error of the lag comes from the residuals. Let r be the residuals of the video's angles
+    after regression on the lab's, and b' the derivative of the lab's angles. The lag of a part of
+    the trial differs from the lag of the whole trial by :math:`\sum r b' / \sum b'^2`.
 
-    The variance of the whole comes from sums over blocks of the trial, all joints together, with
-    the block length that gives the largest variance (Künsch 1989), or from the lags of single
-    joints if these differ by more.
+    The variance for the whole trial comes from sums over blocks of the trial, for all joints
+    together, with the block length that gives the largest variance (Künsch 1989). If the lags of
+    the joints differ by more, the variance comes from them.
 
-    The movement is the same if :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags that
-    hardly differ (root mean square 0.06 s), because another trial has other pauses. With three
-    parts or more, the mean correlation may instead be at least 0.9, each with every angle minus its
-    mean over the part, which drifting errors do not lower (table ``synchronisation``).
+    The movement counts as the same if :math:`\rho` is at least 0.9, and parts of 2 s fit best at
+    nearly the same lag (root mean square 0.06 s), because another trial has different pauses. With
+    three parts or more, a mean correlation of the parts of at least 0.9 is also enough. Drifting
+    errors do not lower it, because the mean of every angle over the part is subtracted (table
+    ``synchronisation``).
 
-    Repeated movements also match with a lag of one repetition. Such a lag is an error unless it is
-    less likely by a factor of :math:`e^4` on its overlap.
+    Repeated movements also match with a lag of one repetition. If such a lag is not less likely by
+    a factor of :math:`e^4` in its overlap, an error is raised.
 
     References
     ----------
@@ -181,7 +182,7 @@ def find_lag(
     else:
         tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"none of {tried} moves in both recordings; use the lab file of this trial"
+            f"none of {tried} moves in both recordings; use the lab file of the same movement"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
@@ -210,10 +211,10 @@ def find_lag(
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         fault = (
-            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; use the "
+            f"the best lag ({seconds[best]:+.2f} s) is at the limit of the allowed range; use the "
             "lab file of the whole trial, or set the lag"
         )
-        raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger one"})
+        raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger lag"})
     _require_same_movement(likeness, _parts((start_a, a), (start_b, b), float(seconds[best])))
     second = _second_peak(evidence, rho, values, seconds, best)
     lag = float(seconds[0] + peak(rho, best)[0] * step)
@@ -249,8 +250,8 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     -------
     xarray.Dataset
         The same variables at `time`, interpolated linearly. They are NaN outside the recording, and
-        if one of the two neighbouring samples is NaN or they are more than 1.5 usual steps apart:
-        gaps are not bridged. Events and repetitions of a lab file are also at times of the video.
+        in gaps: between samples of which one is NaN, or that are more than 1.5 usual steps apart.
+        Events and repetitions of a lab file are also moved to video times.
     """
     target = np.asarray(time, dtype=np.float64)
     lab_times = _times(lab, what="lab file")
@@ -305,7 +306,7 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     signals = [group for group in signals if group]
     if not signals:
         names = ", ".join(dict.fromkeys(name for group in groups for name in group))
-        raise BadInputError(f"{names} of video and lab file have no side in common")
+        raise BadInputError(f"{names} have no side in common in video and lab file")
     return signals
 
 
@@ -336,7 +337,9 @@ def _on_grid(
     time = _times(dataset, what=what)
     count = int((time[-1] - time[0]) * RATE_HZ + 1e-6) + 1
     if count > 1_000_000:
-        raise BadInputError(f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be seconds")
+        raise BadInputError(
+            f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be in seconds"
+        )
     grid = time[0] + np.arange(count) / RATE_HZ
     gap = _LONGEST_GAP * float(np.median(np.diff(time)))
     gridded = []
@@ -453,7 +456,7 @@ def _require_same_movement(likeness: float, parts: _Parts) -> None:
         f"video and lab file do not show the same movement ({what}); check that the file belongs "
         "to this trial, its rate, units and the names of its angles, or set the lag"
     )
-    raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
+    raise BadInputError.of({"lag_s": fault, "max_lag_s": "or set the largest possible lag"})
 
 
 def _second_peak(
@@ -470,8 +473,8 @@ def _second_peak(
         worse = (1 - rho[rival] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[rival] * np.log(worse) < _RIVAL:
             lags = f"{seconds[best]:+.2f} s or {seconds[rival]:+.2f} s"
-            fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); set it"
-            raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
+            fault = f"the movement is so regular that the lag is ambiguous ({lags}); set the lag"
+            raise BadInputError.of({"lag_s": fault, "max_lag_s": "or set the largest possible lag"})
     return second or (float("nan"), float("nan"))
 
 
@@ -484,7 +487,9 @@ def _given_lag(
     recordings: tuple[tuple[float, Array], tuple[float, Array]],
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
-        fault = f"with {lag_s:g} s video and lab file have no time in common; correct the lag"
+        fault = (
+            f"with a lag of {lag_s:g} s, video and lab file have no time in common; correct the lag"
+        )
         raise BadInputError.of({"lag_s": fault})
     likeness = float(np.interp(lag_s, seconds, rho))
     settings = tables.load("synchronisation")["same_movement"]
@@ -494,9 +499,9 @@ def _given_lag(
         least = settings["least_correlation_given"]
     if not likeness >= least:
         fault = (
-            f"with {lag_s:g} s video and lab file do not match (correlation of their angles "
-            f"{likeness:.2f}, at least {least:g} is needed); check the lag (it is "
-            "added to video time), or leave it out to have it found"
+            f"with a lag of {lag_s:g} s, video and lab file do not match (the correlation of "
+            f"their angles is {likeness:.2f}, but at least {least:g} is needed); check the lag, "
+            "which is added to video time, or leave it out to have it estimated"
         )
         raise BadInputError.of({"lag_s": fault})
     return Synchronisation(

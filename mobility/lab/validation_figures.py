@@ -1,7 +1,7 @@
 """Figures of the comparison with a lab: curves on one clock, and agreement of values.
 
 They use the curves and agreement Datasets of :mod:`mobility.lab.lab_trial`. Every function returns
-a matplotlib Figure without a window; the colours and dashes of the sides are those of the other
+a matplotlib Figure without a window; the sides have the same colours and dashes as in other
 reports.
 """
 
@@ -43,7 +43,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles of video and lab over time, with a row for each angle and a column per side.
 
-    All estimators are drawn; the video has the 95 % band of its error; repetitions are shaded.
+    All estimators are drawn. The video has the 95 % band of its error, and repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()
@@ -91,11 +91,11 @@ def difference_curves(
     agreement
         With the dimension `comparison`.
     comparison
-        Which comparison.
+        The comparison to draw.
     names
         Angles.
     title
-        Title of the legend: which is subtracted from which.
+        Title of the legend, which names the two methods in the difference.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
@@ -130,7 +130,7 @@ def bland_altman(
 ) -> Figure:
     """Draw differences of values of repetitions over their means, with bias and limits.
 
-    There is a mark for each repetition (in another colour for each of several participants). Bars
+    There is a mark for each repetition (if there are several participants, each has a colour). Bars
     show the mean difference and the 95 % limits of agreement, with their 95 % confidence intervals.
 
     Parameters
@@ -138,9 +138,9 @@ def bland_altman(
     agreement
         With the dimension `comparison`.
     comparison, metric
-        Which comparison, and which value of the repetitions.
+        The comparison and the value of the repetitions to draw.
     names
-        Angles, with a row for each, and a column for each side.
+        Angles to draw, each in a row, with a column for each side.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))

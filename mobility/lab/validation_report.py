@@ -1,4 +1,4 @@
-"""Reports on the agreement with lab data: of one session, and of a study."""
+"""Reports on the agreement of a session or a study with lab data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render_validation(
     comparison
         From :func:`mobility.lab.lab_comparison.validate`.
     reports
-        Folder of the reports; by default that of the store.
+        Folder of the reports; by default the store's.
 
     Returns
     -------
@@ -61,8 +61,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     result
         From :func:`mobility.lab.lab_comparison.run_study`, with at least one trial.
     folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
+        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
 
     Returns
     -------

@@ -68,9 +68,9 @@ _TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
 
 
 def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> list[str]:
-    """List the compared angles that the exercise draws of a trial; all, if it has none of them.
+    """List the compared angles that the exercise draws; if it draws none of them, all.
 
-    Figures show those that are `sided`.
+    `sided` selects the angles with sides.
     """
     names = agreement.attrs.get("shown", "").split()
     selected = agreement.sel(comparison=comparison)
@@ -84,12 +84,12 @@ def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> lis
 
 
 def metric_names(agreement: xr.Dataset) -> list[str]:
-    """Values of repetitions that figures show: all but the range."""
+    """Return the values of repetitions that figures show: all except the range."""
     return [str(name) for name in agreement["metric"].values if name != "range"]
 
 
 def header(document: Mapping[str, Any]) -> Markup:
-    """Say what was compared with what: a trial, or a study with its trials and failures."""
+    """Describe the comparison: a trial, or a study with its trials and failures."""
     if "study" not in document:
         return trial_facts(document)
     trials, failed = document["trials"], document["failed"]
@@ -136,7 +136,7 @@ def _margin(document: Mapping[str, Any]) -> str | None:
 
 
 def about_the_lag(document: Mapping[str, Any]) -> Markup:
-    """Say that the lag also includes the delay of the video."""
+    """Explain that the lag also includes the delay of the video."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
     by_hand = sync is not None and sync["given"]
@@ -149,7 +149,7 @@ def about_the_lag(document: Mapping[str, Any]) -> Markup:
 
 
 def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
-    """Say how to read the curves over time; empty where none are shown."""
+    """Explain how to read the curves over time; empty if none are shown."""
     if not curves:
         return html()
     drawn = {str(each) for trial in curves.values() for each in trial["estimator"].values}
@@ -191,7 +191,7 @@ def _condition_cell(errors: Mapping[str, Any] | None) -> h.Node:
 
 
 def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
-    """Tables of the comparison with the lab's own model, where there is one."""
+    """Make the tables of the comparison with the lab's own model, if there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document["definition_differences"]
     tables_of_models = (
@@ -213,7 +213,7 @@ def files_of(files: Sequence[Path], folder: str) -> Markup:
 
 
 def trial_facts(document: Mapping[str, Any]) -> Markup:
-    """Say what was compared with what, and how the clocks were brought together."""
+    """Describe what was compared, and how the clocks were aligned."""
     sync = document["synchronisation"]
     files = {kind: file["source_file"] for kind, file in document["files"].items()}
     return facts(
@@ -241,7 +241,7 @@ def _with_mapping(file: Mapping[str, str]) -> str:
 
 
 def lag_text(sync: Mapping[str, Any]) -> str:
-    """Say the lag with its interval: lab time = video time + lag."""
+    """Write the lag with its interval: lab time = video time + lag."""
     lag = rounded(sync["lag_s"], 3, signed=True)
     if sync["given"]:
         return tables.sentence("validation.lag.given", lag=lag)
@@ -249,7 +249,7 @@ def lag_text(sync: Mapping[str, Any]) -> str:
 
 
 def match_text(sync: Mapping[str, Any]) -> str:
-    """Say how well the angles match at the lag, and at the second best."""
+    """State how well the angles match at the lag, and at the second best lag."""
     alone = sync["second_correlation"] is None
     match = tables.sentence(
         "validation.match.alone" if alone else "validation.match.second",
@@ -275,7 +275,7 @@ def warning_list(document: Mapping[str, Any]) -> Markup:
 
 
 def counts(agreement: xr.Dataset) -> Markup:
-    """Give the numbers of participants and repetitions, and the meaning of the intervals."""
+    """State the numbers of participants and repetitions, and the meaning of the intervals."""
     people = _people(agreement)
     about = tables.sentence(
         f"validation.counts.{'one' if people == 1 else 'several'}",
@@ -290,7 +290,7 @@ def _people(agreement: xr.Dataset) -> int:
 
 
 def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
-    """Statistics of the curves as a table: a row for each comparison, angle and side."""
+    """Return the statistics of the curves as a table: a row for each comparison, angle and side."""
     import pandas as pd
 
     rows = []
@@ -313,7 +313,7 @@ def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
 
 def value_frame(agreement: xr.Dataset) -> pd.DataFrame:
-    """Statistics of the values of repetitions as a table: also by metric."""
+    """Return the statistics of the values of repetitions as a table, also by metric."""
     names = [
         str(name)
         for name, value in agreement.data_vars.items()
@@ -323,7 +323,7 @@ def value_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
 
 def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
-    """Values of video and lab of every repetition, to recompute the statistics."""
+    """Return the values of video and lab in every repetition, for recomputing the statistics."""
     names = {"video_values": "measured", "lab_values": "reference"}
     key = ["comparison", "participant", "trial", "repetition", "angle", "side", "metric"]
     return _rows_of(agreement, list(names), key, over=["metric", "rep"]).rename(columns=names)
@@ -349,7 +349,7 @@ def waveform_table(agreement: xr.Dataset, comparison: str) -> Markup:
 
 
 def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
-    """Make the table of agreement of values of the repetitions, of the angles that are shown.
+    """Make the table of agreement of values of the repetitions, for the angles that are shown.
 
     All angles are in the files of :func:`write_tables`.
     """
@@ -362,7 +362,7 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
 
 
 def times_part(document: Mapping[str, Any]) -> Markup:
-    """Make the table of the times of repetitions and of tests; empty where none were compared."""
+    """Make the table of the times of repetitions and tests; empty if none were compared."""
     head = ["Time", "n", "Video", "Lab", "Mean difference", "Lower limit", "Upper limit"]
     rows = [
         [
@@ -394,7 +394,7 @@ def _agreement_table(
 
 
 def estimator_table(agreement: xr.Dataset) -> Markup:
-    """Compare the estimators of the video, against the same formulas."""
+    """Compare the estimators of the video with the same reference."""
     ways = {
         "fitted_lab_formulas": "fitted",
         "landmarks_lab_formulas": "raw",
@@ -420,14 +420,14 @@ def estimator_table(agreement: xr.Dataset) -> Markup:
 
 
 def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> Markup:
-    """Say how the lab's definitions differ from ours: in words, and measured on the same trial.
+    """Describe how the lab's definitions differ from ours, in words and measured on one trial.
 
     Parameters
     ----------
     agreement
-        With the comparison `DEFINITIONS`, else only the words are there.
+        With the comparison `DEFINITIONS`; otherwise there are only words.
     differences
-        By angle, from the mapping of the lab's names.
+        Differences by angle, from the mapping of the lab's names.
     """
     measured = DEFINITIONS in agreement["comparison"].values
     rows = []
@@ -463,7 +463,7 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> M
 def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
     """Show how wide the intervals of the limits would be with more participants.
 
-    The standard deviation of a difference is that of this study; it needs several participants.
+    The standard deviation of a difference comes from this study, which needs several participants.
     """
     metric = metric_names(agreement)[0]
     selected = agreement.sel(comparison=comparison, metric=metric)
@@ -500,7 +500,7 @@ def _models(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
-    """Write the paragraph for the methods section of a paper, with versions and settings.
+    """Write a paragraph for the methods section of a paper, with versions and settings.
 
     Parameters
     ----------
@@ -617,9 +617,9 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     Parameters
     ----------
     agreement, document
-        Those of a comparison or a study.
+        Agreement and document of a comparison or a study.
     folder
-        Made if absent.
+        Folder for the tables; made if absent.
     """
     import pandas as pd
 
@@ -677,12 +677,12 @@ def _of_values(agreement: xr.Dataset, comparison: str, metric: str) -> str:
 
 
 def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
-    r"""Set cells as a LaTeX table (packages booktabs and graphicx).
+    r"""Write cells as a LaTeX table (packages booktabs and graphicx).
 
     Parameters
     ----------
     head, rows
-        Texts; the first column is set to the left.
+        Texts of the cells; the first column is aligned left.
     caption, label
         Caption and label of the table.
     """
@@ -814,7 +814,7 @@ def _name_with_side(angle: str, side: str) -> str:
 
 @dataclass(frozen=True)
 class ValidationPage(PageWithFiles):
-    """What the sections of the page have available: a comparison with a lab, or a study."""
+    """The data for the sections of the page: a comparison with a lab, or a study."""
 
     comparison: Validation | Study
 
@@ -835,20 +835,20 @@ class ValidationPage(PageWithFiles):
 
     @cached_property
     def sided(self) -> list[str]:
-        """Angles of both sides that figures show."""
+        """Angles with two sides that figures show."""
         return shown(self.agreement, self.primary, sided=True)
 
     @cached_property
     def drawn(self) -> list[str]:
-        """Angles of the figures that need no side, too."""
+        """Angles that figures show, with or without sides."""
         return self.sided or shown(self.agreement, self.primary)
 
     def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
-        """Show a figure, and keep its picture among the others."""
+        """Show a figure, and store its picture with the others."""
         return super().figure(drawn, f"images/{name}", alt=alt, caption=caption)
 
     def head(self) -> Markup:
-        """Say what was compared with what, and how sure that is."""
+        """Describe the comparison, and how reliable it is."""
         return (
             header(self.document)
             + warning_list(self.document)
@@ -910,7 +910,7 @@ class ValidationPage(PageWithFiles):
         return pictures + html(values) + times_part(self.document)
 
     def definitions(self) -> Markup:
-        """Draw and say how the lab's model defines its angles in another way."""
+        """Draw and describe how the definitions of the lab's model differ."""
         drawn = Markup()
         if DEFINITIONS in self.agreement["comparison"]:
             drawn = self._difference(
@@ -923,7 +923,7 @@ class ValidationPage(PageWithFiles):
         return drawn + definition_part(self.agreement, self.document)
 
     def methods(self) -> Markup:
-        """Write what a paper needs, and keep its tables."""
+        """Write the texts for a paper, and store its tables."""
         folder = Path(self.out) / "tables"
         files = write_tables(self.agreement, self.document, folder) if self.out else []
         return (

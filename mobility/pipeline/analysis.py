@@ -134,12 +134,12 @@ class _Run:
 
     @property
     def pose(self) -> xr.Dataset:
-        """Pose of the video whose times the results have."""
+        """Pose of the video from which the results have their times."""
         return self["second_pose" if self.record.measured_video == 2 else "pose"]
 
     @property
     def video(self) -> Path:
-        """That video."""
+        """Video from which the results have their times."""
         return self.session.copy_of(self.record.videos[0])
 
     @property
@@ -171,13 +171,13 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     session
         A session of a store.
     workers
-        Processes for the pose estimation; the number changes no result.
+        Number of processes for the pose estimation; it does not change the results.
     options
         Fields of :class:`~mobility.sessions.analysis_options.AnalysisOptions`. An option that is
-        not passed keeps its value from the last analysis of the session, so that a face that was
-        blurred once stays blurred. In the first analysis it is the option from the creation of the
-        session, or the default. "auto" restores the choice of the analysis. A correction of the
-        person by hand overrides `subject`.
+        not passed keeps its value from the last analysis of the session, so a face that was blurred
+        stays blurred. In the first analysis it has the value from the creation of the session, or
+        the default. "auto" restores the default of the analysis. A correction of the person by hand
+        overrides `subject`.
 
     Returns
     -------
@@ -191,7 +191,8 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     NotFoundError
-        The session was deleted meanwhile, or has results but no video any more: the results stay.
+        The session was deleted in the meantime, or has results but no longer a video; the results
+        stay.
     NotPermittedError
         The session is a demo.
     StorageError
@@ -217,7 +218,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
 
 
 def why_not_again(session: StoredSession) -> str:
-    """Return why a session with results cannot be analysed again; empty if it can."""
+    """Return why a session with results cannot be analysed again; empty if it can be."""
     record = session.record
     if not record.stages:
         return ""
@@ -233,7 +234,7 @@ def why_not_again(session: StoredSession) -> str:
 
 
 def is_current(session: StoredSession) -> bool:
-    """Whether another analysis would change nothing; true for a demo and before the first."""
+    """Whether another analysis would change nothing; true for a demo, or without results."""
     record = session.record
     if session.store.read_only or record.state != "analyzed":
         return True
@@ -247,7 +248,7 @@ def is_current(session: StoredSession) -> bool:
 def bring_up_to_date(session: StoredSession) -> None:
     """Analyse again if code, options, corrections or the participant changed.
 
-    A demo is never analysed again. Errors are those of :func:`analyze`.
+    A demo is never analysed again. The errors are the same as from :func:`analyze`.
     """
     if is_current(session):
         return
@@ -261,7 +262,7 @@ def bring_up_to_date(session: StoredSession) -> None:
 
 
 def try_to_bring_up_to_date(session: StoredSession) -> None:
-    """Bring a session up to date if possible; otherwise the log has the reason."""
+    """Bring a session up to date if possible; otherwise log the reason."""
     try:
         bring_up_to_date(session)
     except MobilityError as error:
@@ -270,12 +271,12 @@ def try_to_bring_up_to_date(session: StoredSession) -> None:
 
 @contextmanager
 def reading_results(session: StoredSession) -> Iterator[None]:
-    """Explain errors of reading results that are out of date.
+    """Explain errors that come from reading results that are out of date.
 
     Raises
     ------
     NotFoundError
-        Instead of the error that reading them raised.
+        Replaces the error from reading.
     """
     try:
         yield
@@ -286,7 +287,7 @@ def reading_results(session: StoredSession) -> Iterator[None]:
             raise
         what_now = why_not_again(session) or f"analyse it again, with: mobility edit {session.id}"
         raise NotFoundError(
-            f"session {session.id}: its results come from a different version, and lack the data "
+            f"session {session.id}: its results come from a different version, without the data "
             f"needed here; {what_now.removeprefix(f'session {session.id}: ')}"
         ) from error
 
@@ -817,7 +818,7 @@ def _drop_stage(record: SessionRecord, name: str) -> None:
 def forget_edited(session: StoredSession, kind: str) -> None:
     """Remove from the record the stages that a correction of this `kind` outdates.
 
-    A running analysis notices the correction itself before it ends.
+    A running analysis notices the correction before it ends.
     """
     # An analysis that is just ending may have read the edits already: wait for it.
     with session_locked(session.store.path, session.id, wait_s=1) as free:
@@ -832,7 +833,7 @@ def forget_edited(session: StoredSession, kind: str) -> None:
 
 
 def give_up(session: StoredSession, reason: str) -> None:
-    """Record that the analysis of a session was ended from outside, and why.
+    """Record that the analysis of a session was stopped from outside, and why.
 
     Raises
     ------

@@ -23,7 +23,7 @@ def set_repetitions(
 ) -> None:
     """Correct repetitions, or single-joint movements, by hand.
 
-    The next analysis computes again what depends on them.
+    The next analysis computes again the results that depend on them.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def set_repetitions(
         ``start``, ``bottom`` (end of range for a joint movement) and ``end`` of each repetition, in
         seconds of the video, in order and without overlap; for a joint movement also ``joints``.
         They are checked by :func:`mobility.kinematics.repetitions.set_repetitions`, or by
-        ``checked_movements`` for single-joint movements (BadInputError). None restores what the
-        analysis finds.
+        ``checked_movements`` for single-joint movements (BadInputError). None restores the result
+        of the analysis.
     by
         Person who makes the correction; by default the user of this computer.
     """
@@ -67,8 +67,8 @@ def set_subject(
 ) -> None:
     """Select the person to measure by hand; the next analysis starts from the beginning.
 
-    `point` is as the option ``subject`` of :func:`mobility.capture.pose.estimate_pose`, None undoes
-    it; `by` as for :func:`set_repetitions`.
+    `point` is as in the option ``subject`` of :func:`mobility.capture.pose.estimate_pose`; None
+    undoes the correction. `by` is as in :func:`set_repetitions`.
     """
     from mobility.capture.video import probe
 
@@ -93,7 +93,7 @@ def set_subject(
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
     """Set by hand which side of the body the camera sees best; None undoes it.
 
-    A side that the camera cannot see has no values, and is refused.
+    A side that the camera cannot see has no values, and raises an error.
     """
     if side is not None and not (isinstance(side, str) and side in SIDES):
         raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {quoted(side)})"})
@@ -111,7 +111,7 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
 def rollback_if_refused(session: StoredSession) -> Iterator[None]:
     """Undo the corrections made in this block if they or their analysis raise BadInputError.
 
-    The earlier results are valid again, as far as they were not replaced; the error is passed on.
+    Earlier results that were not replaced become valid again. The error is passed on.
     """
     edits, record = session.edits(), session.record
     try:

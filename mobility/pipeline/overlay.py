@@ -113,13 +113,13 @@ def annotate_video(
     repetitions
         From :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
     shown_angles
-        The angles that the panel shows, in this order.
+        The angles to show in the panel, in this order.
     blur_face
         Blur the subject's head and everything around the body (:func:`only_the_body`).
     most_height
-        Higher pictures are reduced to this height in pixels.
+        Frames with more rows are reduced to this height in pixels.
     most_hz
-        Most frames that are drawn per second; others are left out.
+        Largest number of frames that are drawn per second; others are left out.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def annotate_video(
     """
     if "image_position" not in pose or "confidence" not in pose:
         raise BadInputError(
-            "annotate_video: the pose lacks 'image_position' or 'confidence'; pass the pose "
+            "annotate_video: the pose has no 'image_position' or 'confidence'; pass the pose "
             "that estimate_pose made from this video"
         )
     for name in shown_angles:
@@ -165,9 +165,9 @@ def annotate_video(
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
     """Return a function that blurs everything but the subject's body in a picture, in place.
 
-    Trunk and limbs stay sharp, with a hand's breadth around them. All heads are blurred, also those
-    of other people that the survey saw. The entire picture is blurred if the subject, or the head,
-    is missing. `scale` is the size of the pictures as a share of the video's.
+    Trunk and limbs stay sharp, with a hand's breadth around them. All heads are blurred, including
+    the heads of other people in the survey. The entire picture is blurred if the subject, or the
+    head, is missing. `scale` is the size of the pictures as a share of the video's size.
     """
     points = landmarks(pose, "image_position") * scale
     point_at = _between(pose["time"].to_numpy(), points)
@@ -205,8 +205,8 @@ def skeleton(
 ) -> Callable[[Image, float], None]:
     """Return a function that draws the skeleton at a time into a picture, in place.
 
-    `scale` is the size of the pictures as a share of the video's, `thickness` that of the bones in
-    pixels.
+    `scale` is the size of the pictures as a share of the video's size, and `thickness` is the width
+    of the bones in pixels.
     """
     points = landmarks(pose, "image_position") * scale
     visible = np.isfinite(points).all(axis=-1) & (landmarks(pose, "confidence") >= VISIBLE)

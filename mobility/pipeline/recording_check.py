@@ -1,7 +1,7 @@
-"""Quick check of a video, within seconds, while its subject is still there.
+"""Quick check of a video within seconds, while the person is still there.
 
-The stages of an analysis run on few frames, in memory. Their warnings and the checks of the
-recording make the verdict, as after an analysis: limits and words are the same.
+The stages of an analysis run on few frames, in memory. The verdict comes from their warnings and
+from the checks of the recording, with the same limits and words as after an analysis.
 """
 
 from __future__ import annotations
@@ -63,38 +63,39 @@ def check_recording(
 ) -> dict[str, Any]:
     """Check within seconds whether a video is good, has limits, or has to be filmed again.
 
-    It is a first look: the stages of an analysis with the pose in five frames per second. Limits,
-    checks and words are those of the verdict on an analysis, which looks again and decides. Nothing
-    is stored.
+    This is a first look: it runs the stages of an analysis with the pose at five frames per second.
+    Limits, checks and words are the same as in the verdict on a full analysis, which decides.
+    Nothing is stored.
 
     Parameters
     ----------
     video
         A video file.
     exercise
-        Name or slug of the intended exercise; by default the first exercise, or that of `movement`.
+        Name or slug of the intended exercise; by default the first exercise, or the exercise of
+        `movement`.
     view
         Intended view: "front", "front-oblique", "side", "back-oblique" or "back", with "left" or
-        "right" if the side matters, or in the words of pages ("front left", "from behind"). Without
-        it every view is accepted.
+        "right" if the side matters. The words of pages work too ("front left", "from behind").
+        Without it, every view is accepted.
     repetitions
-        Least number of repetitions (or movements of a joint) that the person was asked to do.
+        Number of repetitions (or movements of a joint) that the person was asked to do.
     body_joint_angles, movement
         For single-joint movements, as in :meth:`mobility.Store.create`.
     subject
-        A point on the person to measure when first seen; or "largest".
+        A point on the person to measure, in the frame in which they first appear; or "largest".
     workers
         Number of processes that share the work.
 
     Returns
     -------
     dict
-        JSON values. ``good`` is true without reasons against it. ``film_again``: whether most
-        results would be missing or false. ``verdict``: the level of the verdict. ``headline``: one
-        line of text. ``reasons``: why it is not good, the worst first, each with ``code``, ``why``
-        and ``what_to_do``. ``seen``: ``exercise`` (None if it is not clear), ``view``,
-        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``. ``view_hides``: what the
-        view does not show. ``first_look``: an explanation of this check.
+        JSON values. ``good``: whether there are no ``reasons``. ``film_again``: whether most
+        results would be missing or wrong. ``verdict``: the level of the verdict. ``headline``: one
+        line of text. ``reasons``: why the video is not good, the worst first, each with ``code``,
+        ``why`` and ``what_to_do``. ``seen``: ``exercise`` (None if it is not clear), ``view``,
+        ``azimuth_deg``, ``repetitions``, ``duration_s``, ``frame_rate``. ``view_hides``: what
+        cannot be seen from this view. ``first_look``: an explanation of this check.
 
     Raises
     ------
@@ -135,8 +136,8 @@ def check_session(session: StoredSession) -> dict[str, Any]:
     record = session.record
     if record.keypoints is not None:
         raise BadInputError(
-            f"session {session.id}: its keypoints were imported, and a check finds the person "
-            "itself. Analyse the session instead"
+            f"session {session.id}: its keypoints were imported, but a check needs to find the "
+            "person itself. Analyse the session instead"
         )
     return check_recording(
         session.first_video,

@@ -41,7 +41,7 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 def _check_axes(value: Any) -> Any:
     # Checked by a method, because importing matplotlib would slow pages without figures.
     if value is not None and not callable(getattr(value, "set_ylim", None)):
-        raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
+        raise BadInputError("must be Axes of matplotlib, as from pyplot.subplots()[1]")
     return value
 
 
@@ -64,13 +64,13 @@ def panel_title(axis: Axes, text: str) -> None:
 
 
 def say_empty(axis: Axes, text: str) -> None:
-    """Write in the middle of a panel why it is empty."""
+    """Write the reason why a panel is empty in its middle."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
     axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """Return the Axes, or those of a new figure."""
+    """Return the Axes, or the Axes of a new figure."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -86,14 +86,14 @@ def side_style(side: str) -> dict[str, Any]:
 
 
 def in_words(units: str) -> str:
-    """Return a unit as the label of an axis shows it."""
+    """Return a unit as an axis label shows it."""
     return {"degree": "Degrees", "percent": "Percent", "s": "Seconds", "1": "Ratio"}.get(
         units, units
     )
 
 
 def labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
-    """Write the title, the unit at the axis, and the legend."""
+    """Add the title, the unit at the axis, and the legend."""
     ax.set_ylabel(in_words(str(variable.attrs.get("units", "degree"))), fontsize=NORMAL)
     panel_title(ax, capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " ")))
     if legend and any(ax.get_legend_handles_labels()[1]):

@@ -80,13 +80,14 @@ def curves(
         Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``. Angles of a session
         (:meth:`mobility.store.Session.angles`) are NaN if its report does not show them.
     name
-        Variable of `angles`. NaN values are gaps; if all are NaN, the reason is written.
+        Variable of `angles`. NaN values are gaps; if all are NaN, the plot shows the reason.
     repetitions
-        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms dotted.
+        Repetitions Dataset. Accepted repetitions are shaded, rejected ones hatched, and bottoms
+        dotted.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
-        Whether the sides are named.
+        Whether to name the sides.
 
     Returns
     -------
@@ -134,12 +135,12 @@ def repetitions(
     angles, repetitions
         Angles in degrees, and the repetitions of the same frames.
     name
-        Variable of `angles`: each repetition is thin, their mean thick, with a band of one standard
-        deviation if there are at least three repetitions.
+        Variable of `angles`. Repetitions have thin lines, and their mean a thick line, with a band
+        of one standard deviation if there are at least three repetitions.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
-        Whether the sides are named.
+        Whether to name the sides.
 
     Returns
     -------
@@ -189,7 +190,7 @@ def body(
         Position of the viewer, from the subject: ``"left"``, ``"right"`` or ``"front"``. None takes
         the view nearest to the camera's.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
 
     Returns
     -------
@@ -237,19 +238,20 @@ def compare(
     Parameters
     ----------
     first, second
-        Angles Datasets. Over time they should have the same clock: :func:`mobility.align`.
+        Angles Datasets. If angles over time are drawn, they should have the same clock
+        (:func:`mobility.align`).
     name
-        Variable of both.
+        Variable of both Datasets.
     side
         Side to draw; None draws both.
     repetitions
-        Repetitions of the first and the second. With them, mean and standard deviation over 0 to
-        100 % of the repetition are drawn, which needs no common clock; otherwise the angle over
-        time.
+        Repetitions of the first and the second recording. With them, mean and standard deviation
+        over 0 to 100 % of the repetition are drawn, which needs no common clock. Without them, the
+        angle is drawn over time.
     labels
-        Names of the two.
+        Names of the two recordings.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
 
     Returns
     -------
@@ -259,7 +261,7 @@ def compare(
     Raises
     ------
     BadInputError
-        If `name` is not in both.
+        If `name` is not in both Datasets.
     """
     ax = axes_or_new(ax)
     for which, (angles, label) in enumerate(zip((first, second), labels, strict=True)):
@@ -306,15 +308,16 @@ def bland_altman(
     comparison
         Comparison to draw; None takes the first.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     colours
         Colour of the mark of each repetition; None takes the colour of the side.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A mark for each repetition; the mean difference, the 95 % limits (Bland and Altman 1999,
-        Stat Methods Med Res 8:135) and, as bars on the right, their confidence intervals.
+        The Axes, with a mark for each repetition, the mean difference, the 95 % limits (Bland and
+        Altman 1999, Stat Methods Med Res 8:135) and, as bars on the right, their confidence
+        intervals.
 
     Raises
     ------
@@ -323,7 +326,9 @@ def bland_altman(
     """
     selected = agreement
     if comparison is not None and "comparison" not in selected.dims:
-        raise BadInputError("plot.bland_altman: there is one comparison; leave out 'comparison'")
+        raise BadInputError(
+            "plot.bland_altman: there is only one comparison; leave out 'comparison'"
+        )
     if "comparison" in selected.dims:
         which = comparison or str(selected["comparison"].values[0])
         selected = _select(selected, "comparison", which)
@@ -365,7 +370,7 @@ def _check_colours(colours: Sequence[str], count: int) -> None:
 
 
 def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
-    """Refuse names that are not in `angles`, with the likely spelling, or not over time."""
+    """Raise an error for names not in `angles` (with the likely spelling) or not over time."""
     if not names:
         raise BadInputError("figure: no angle is named; pass at least one in 'names'")
     for name in names:
@@ -415,7 +420,7 @@ def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str,
 def draw_body(
     axis: Axes, body: dict[str, tuple[float, float]], view: View, *, level_known: bool = True
 ) -> None:
-    """Draw the skeleton, the side nearer to the viewer on top."""
+    """Draw the skeleton, with the side nearer to the viewer on top."""
     near = "right" if view == "right" else "left"
     segments: dict[str, list[tuple[str, str]]] = {"": [], "left": [], "right": []}
     for bone in BONES:

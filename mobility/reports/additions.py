@@ -27,16 +27,17 @@ class Additions:
     Attributes
     ----------
     references
-        Finds the norms and errors of the lab that hold for a session.
+        Finds the norms and errors of the lab that apply to a session.
     first_page
-        Makes what the first page shows next to the findings, from the session, the numbers of the
-        page, and what gives the same numbers of another session. Empty if there is nothing to show.
+        Makes the part of the first page next to the findings, from the session, the numbers of the
+        page, and a function that returns the same numbers of another session. Empty if there is
+        nothing to show.
     compared_with
-        Finds the session whose numbers the report shows too. It is brought up to date first, and
-        the report is deleted with it. None if there is no such session.
+        Finds the session whose numbers the report also shows. This session is brought up to date
+        first, and the report is deleted with it. None if there is no such session.
     inputs
-        Lists what the report depends on besides the session. If it changes, the report is made
-        again.
+        Lists what the report depends on besides the session. If any of it changes, the report is
+        made again.
     """
 
     references: Callable[[StoredSession], LabReferences]
@@ -51,7 +52,7 @@ def _additions() -> tuple[Additions, ...]:
 
 
 def lab_references(session: StoredSession) -> LabReferences:
-    """Find norms and errors of the lab that hold for a session."""
+    """Find norms and errors of the lab that apply to a session."""
     candidates = [each.references(session) for each in _additions()]
     return next((each for each in candidates if each.references), LabReferences())
 
@@ -65,7 +66,7 @@ def first_page(session: StoredSession, numbers: list[Gauge], measure: Measure) -
 
 
 def compared_with(session: StoredSession) -> StoredSession | None:
-    """Find the session whose numbers the report shows too."""
+    """Find the session whose numbers the report also shows."""
     candidates = [each.compared_with(session) for each in _additions()]
     return next((each for each in candidates if each is not None), None)
 

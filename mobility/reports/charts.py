@@ -27,12 +27,12 @@ _KEY = h.p(".note")[h.span(".left-text")["━━ left"], " ", h.span(".right-tex
 
 
 def charts(*panels: tuple[Callable[..., Any], str]) -> Markup:
-    """Set charts side by side, and one below the other on a narrow page.
+    """Put charts side by side, or one below the other on a narrow page.
 
     Parameters
     ----------
     *panels
-        For each a function that draws on an Axes `ax`, and a description.
+        For each chart, a function that draws on an Axes `ax`, and a description.
     """
     figures = []
     for draw, alt in panels:
@@ -97,7 +97,7 @@ class Chart:
         self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, transform=turn)
 
     def text(self, x: float, y: float, text: str, *, color: str = "#000", **_: Any) -> None:
-        """Write in the panel, at shares of its width and height."""
+        """Write text in the panel; the position is in shares of its width and height."""
         place = _LEFT + x * (_RIGHT - _LEFT), _BOTTOM - y * (_BOTTOM - _TOP)
         self._write(*place, text, SMALL, fill=color)
 
@@ -113,7 +113,7 @@ class Chart:
         zorder: float = 2,
         label: str = "",
     ) -> None:
-        """Draw a line, with a gap where it is NaN; its `label` stands in no legend."""
+        """Draw a line, with gaps for NaN; there is no legend for its `label`."""
         del label
         values = np.asarray(y, float)
         self._values.append(values)
@@ -128,7 +128,7 @@ class Chart:
         self, x: ArrayLike, low: ArrayLike, high: ArrayLike, *,
         color: str, alpha: float, zorder: float = 1, **_: Any,
     ) -> None:  # fmt: skip
-        """Draw a band, with a gap where an end of it is NaN."""
+        """Draw a band, with gaps if one of its limits is NaN."""
         ends = np.stack([np.asarray(low, float), np.asarray(high, float)])
         ends[:, np.isnan(ends).any(axis=0)] = np.nan
         self._values.append(ends)

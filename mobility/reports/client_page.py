@@ -1,7 +1,7 @@
 """The page for the client: three sentences, pictures, and at most three drills.
 
-Nothing on it needs an explanation: no error, no recording check, nothing inconclusive, no link.
-Those are on the page for the professional.
+Nothing on it needs an explanation. Errors, recording checks, inconclusive results and links are
+only on the page for the professional.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ def of_session(page: ReportPage) -> Markup:
 def sentences_of(
     findings: Mapping[str, Sequence[Finding]], works: Sequence[Work], *others: str
 ) -> list[str]:
-    """Say what goes well, what to work on, and what of `others` there is room for.
+    """State what goes well, what to work on, and as many of the `others` as fit.
 
     Parameters
     ----------
     findings
-        By exercise. A check that different videos answer differently is left out.
+        Findings by exercise. A check with different results in different videos is left out.
     works
-        What is advised.
+        The advised drills.
     others
-        More sentences, the most important first; empty ones are left out.
+        More sentences, the most important first; empty sentences are left out.
     """
     met = {name: _met(each) for name, each in findings.items()}
     outside = {name: [words for _, words in _outside(each)] for name, each in findings.items()}
@@ -83,7 +83,7 @@ def sentences_of(
 
 
 def named(findings: Sequence[Finding]) -> list[Finding]:
-    """Choose the findings of an exercise that the page names, for which alone it has drills."""
+    """Choose the findings of an exercise that the page names; it has drills only for these."""
     rules = [rule for rule, _ in _outside(findings)]
     return [each for each in findings if each.rule in rules[:_MOST_PHRASES]]
 
@@ -102,13 +102,13 @@ def show(
     Parameters
     ----------
     title, who
-        What the page is of, and the client's name, if there is one.
+        Title of the page, and the client's name, if there is one.
     sentences
         From :func:`sentences_of`.
     pictures
-        Each with its caption.
+        Pictures, each with its caption.
     works
-        Those that are advised, the most important first.
+        The advised drills, the most important first.
     not_judged
         Exercises whose videos cannot be used.
     """
@@ -148,7 +148,7 @@ def _drill(work: Work) -> h.Node:
 
 
 def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Say what is better or worse than at the visit before, beyond the errors of both.
+    """State what is better or worse than at the visit before, by more than the errors.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def joints_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Say how far the first joint goes that has published values, and how far people do."""
+    """State the range of the first joint with published values, and the published range."""
     ends: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         if row["metric"] == END and row["value"] is not None and row["reference"] is not None:
@@ -246,7 +246,7 @@ def _within(exercise: str) -> str:
 
 
 def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """Say by rule what is outside its target: what is surest to be far outside comes first."""
+    """State by rule what is outside its target: what is surest to be far outside comes first."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
@@ -257,7 +257,7 @@ def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
 
 
 def _met(findings: Sequence[Finding]) -> list[str]:
-    """Say what meets its target, on all sides that the camera sees."""
+    """State what meets its target, on all sides that the camera sees."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         visible = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}

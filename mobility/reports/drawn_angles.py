@@ -184,7 +184,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
 
 
 def turn_of(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
-    """Direction of the first line of an angle in the picture, and the turn to the second one."""
+    """Return the direction of the first line of an angle, and the rotation to the second one."""
     at, start, end = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
     first = math.degrees(math.atan2(*(start - at)[::-1]))
     turn = math.degrees(math.atan2(*(end - at)[::-1])) - first
@@ -258,8 +258,8 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Choose the side whose angle in the picture is nearer to the measured one.
 
-    Two legs may be equally certain although only one of them bends towards the camera. This is the
-    last resort of :func:`mobility.assessment.number.side_shown`.
+    Two legs may be equally certain although only one of them bends towards the camera.
+    :func:`mobility.assessment.number.side_shown` uses this function last.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))
@@ -273,7 +273,7 @@ def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -
 
 
 def points_in_picture(pose: xr.Dataset) -> NDArray[np.float64]:
-    """Pixels (time, keypoint, 2) of the landmarks that are seen, NaN elsewhere."""
+    """Return the pixels (time, keypoint, 2) of visible landmarks; other landmarks are NaN."""
     person = pose.isel(individual=0) if "individual" in pose.dims else pose
     person = person.sel(keypoint=list(KEYPOINTS))
     places: NDArray[np.float64] = (

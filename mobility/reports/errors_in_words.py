@@ -1,7 +1,8 @@
-"""Where the errors of a report come from: cameras, calibration, fit."""
+"""The sources of the errors in a report: cameras, calibration, fit."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import wrong_expected
-from mobility.assessment.results import DECIDED
+from mobility.assessment.results import DECIDED, RESULTS, in_words
 from mobility.assessment.verdict import warning_lines
 from mobility.base.formatting import rounded
 from mobility.base.provenance import cameras_of
@@ -41,7 +42,7 @@ def distrust(
     pose
         The fitted pose.
     standing
-        A sentence that always holds; by default it follows from the pose.
+        A sentence on standing that is always shown; by default it comes from the pose.
     """
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
@@ -52,7 +53,7 @@ def distrust(
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
-    """Say how many cameras there were, and what a calibration gives of them."""
+    """State the number of cameras, and what a calibration determines."""
     calibrated = of_fit(pose).get("calibrated")
     number = "two" if cameras_of(pose) else "one"
     if calibrated is None:
@@ -62,12 +63,12 @@ def _cameras_in_words(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> Markup:
-    """Say what standing was assumed or given, and how the recording differs from those measured.
+    """State the assumed or measured standing, and differences from the recordings in benchmarks.
 
     Parameters
     ----------
     pose
-        The fitted pose; empty for one without a fit.
+        The fitted pose; empty if there is no fit.
     """
     fit = of_fit(pose)
     sentences = []
@@ -96,7 +97,7 @@ def calibration(pose: xr.Dataset) -> Markup:
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> Markup:
-    """Say in a few lines where the errors come from, and what they leave out."""
+    """Explain in a few lines where the errors come from, and what they do not include."""
     errors = tables.sentence("report.errors.table")
     if "position_draws" in pose:
         errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
@@ -104,19 +105,27 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
 
 
 def wrong_results(findings: Sequence[Finding]) -> list[str]:
-    """Say how many results are expected to be wrong; nothing if none is given."""
-    count = sum(each.result in DECIDED for each in findings)
-    if not count:
+    """Count the checks by result, and state how many results are expected to be wrong.
+
+    Empty if no check has a clear result.
+    """
+    results = Counter(finding.result for finding in findings)
+    if not any(results[name] for name in DECIDED):
         return []
+    counts = [f"{results[name]} {in_words(name)}" for name in RESULTS if results[name]]
+    number = "of_sides" if any(finding.side for finding in findings) else "several"
+    number = "one" if len(findings) == 1 else number
+    counted = tables.sentence(
+        f"report.results.counted.{number}", count=len(findings), results=", ".join(counts)
+    )
     wrong = wrong_expected(findings)
-    number, kind = "one" if count == 1 else "several", "some" if wrong >= 0.05 else "few"
-    counted = tables.sentence(f"report.results.counted.{number}", count=count)
+    kind = "some" if wrong >= 0.05 else "few"
     how_many = tables.sentence(f"report.results.wrong.{kind}", wrong=rounded(wrong, 1))
     return [f"{counted} {how_many}"]
 
 
 def gravity(pose: xr.Dataset) -> Markup:
-    """Say what is known about the tilt of the camera."""
+    """State what is known about the tilt of the camera."""
     kind = "fitted" if _fitted(pose) else "level"
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
         kind = "calibrated"

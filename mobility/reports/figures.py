@@ -53,7 +53,7 @@ BESIDE = (SD, "_raw", "_image")
 
 
 def angle_names(angles: xr.Dataset) -> list[str]:
-    """Names of the angles over time that are not refused as a whole."""
+    """Return the names of the angles over time that are reported at least in part."""
     return [
         str(name)
         for name, values in angles.data_vars.items()
@@ -66,14 +66,14 @@ def angle_names(angles: xr.Dataset) -> list[str]:
 def curve_buffers(
     angles: xr.Dataset, names: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """Curves of `names` as descriptions and buffers.
+    """Return the curves of `names` as descriptions and buffers.
 
     Returns
     -------
     descriptions
         For each curve ``name``, ``label``, ``units`` and ``side`` ("" for none).
     buffers
-        For each curve one of float32: all values, then all standard deviations.
+        For each curve a buffer of float32: all values, then all standard deviations.
     """
     described, buffers = [], []
     for name in names:
@@ -146,9 +146,9 @@ def show(
     caption
         Text below it.
     width
-        Width on the page in pixels; more are drawn, for print.
+        Width on the page in pixels; the picture has more pixels, for print.
     file
-        PNG file to keep the picture in; its folder is made if absent.
+        PNG file for the picture; its folder is made if absent.
     """
     picture = png(figure)
     if file is not None:
@@ -174,12 +174,12 @@ def angle_curves(
     angles
         Angles Dataset, degrees; or the knee movement, ratios.
     repetitions
-        Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms marked; None
-        where they are not known.
+        Repetitions Dataset. Accepted repetitions are shaded, rejected ones hatched, and bottoms
+        marked. None if they are unknown.
     names
         Variables of `angles` to draw. Values that are NaN are gaps.
     turn
-        Word for where a repetition turns.
+        Word for the end of range of a repetition.
     """
     require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
@@ -221,10 +221,10 @@ def knee_movement_image(
 ) -> Figure:
     """Draw the body in the phases of the squat, from one side or from the front.
 
-    One panel for each phase. Below: from the front the knee-ankle separation ratio and the knee
-    deviations; from a side the angles of that side. A note says where the picture rests on
-    estimated depth, as the nearest camera stood 20 degrees or more off that direction. The line of
-    the hips is dashed where its tilt was refused.
+    There is one panel for each phase. Below it are the knee-ankle separation ratio and the knee
+    deviations (from the front), or the angles of that side (from a side). A note marks pictures
+    that use estimated depth, because the nearest camera was 20 degrees or more away from that
+    direction. The hip line is dashed if its tilt is not reported.
 
     The positions are the medians of the frames of each phase over the accepted repetitions, in
     the axes of the body (ISB: X forward, Y up, Z to the right), with the ankles in the middle.
@@ -307,7 +307,7 @@ def panels(
 
 
 def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
-    """Set one legend above all panels; none without handles."""
+    """Put one legend above all panels; nothing without handles."""
     about: dict[str, Any] = {"loc": "outside upper left", "ncols": len(handles)} | options
     if handles:
         figure.legend(
@@ -317,14 +317,14 @@ def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
 
 
 def line(label: str, **style: Any) -> Any:
-    """Make the line or mark of a legend."""
+    """Make a line or mark for a legend."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **({"lw": 1.8} | style))
 
 
 def patch(label: str, **style: Any) -> Any:
-    """Make the patch of a legend."""
+    """Make a patch for a legend."""
     from matplotlib.patches import Patch
 
     return Patch(label=label, **style)

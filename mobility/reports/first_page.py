@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import htpy as h
@@ -56,16 +56,17 @@ CLASS_OF_LEVEL = {
 
 
 def trust(verdict: Verdict) -> Markup:
-    """Say what the recording is good for, why, and what to do about it."""
+    """State the verdict on the recording, the reason, and what to do about it."""
     why = " ".join(filter(None, [verdict.why, verdict.what_to_do]))
     kind = f"trust {CLASS_OF_LEVEL[verdict.level]}"
     return paragraphs((h.strong[verdict.headline], " ", why), kind=kind)
 
 
 def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
-    """Say in a line what the view of the camera hides or shows less well.
+    """State in a line what the view of the camera hides or shows less well.
 
-    Empty if the verdict rules out findings, with two cameras, and if the view is unknown.
+    The line is empty if the verdict rules out findings, with two cameras, and if the view is
+    unknown.
     """
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
         return Markup()
@@ -73,13 +74,13 @@ def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
 
 
 def doubt(verdict: Verdict) -> Markup:
-    """Say in a line that the sides may have been exchanged; empty if that is not in doubt."""
+    """Warn in a line that the sides may have been exchanged; empty if there is no doubt."""
     sentence = f"{tables.sentence('report.sides_in_doubt')}."
     return paragraphs(sentence, kind="note") if verdict.sides_in_doubt else Markup()
 
 
 def absent(verdict: Verdict, *parts: Part) -> Markup:
-    """Say in a paragraph which parts are not given, and why; empty if all are."""
+    """State in a paragraph which parts are not reported, and why; empty if all are."""
     sentence = verdict.absent(*parts)
     return paragraphs(sentence, kind="missing") if sentence else Markup()
 
@@ -112,9 +113,9 @@ def findings_and_advice(
     Parameters
     ----------
     findings
-        All, as the verdict leaves them.
+        All findings, as the verdict leaves them.
     verdict
-        The recording's verdict.
+        Verdict on the recording.
     most
         Most pieces of advice to name.
     view
@@ -130,7 +131,7 @@ def findings_and_advice(
 def main_findings(
     findings: Sequence[Finding], verdict: Verdict, *, view: str | Sequence[str] = UNKNOWN
 ) -> Markup:
-    """State the largest findings in words, one for each rule, and what is likely but not decided.
+    """State the largest findings in words, one for each rule, and likely but undecided ones.
 
     They are sorted by :func:`excess`, largest first. If both sides have one, the larger counts.
     """
@@ -138,9 +139,9 @@ def main_findings(
         return ruled_out
     outside = _by_rule_and_reason([f for f in findings if f.status == "found"])
     outside.sort(key=lambda each: -max(map(excess, each)))
-    items = (h.li[say(each, "participant")] for each in outside[:MOST_FINDINGS])
-    page = html(h.ol[items])
-    if more := len(outside[MOST_FINDINGS:]):
+    named = _each_once(outside)[:MOST_FINDINGS]
+    page = html(h.ol[(h.li[say(each, "participant")] for each in named)])
+    if more := len(outside) - len(named):
         page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     most = min(MOST_LIKELY, max(MOST_FINDINGS - len(outside), 0))
     likely = gross_in_words(findings, view) + likely_in_words(findings, view, most=most)
@@ -162,7 +163,7 @@ def main_findings(
 
 
 def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Markup:
-    """Say what the picture shows beside an inconclusive check, and which view measures it."""
+    """State what the picture shows for an inconclusive check, and which view measures it."""
     shown = list({each.rule: each for each in findings if each.gross}.values())
     films = _films_of(shown, view)
     sentences = []
@@ -175,17 +176,19 @@ def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Ma
 
 
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
-    """Say what is inconclusive and more likely outside than not, and which view would decide it.
+    """State which inconclusive checks are probably outside, and which view would decide them.
 
-    Only the largest `most` that a reader expects are named. If the other side is outside its
-    target, the check is named already.
+    Only the largest `most` that a reader expects are named, each thing once. If the other side is
+    outside its target, the check is already named.
     """
     outside = {each.rule for each in findings if each.result == "outside"}
+    said = {_client_words(rule) for rule in outside}
     likely: dict[str, list[Finding]] = {}
     for each in findings:
         if is_likely(each) and not each.gross and each.rule not in outside:
             likely.setdefault(each.rule, []).append(each)
-    largest = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))[:most]
+    by_size = sorted(likely.values(), key=lambda of_rule: -max(map(excess, of_rule)))
+    largest = _each_once(by_size, said)[:most]
     films = _films_of([of_rule[0] for of_rule in largest], view)
     named: dict[str, list[str]] = {}
     for of_rule in largest:
@@ -200,6 +203,21 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
     return paragraphs(" ".join(sentences)) if sentences else Markup()
 
 
+def _each_once(
+    of_rules: Iterable[list[Finding]], said: Collection[str] = ()
+) -> list[list[Finding]]:
+    """Leave out each rule that says to a client what one before it, or `said`, does."""
+    once: dict[str, list[Finding]] = {}
+    for of_rule in of_rules:
+        once.setdefault(_client_words(of_rule[0].rule), of_rule)
+    return [of_rule for words, of_rule in once.items() if words not in said]
+
+
+def _client_words(rule: str) -> str:
+    """Words for a client if a rule is outside its target; its name if it has none."""
+    return str(all_rules()[rule].get("client", {}).get("outside", rule))
+
+
 def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[str, str]:
     """Return the view that decides each finding, by its id."""
     films = films_beside(findings, [view] if isinstance(view, str) else view)
@@ -207,7 +225,7 @@ def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
 
 
 def is_likely(finding: Finding) -> bool:
-    """Whether it is inconclusive, more likely outside than not, and has words for that."""
+    """Whether a check is inconclusive, but probably outside, and has words for this."""
     least = float(tables.load("findings")["likely"]["value"])
     return (
         finding.result == "inconclusive"
@@ -228,14 +246,14 @@ def _may(rule_name: str) -> str:
 
 
 def film_in_words(film: str) -> str:
-    """Say from where to film: a view that :func:`films_beside` returns."""
+    """State from where to film: a view that :func:`films_beside` returns."""
     return tables.sentence(f"report.another_film.{film.replace('-', '_')}")
 
 
 def in_words(findings: Sequence[Finding]) -> Markup:
-    """List the checks that a reader expects: those that are met, and those that are borderline.
+    """List the expected checks that are met, and those that are borderline.
 
-    A result holds for all sides that the camera sees. If it does not see one, the other is named.
+    A result applies to all sides that the camera sees. If it does not see one, the other is named.
     """
     parts: dict[Result, list[str]] = {"met": [], "borderline": []}
     rules = all_rules()
@@ -266,9 +284,9 @@ def in_lines(
     marked: Mapping[str, Collection[str]],
     view: str | Sequence[str] = UNKNOWN,
 ) -> Markup:
-    """Name in a line each the checks without a mark: inconclusive, not reported, not visible...
+    """List the checks without a mark, in one line for each result: inconclusive, not reported...
 
-    A side is named if the other has another result, or another reason.
+    A side is named if the other side has a different result or reason.
 
     Parameters
     ----------
@@ -277,8 +295,8 @@ def in_lines(
     marked
         Sides whose result is in a row, by the name of the row.
     view
-        Kind of the view, or the views of several videos. A check that is visible in none is named
-        with a view that shows it.
+        Kind of the view, or the views of several videos. A check that is visible in none of these
+        views is named with a view that would show it.
     """
     hidden = [each for each in checks if each.result == "not_visible"]
     sides_of_rule: dict[str, set[str]] = {}

@@ -1,11 +1,11 @@
-"""The main numbers of a first page, each with its error and what it is compared with."""
+"""The main numbers of a first page, each with its error and target."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import htpy as h
 from markupsafe import Markup
@@ -46,34 +46,34 @@ class Gauge:
     Attributes
     ----------
     name
-        What it is, in words.
+        Name of the number, in words.
     values
         The number, by side: "left", "right", "".
     units
-        As of :func:`mobility.base.formatting.quantity`.
+        Units, as in :func:`mobility.base.formatting.quantity`.
     goal
-        What it is compared with, in `units`; NaN for nothing.
+        Target in `units`; NaN if there is none.
     goal_text
-        The same in words.
+        The target in words.
     usual
         Range that people reach; NaN if it is unknown.
     interval
-        95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
-        100; NaN if it is symmetrical.
+        95 % interval that is not symmetrical about the value, such as the interval of an index,
+        which ends at 0 and 100; NaN if it is symmetrical.
     lab_retest
         1.96 times the standard error of measurement between visits that the lab itself measured
-        under the conditions of the session, and whose error it is in words, by side.
+        under the conditions of the session, and the people it was measured on, by side.
     norm
         Norm of the lab itself, in `units`, and the name of its reference.
     begins
-        Start of a movement whose end is the value, by side.
+        Start of the movement that ends at the value, by side.
     results
         Result of the rule, by side.
     direction
-        That of the rule: "below" (values below the goal are outside it), "above" or "outside"
-        (the value is to lie between the negative of the goal and the goal); empty without one.
+        Direction of the rule: "below" (values below the goal are outside it), "above" or "outside"
+        (values should be between the negative of the goal and the goal); empty without a rule.
     expected
-        Whether a reader expects to see it.
+        Whether a reader expects to see the number.
     """
 
     name: str
@@ -92,12 +92,12 @@ class Gauge:
 
     @property
     def both_ways(self) -> bool:
-        """Whether the negative of the goal is one, too."""
+        """Whether the negative of the goal is also a goal."""
         return self.direction == "outside"
 
     @property
     def marks(self) -> dict[str, Result]:
-        """Results that are shown beside a value, by side; without a target none is."""
+        """Results that are shown beside a value, by side; empty without a target."""
         if not math.isfinite(self.goal):
             return {}
         return {
@@ -108,7 +108,7 @@ class Gauge:
 
     @property
     def is_shown(self) -> bool:
-        """Whether a first page shows it: outside its target, borderline, or expected by a reader.
+        """Whether a first page shows the number: outside its target, borderline, or expected.
 
         An expected number is also shown if it has a value but no target for this person.
         """
@@ -140,9 +140,9 @@ def of_rules(
     keeps
         Whether the verdict keeps a metric.
     findings
-        Findings of the rules; what is outside its target comes first, then borderline, then met.
+        Findings of the rules; numbers outside their target come first, then borderline, then met.
     lab
-        Norms and errors of the lab itself that hold for the session.
+        Norms and errors of the lab itself that apply to the session.
     """
     lab = lab or LabReferences()
     rows, gauges = in_place(exercise_of(metrics)), []
@@ -164,7 +164,9 @@ def of_rules(
         units, factor = units_of(metrics, metric), factor_of(metrics, metric)
         goal = factor * threshold_of(metrics, rule)
         better = {"below": "≥", "above": "≤", "outside": "within ±"}[rule["direction"]]
-        goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
+        goal_text = (
+            _goal_in_words(rule, better, quantity(goal, units)) if math.isfinite(goal) else ""
+        )
         lab_retest = {
             side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
             for side in values
@@ -185,6 +187,14 @@ def of_rules(
             )
         )
     return gauges
+
+
+def _goal_in_words(rule: Mapping[str, Any], better: str, goal: str) -> str:
+    """Write a target, its unit if that is a word, and what a positive value means."""
+    unit = str(rule.get("shown", {}).get("suffix", ""))
+    text = f"{better} {goal}{unit if len(unit) > len(' %') else ''}"
+    means = rule.get("plus")
+    return tables.sentence("report.plus", measure=text, meaning=means) if means else text
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
@@ -229,7 +239,7 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, Number]:
 def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
     """Make the table of gauges: name, bar with interval and goal, and the value as text.
 
-    After the caption it says of whom the norms of the lab are that are drawn.
+    After the caption, it names the people of the lab's norms that are drawn.
     """
     if not gauges:
         return Markup()
@@ -242,7 +252,7 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
 
 
 def own_norms(gauges: Sequence[Gauge]) -> Markup:
-    """List how far each number lies from the mean of the lab's own norm; empty without norms."""
+    """List how far each number is from the mean of the lab's own norm; empty without norms."""
     rows: list[Row] = []
     for gauge in gauges:
         if gauge.norm is None:
@@ -260,7 +270,7 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
                     lab_norms.of_whom(norm, name),
                 ]
             )
-    head = ["Measure", "Value", "z score", "Percentile", "Between", "Of whom"]
+    head = ["Measure", "Value", "z score", "Percentile", "Usual range", "People measured"]
     return table(head, rows, caption=tables.sentence("report.lab.caption"))
 
 

@@ -1,7 +1,7 @@
 """Elements of a page (tables, lists, lines of text), its ES modules as one text, and its PDF.
 
-The functions for elements return Markup, which may be added up and used within elements of htpy;
-they escape all other text. Nothing loads from a network. An installed browser prints the PDF.
+The functions for elements return Markup, which can be joined and used within elements of htpy; they
+escape all other text. Nothing loads from a network. An installed browser prints the PDF.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def joined(file: Path) -> str:
-    """Text of a module, after that of the modules that it imports; each is there once.
+    """Return the text of a module after the texts of the modules that it imports, each once.
 
-    All share one scope, so that names are imported as they are, and each is used once.
+    All modules share one scope, so names are imported unchanged, and each name is used once.
     """
     texts: dict[Path, str] = {}
 
@@ -65,7 +65,7 @@ def html(*nodes: h.Node) -> Markup:
 
 
 def measured(number: Number, *, signed: bool = False) -> Markup:
-    """Write a number as :attr:`Number.text` does, its interval as a span."""
+    """Write a number like :attr:`Number.text`, with its interval as a span."""
     text, half = escape(quantity(number.value, number.units, signed=signed)), number.half_width
     if text == MISSING or number.units == "count" or not math.isfinite(half):
         return text
@@ -73,7 +73,7 @@ def measured(number: Number, *, signed: bool = False) -> Markup:
 
 
 def sentence(key: str, /, **values: object) -> Markup:
-    """Fill in a sentence of the tables, the one place where values may be HTML."""
+    """Fill in a sentence of the tables; only here may values be HTML."""
     safe = {name: escape(v) if isinstance(v, str) else v for name, v in values.items()}
     return Markup(tables.sentence(key, **safe))  # noqa: S704, values are escaped
 
@@ -90,13 +90,13 @@ def table(
     Parameters
     ----------
     head
-        Headings of the columns, some with a citation.
+        Headings of the columns, which may have a citation.
     rows
         Cells of each row.
     caption
-        What the table shows; empty if that stands above it.
+        What the table shows; empty if the text above it explains this.
     numeric
-        Whether all columns after the first are numbers, set to the right.
+        Whether all columns after the first are numbers, which are aligned right.
     """
     if not rows:
         return html()
@@ -128,7 +128,7 @@ def table(
 
 
 def opening(summary: str, content: Markup) -> Markup:
-    """Put a long list into a part that opens; empty without a list."""
+    """Put a long list into a part that can be opened; empty without a list."""
     return html(h.details[h.summary[summary], content]) if content else content
 
 
@@ -139,12 +139,12 @@ def facts(entries: Mapping[str, str | None]) -> Markup:
 
 
 def paragraphs(*texts: h.Node, kind: str | None = None) -> Markup:
-    """Set texts as paragraphs, with a class of the style sheet if one is given."""
+    """Write texts as paragraphs, with a class of the style sheet if there is one."""
     return html(h.p(class_=kind)[text] for text in texts)
 
 
 def bullets(texts: Iterable[h.Node]) -> Markup:
-    """Set texts as a list; empty without any."""
+    """Write texts as a list; empty without texts."""
     items = [h.li[text] for text in texts]
     return html(h.ul[items] if items else None)
 
@@ -179,8 +179,8 @@ def to_pdf(page: Path) -> Path:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise NotFoundError(
-            f"PDF: no browser found that can make one ({', '.join(BROWSERS[:3])} …); install "
-            f"Chromium, or print {page} from a browser"
+            f"PDF: no browser was found that can make a PDF ({', '.join(BROWSERS[:3])} …); "
+            f"install Chromium, or print {page} from a browser"
         )
     target = page.with_suffix(".pdf")
     with scratch("print") as place, atomic(target) as hidden:

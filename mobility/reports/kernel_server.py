@@ -1,9 +1,9 @@
 """A process that has imported the modules of reports, and forks a kernel for each report.
 
-It answers each request with the process id of the kernel. A kernel is thus a separate process,
-preceded by nothing but imports, and starts at once. Without its parent the server ends, and with it
-its kernels. It does not call :func:`mobility.base.processes.serve`, because a process that forks
-should have no second thread.
+It answers each request with the process id of the kernel. A kernel is therefore a separate process
+that starts at once, because all imports are done. If its parent ends, the server ends, and its
+kernels with it. It does not call :func:`mobility.base.processes.serve`, because a process that
+forks should have no second thread.
 """
 
 from __future__ import annotations

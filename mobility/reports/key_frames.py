@@ -55,7 +55,7 @@ def key_frames(
     *,
     faces: bool = False,
 ) -> list[KeyFrame]:
-    """Take pictures out of a video, around the subject and of one scale, and draw in them.
+    """Take pictures from a video, around the subject and at one scale, and draw into them.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def key_frames(
     pose
         ``image_position`` and ``confidence``.
     moments
-        When, and what is drawn.
+        Moments, and what to draw.
     faces
-        Whether faces and surroundings are shown rather than blurred.
+        Whether to show faces and surroundings instead of blurring them.
 
     Returns
     -------
     list of KeyFrame
-        In the order of `moments`; without those for which the video has no picture.
+        Pictures in the order of `moments`, without moments for which the video has no picture.
     """
     import cv2
 
@@ -138,7 +138,7 @@ def _time_ranges(
 
 
 def as_html(frames: Sequence[KeyFrame]) -> Markup:
-    """Set pictures side by side with what was measured in each; empty without pictures."""
+    """Put pictures side by side, each with its measured value; empty without pictures."""
     if not frames:
         return Markup()
     figures = []
@@ -155,14 +155,14 @@ def image(frame: KeyFrame, alt: str) -> Markup:
 
 
 def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
-    """Take the one picture that shows what was filmed, without a number; None as of_session."""
+    """Take one picture that shows what was filmed, without a number; None as in of_session."""
     # Of repetitions the second is of the turn, of single joints the last.
     most = 2 if session.record.kind.noun == "repetition" else None
     return next(iter(_plain(session, slice(most), last=True, faces=faces)), None)
 
 
 def stills(session: StoredSession, *, faces: bool = False) -> list[KeyFrame]:
-    """Take the pictures of :func:`of_session` without anything that was measured."""
+    """Take the pictures of :func:`of_session` without measured values."""
     return _plain(session, slice(None), last=False, faces=faces)
 
 
@@ -178,16 +178,16 @@ def _plain(session: StoredSession, which: slice, *, last: bool, faces: bool) -> 
 def of_session(
     session: StoredSession, findings: Sequence[Finding] = (), *, faces: bool = False
 ) -> list[KeyFrame]:
-    """Take the pictures of an analysed session; none if its video is not kept.
+    """Take the pictures of an analysed session; empty if its video was not kept.
 
     Parameters
     ----------
     session
         The session.
     findings
-        The main finding, with those of the same rule on the other side, if there are findings.
+        The main finding, and the finding of the same rule on the other side, if there are findings.
     faces
-        Whether faces and surroundings are shown rather than blurred.
+        Whether to show faces and surroundings instead of blurring them.
     """
     if not session.video.is_file():
         return []

@@ -10,22 +10,22 @@ from mobility.documents.lab_references import Norm
 
 
 def z_score(value: float, norm: Norm) -> float:
-    """Distance of a value from the mean of the norm, in its standard deviations."""
+    """Return the distance of a value from the mean of the norm, in standard deviations."""
     return (value - norm.mean) / norm.sd
 
 
 def error_of(people: int, name: str) -> str:
-    """Say whose error it is: "of this lab's 24 people, NAME"."""
+    """Name the people that an error was measured on: "of this lab's 24 people, NAME"."""
     return tables.sentence("report.lab.error", people=people, name=name)
 
 
 def package() -> str:
-    """Say that an error is the one that this package states."""
+    """State that an error comes from this package."""
     return tables.sentence("report.lab.package")
 
 
 def band(norm: Norm) -> tuple[float, float]:
-    """Range of most people of a norm, between its outermost percentiles."""
+    """Return the range of most people in a norm, between its outermost percentiles."""
     return norm.percentiles[0][1], norm.percentiles[-1][1]
 
 
@@ -37,7 +37,7 @@ def scaled(norm: Norm, factor: float) -> Norm:
 
 
 def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
-    """Say once for all norms of the same people whose they are, and how many of them lie within."""
+    """Name the people of the norms, once for norms of the same people, and the share within."""
     counts: dict[tuple[int, str, str], list[int]] = {}
     for norm, name in norms:
         share = round(norm.percentiles[-1][0] - norm.percentiles[0][0])
@@ -66,12 +66,12 @@ def _who(norm: Norm) -> str:
 
 
 def of_whom(norm: Norm, name: str) -> str:
-    """Say who the people of a norm are: "45 people, female, 20 to 44 years (NAME)"."""
+    """Describe the people of a norm: "45 people, female, 20 to 44 years (NAME)"."""
     return f"{_people(norm.people, norm.people, _who(norm))} ({name})"
 
 
 def percentile(value: float, norm: Norm) -> str:
-    """Say between which percentiles of the norm a value lies."""
+    """State between which percentiles of the norm a value lies."""
     below = [share for share, limit in norm.percentiles if limit <= value]
     above = [share for share, limit in norm.percentiles if limit > value]
     if not below or not above:

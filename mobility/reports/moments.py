@@ -1,4 +1,4 @@
-"""Moments of a trial that a report shows in a picture, with the value measured in each."""
+"""Moments of a recording that a report shows in a picture, with the measured value of each."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Moment:
     Attributes
     ----------
     title
-        What the moment is.
+        Name of the moment.
     time
         Seconds.
     angle
-        What is drawn: a name of :data:`DRAWN`, "" for nothing.
+        Angle to draw: a name in :data:`DRAWN`, or "" for none.
     number
-        What was measured there, on the side that is drawn.
+        Number measured at this moment, on the side that is drawn.
     label
         Name of the number, in words.
     doubt
-        Whether its side may be the other one.
+        Whether the sides may have been exchanged.
     """
 
     title: str
@@ -46,12 +46,12 @@ class Moment:
 
     @property
     def measured(self) -> str:
-        """Value as text, without its error; empty if it is not known."""
+        """Value as text, without its error; empty if it is unknown."""
         return quantity(self.number.value, self.number.units) if self.number.is_measured else ""
 
     @property
     def caption(self) -> str:
-        """Moment, and the value measured in it with half the 95 % interval, if any."""
+        """Moment, and its measured value with the margin of error, if there is one."""
         number, side = self.number, self.number.side
         if side and self.doubt:
             side = tables.sentence("joints.side_in_doubt", side=side)

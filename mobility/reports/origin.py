@@ -33,8 +33,8 @@ _NASM = "Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training"
 class References:
     """The sources that a report has cited so far, in the order of their numbers.
 
-    Sections cite while they are written, so that the list holds exactly what was used. A paper in
-    several sources has one number; sources other than literature are in the documentation.
+    Sections cite while they are written, so the list contains exactly the cited papers. A paper in
+    several sources has one number. Sources other than literature are in the documentation.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class References:
         self._texts: list[str] = []
 
     def cite(self, *sources: str) -> Markup:
-        """Return the numbers of the literature of each source, as links; empty for none."""
+        """Return the numbers of each source's literature, as links; empty if there are none."""
         numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
@@ -69,7 +69,7 @@ class References:
 
 
 def papers(source: str) -> list[str]:
-    """Name the literature of a source; none if it is a choice of this package.
+    """Name the literature of a source; empty if the source is a choice of this package.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def papers(source: str) -> list[str]:
 def definitions_in_short(
     angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
 ) -> Markup:
-    """List for each angle where it is zero and where positive."""
+    """List for each angle when it is zero and when positive."""
     rows: list[Row] = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
@@ -98,7 +98,7 @@ def definitions_in_short(
 
 
 def landmarks(pose: xr.Dataset) -> str:
-    """Say what found the landmarks, and of which model errors were not measured."""
+    """Name the source of the landmarks, and models whose errors were not measured."""
     whose = Origin.of(pose.attrs)
     if whose.pose_source == MEDIAPIPE:
         return tables.sentence("report.landmarks.mediapipe")

@@ -1,7 +1,7 @@
-"""Pages: what a section is, and what the sections of the page of a session have available.
+"""Pages: sections, and the data that the sections of a session's page can use.
 
-A section is one function from the page to what it shows. Every page is a list of sections; an
-exercise lists its own by name, see :mod:`mobility.reports.sections`.
+A section is a function that returns a part of a page. Every page is a list of sections; an exercise
+lists its sections by name, see :mod:`mobility.reports.sections`.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """What the sections of a page have available; by default nothing is missing or in doubt."""
+    """The data that the sections of a page can use; by default nothing is missing or in doubt."""
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say which of the `needs` are missing; empty if none is."""
+        """List the `needs` that are missing; empty if there are none."""
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty if they were not."""
+        """Warn that the sides may have been exchanged; empty if there is no doubt."""
         return Markup()
 
 
 @dataclass(frozen=True)
 class PageWithFiles(Page):
-    """A page that also keeps its pictures and tables in the folder `out`, if there is one."""
+    """A page that also stores its pictures and tables in the folder `out`, if there is one."""
 
     out: str = field(default="", kw_only=True)
 
     def figure(self, drawn: Figure, name: str, *, alt: str, caption: str = "") -> Markup:
-        """Show a figure, and keep its picture under `name`."""
+        """Show a figure, and store its picture under `name`."""
         file = Path(self.out) / f"{name}.png" if self.out else None
         return figures.show(drawn, alt=alt, caption=caption, file=file)
 
@@ -67,14 +67,14 @@ P = TypeVar("P", bound=Page, contravariant=True)
 
 @dataclass(frozen=True)
 class ReportPage(Page):
-    """What every section has available, read and computed when it is first asked for.
+    """The data that every section can use; they are read or computed on first use.
 
     Attributes
     ----------
     session
         An analysed session of an exercise with repetitions.
     faces
-        Whether pictures show face and room rather than blur them.
+        Whether pictures show face and room instead of blurring them.
     """
 
     session: StoredSession
@@ -87,12 +87,12 @@ class ReportPage(Page):
 
     @cached_property
     def exercise(self) -> Exercise:
-        """Its exercise."""
+        """Exercise of the session."""
         return self.record.kind
 
     @cached_property
     def contents(self) -> dict[str, Any]:
-        """What its exercise shows: ``report`` of its ``exercise.yaml``."""
+        """Contents of the exercise's report: ``report`` in ``exercise.yaml``."""
         return cast("dict[str, Any]", self.exercise.table["report"])
 
     @cached_property
@@ -112,7 +112,7 @@ class ReportPage(Page):
 
     @cached_property
     def angles(self) -> xr.Dataset:
-        """Angles over time, refused ones too, but those of a hidden side."""
+        """Angles over time, also if not reported, but without a hidden side."""
         return without_hidden_side(self.session.measured_angles(), self.metrics)
 
     @cached_property
@@ -132,12 +132,12 @@ class ReportPage(Page):
 
     @cached_property
     def quality(self) -> dict[str, Any]:
-        """How well the recording can be measured."""
+        """Capture quality of the recording."""
         return self.session.capture_quality()
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the recording is good for."""
+        """Verdict on the recording."""
         return verdict_of(self.session, self.metrics)
 
     @cached_property
@@ -158,12 +158,12 @@ class ReportPage(Page):
 
     @cached_property
     def lab(self) -> LabReferences:
-        """Norms and errors of the lab itself that hold for the session."""
+        """Norms and errors of the lab itself that apply to the session."""
         return additions.lab_references(self.session)
 
     @cached_property
     def gauges(self) -> list[Gauge]:
-        """Numbers and what they are compared with, first those outside their target."""
+        """Numbers and their targets; those outside their target come first."""
         shows = self.verdict.shows
         return of_rules(self.metrics, shows, findings=self.findings, lab=self.lab)
 
@@ -177,11 +177,11 @@ class ReportPage(Page):
         return [name for name in names if self.verdict.keeps(name)]
 
     def absent(self, *parts: Part) -> Markup:
-        """Say which parts of the verdict are not given, and why; empty if all are."""
+        """State which parts are not reported because of the verdict, and why; empty if all are."""
         return absent(self.verdict, *parts)
 
     def lacks(self, needs: Iterable[str]) -> Markup:
-        """Say which of the `needs` are missing; empty if none is."""
+        """List the `needs` that are missing; empty if there are none."""
         for need in needs:
             if need == "repetitions":
                 if not self.accepted:
@@ -195,13 +195,13 @@ class ReportPage(Page):
         return Markup()
 
     def doubt(self) -> Markup:
-        """Say that the sides may have been exchanged; empty if they were not."""
+        """Warn that the sides may have been exchanged; empty if there is no doubt."""
         return doubt(self.verdict)
 
     def front(
         self, trust: Markup, numbers: h.Node, words: h.Node, findings: Sequence[Finding] = ()
     ) -> Markup:
-        """Lay out the first page: who was filmed, how good that is, pictures, numbers and words."""
+        """Lay out the first page: person, verdict, pictures, numbers and findings."""
         pictures = key_frames.of_session(self.session, findings, faces=self.faces)
         return (
             html(h.h1[self.record.exercise.capitalize()])
@@ -228,16 +228,17 @@ class Section(Generic[P]):
     heading
         Empty for the first page.
     make
-        Returns what the section shows. If that is empty, the page leaves the section out.
+        Returns the content of the section. If it is empty, the page leaves the section out.
     needs
-        What it needs to show anything: "repetitions" (an accepted one), a part of the verdict, or a
-        metric. It then says why it is missing.
+        What the section needs: "repetitions" (an accepted one), a part of the verdict, or a metric.
+        If one is missing, the section states why.
     sided
-        Whether it begins by saying that the sides may have been exchanged.
+        Whether it begins with the warning that the sides may have been exchanged.
     about
-        Text below the heading, in Markdown; a section that has one is shown even if it is empty.
+        Text below the heading, in Markdown; a section with such a text is shown even if it is
+        empty.
     name
-        As ``page`` of an ``exercise.yaml`` has it.
+        Name of the section in ``page`` of an ``exercise.yaml``.
     """
 
     heading: str
@@ -248,7 +249,7 @@ class Section(Generic[P]):
     name: str = ""
 
     def of(self, page: P) -> Markup:
-        """Make it, or say why it is missing."""
+        """Make the section, or state why it is missing."""
         if lacking := page.lacks(self.needs):
             return lacking
         return (page.doubt() if self.sided else Markup()) + self.make(page)
@@ -257,12 +258,12 @@ class Section(Generic[P]):
 def section(
     heading: str, *, needs: Iterable[str] = (), sided: bool = False
 ) -> Callable[[Callable[[ReportPage], Markup]], Section[ReportPage]]:
-    """Make a section of a function, under its name; see :class:`Section`."""
+    """Make a section from a function, with its name; see :class:`Section`."""
 
-    def made(function: Callable[[ReportPage], Markup]) -> Section[ReportPage]:
+    def section_of(function: Callable[[ReportPage], Markup]) -> Section[ReportPage]:
         return Section(heading, function, tuple(needs), sided, name=function.__name__)
 
-    return made
+    return section_of
 
 
 def show(sections: Iterable[Section[P]], page: P) -> None:

@@ -61,7 +61,8 @@ def curves(
     angles, repetitions, metrics
         Datasets of the session.
     names
-        Angles; one whose metric was refused is not drawn, as its curve is equally uncertain.
+        Angles. An angle whose metric is not reported is not drawn, because its curve is equally
+        uncertain.
     """
     drawn = [name for name in names if name in angles and not nothing_measured(metrics, name)]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
@@ -89,7 +90,7 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
-    """List what is outside its target, borderline and met, and cite the thresholds."""
+    """List checks that are outside their target, borderline and met, and cite the thresholds."""
     parts = []
     for result in DECIDED:
         of_result = [f for f in findings if f.result == result]
@@ -132,7 +133,7 @@ def published_ranges(
     record: SessionRecord,
     references: References,
 ) -> Markup:
-    """List published largest angles of people like this one, if there are any.
+    """List published largest angles of people of this sex and age, if there are any.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def published_ranges(
     participant, record
         Sex and age at the session. If one is unknown, all possible groups are listed.
     references
-        Where the studies are numbered.
+        References in which the studies are numbered.
     """
     if not angles:
         return html()
@@ -178,7 +179,7 @@ def published_ranges(
             ]
         )
     caption = tables.sentence("report.ranges.caption")
-    listing = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    listing = table(["Angle", "Largest", "People measured"], rows, caption=caption)
     return listing or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 
@@ -221,16 +222,16 @@ def value_table(
 ) -> Markup:
     """Show some metrics over the accepted repetitions: left and right, or one value for both.
 
-    Those that lack a value for one reason share a row, the last.
+    Metrics without a value share the last rows, one for each reason.
 
     Parameters
     ----------
     metrics
-        The session's.
+        Metrics of the session.
     names
-        Metrics in their order; those that the analysis does not have are left out.
+        Metrics in order; metrics that the analysis does not have are left out.
     references
-        Where their definitions are numbered.
+        References in which their definitions are numbered.
     caption
         What the table shows.
     """
@@ -267,7 +268,7 @@ def value_table(
 def tempo_table(
     metrics: xr.Dataset, repetitions: xr.Dataset, references: References, verdict: Verdict
 ) -> Markup:
-    """Show tempo and smoothness of each repetition, without what the verdict rules out."""
+    """Show tempo and smoothness of each repetition, except what the verdict rules out."""
     if repetitions.sizes.get("rep", 0) == 0:
         return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
     words = exercise_of(metrics).words

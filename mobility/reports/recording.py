@@ -1,4 +1,4 @@
-"""The recording: who was filmed, when, by which cameras, its steps, and the checks of its quality.
+"""The recording: the person, the date, the cameras, steps, and the checks of its quality.
 
 A step is reported with its direction and time; its length is not measured well enough.
 """
@@ -48,7 +48,7 @@ _MOST = 5
 
 
 def step_in_words(step: Step) -> str:
-    """Say where a step goes, and when: "steps forward at 4.4 s"."""
+    """State the direction and time of a step: "steps forward at 4.4 s"."""
     if step.returns:
         what = tables.sentence("report.steps.returns")
         return tables.sentence("report.steps.at", what=what, time=step.time_s)
@@ -79,7 +79,7 @@ def steps_in_a_line(trial: xr.Dataset) -> str:
 
 
 def person(participant: Participant | None, record: SessionRecord) -> str:
-    """Say who was filmed: name, sex, age, height and mass, as far as they are known.
+    """State who was filmed: name, sex, age, height and weight, if they are known.
 
     An age from a birth year is given as one of two years.
     """
@@ -141,9 +141,9 @@ def in_a_line(
     quality: Mapping[str, Any],
     edits: Edits,
 ) -> Markup:
-    """Say in two lines who was filmed, when, from where, how often, and in which video.
+    """State in two lines who was filmed, when, from where, how often, and in which video.
 
-    A third line says when the feet moved to another place.
+    A third line shows when the feet moved to another place.
     """
     view = quality.get("view") or {}
     noun = record.kind.noun
@@ -152,7 +152,9 @@ def in_a_line(
         record.session_name,
         record.user_id if participant is None else person(participant, record),
         tables.sentence("report.added", when=timed(record.created_at)),
-        view_in_words(view["name"]) if view.get("azimuth_deg") is not None else "",
+        tables.sentence("report.filmed", view=view_in_words(view["name"]))
+        if view.get("azimuth_deg") is not None
+        else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
         model_in_words(record.origin),
@@ -162,7 +164,7 @@ def in_a_line(
 
 
 def model_in_words(origin: Origin) -> str:
-    """Name a model of keypoints, unless it is that of the package itself."""
+    """Name a keypoint model, unless it is the package's own model."""
     if origin.pose_source in ("", MEDIAPIPE):
         return ""
     return tables.sentence("report.keypoints", software=origin.source_software)
@@ -181,9 +183,9 @@ def films(record: SessionRecord) -> str:
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
-    """Say what was corrected by hand, by whom and when; None if nothing was.
+    """State what was corrected by hand, by whom and when; None if nothing was.
 
-    `repetitions` is what they are called: movements, if joints are filmed.
+    `repetitions` is the word for them: movements, if joints are filmed.
     """
     last = {edit.kind: edit for edit in edits.edits}
     names = {"repetitions": repetitions}
@@ -201,7 +203,7 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
-    """Say how many repetitions were found, and why some were left out."""
+    """State how many repetitions were found, and why some were left out."""
     accepted = np.asarray(repetitions["accepted"].values, bool)
     if accepted.size == 0:
         return tables.sentence("report.counted.none")
@@ -258,13 +260,13 @@ def cameras(pose: xr.Dataset) -> Markup:
 
 
 def capture_quality(quality: Mapping[str, Any]) -> Markup:
-    """Say how well the video can be measured.
+    """Describe how well the video can be measured.
 
     Parameters
     ----------
     quality
-        The document of :func:`mobility.capture.quality.capture_quality`; with
-        ``second_camera`` in it, the same of the second camera follows.
+        The document of :func:`mobility.capture.quality.capture_quality`; with ``second_camera`` in
+        it, the quality of the second camera follows.
     """
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
@@ -319,7 +321,7 @@ _NO_DIRECTION_DEG = 45.0
 
 
 def seen_from(view: Mapping[str, Any]) -> str:
-    """Say where the camera stood, from the part "view" of the capture quality."""
+    """State where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
     if azimuth is None or half_width(sd or 0.0) > _NO_DIRECTION_DEG:
         return tables.sentence("capture.views.unknown")
@@ -415,7 +417,7 @@ def _result_in_words(name: str, check: Mapping[str, Any]) -> str:
 
 
 def _unsupported_angles(view: Mapping[str, Any]) -> Markup:
-    """Say which angles the view does not support, and why."""
+    """State which angles the view does not support, and why."""
     if not view.get("supports"):
         return html()
     declared = tables.load("angles")

@@ -66,8 +66,8 @@ def render_report(
 ) -> dict[str, Path]:
     """Render the report of an analysed session.
 
-    The notebook of its exercise is run in a fresh kernel of this very interpreter. The report
-    replaces an earlier one as a whole, or not at all.
+    The notebook of its exercise is run in a new kernel of the same interpreter. The report replaces
+    an earlier report completely, or not at all.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ def render_report(
     -------
     dict
         ``"html"``, ``"client"`` (the page for the client), ``"notebook"`` and ``"json"``: paths of
-        the finished files in ``<reports>/<session_id>/``, of repetitions beside
+        the finished files in ``<reports>/<session_id>/``. For repetitions, there are also
         ``images/{left,right,front}.png``.
 
     Raises
     ------
     BadInputError
-        For a parameter that the notebook does not have, before anything runs.
+        The notebook does not have such a parameter; nothing runs.
     ReportError
-        If a cell fails, with that cell's error.
+        A cell fails; the message is that cell's error.
     """
     session = session.read_once()
     exercise = session.record.kind
@@ -122,7 +122,7 @@ def render_report(
 
 
 def check_free(folder: Path, kind: ReportOnPeople) -> None:
-    """Refuse a folder that holds something else than an earlier report of this kind."""
+    """Raise an error if a folder contains anything but an earlier report of this kind."""
     ours = (folder / f"{kind.name}.ipynb").is_file()
     if folder.exists() and not folder.is_dir():
         raise BadInputError(f"{folder}: is a file; name a new or empty folder")
@@ -142,15 +142,15 @@ def render_notebook(
     trial: Callable[[], Mapping[str, str]] | None = None,
     client: bool = False,
 ) -> dict[str, Path]:
-    """Run a notebook and keep its output in a folder that appears whole.
+    """Run a notebook, and store its output in a folder that appears only when it is complete.
 
     Parameters
     ----------
     notebook
         A notebook with a cell tagged ``parameters``.
     folder
-        Where the report goes; an earlier report there is replaced. The kernel
-        runs in a folder beside it, so that relative paths hold in both.
+        Folder for the report; an earlier report there is replaced. The kernel runs in a folder
+        beside it, so relative paths are valid in both.
     name
         Name of the files without their endings.
     title
@@ -158,19 +158,19 @@ def render_notebook(
     parameters
         Values for the parameters of the notebook.
     begin, finish
-        Called with the unfinished folder before and after the run, to add files of their own.
+        Called with the unfinished folder before and after the run, to add files.
     trial
         Makes the parts of :func:`mobility.reports.trial_player.embedded`. The page then has
-        headings that open, and there is a page for the client. It comes from the cell tagged
-        :data:`CLIENT_CELL`; without such a cell it is the first page alone.
+        headings that open, and there is a page for the client. The client's page comes from the
+        cell tagged :data:`CLIENT_CELL`; without such a cell it is only the first page.
     client
-        Whether there is a page for the client although nothing is played.
+        Whether to make a page for the client although nothing is played.
 
     Returns
     -------
     dict
-        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`; with a first page
-        ``"client"``, too. The JSON document is there if `finish` writes it.
+        ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`; and ``"client"`` if there is a
+        first page. The JSON document exists if `finish` writes it.
 
     Raises
     ------
@@ -220,8 +220,7 @@ def render_notebook(
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Check values against the ``parameters`` cell of a notebook; nothing is run.
 
-    The names, types and defaults are those that the cell states
-    (``session_id: str = ""``).
+    The names, types and defaults come from the cell (``session_id: str = ""``).
     """
     fields: dict[str, Any] = {}
     for name, stated in _stated_parameters(str(notebook)).items():
@@ -505,7 +504,7 @@ def _manager_classes() -> tuple[type, type]:
     from jupyter_client.manager import AsyncKernelManager
 
     class ThisInterpreter(KernelSpecManager):
-        """Knows one kernel, this interpreter, whatever kernels are installed."""
+        """Provides one kernel, this interpreter, whatever kernels are installed."""
 
         scratch = ""
 

@@ -1,4 +1,4 @@
-"""Tables of the repetitions: at a glance, by phase, and each of them."""
+"""Tables of the repetitions: at a glance, by phase, and for each repetition."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def at_a_glance(metrics: xr.Dataset) -> Markup:
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio")
             rows.append([f"{RATIO}, smallest {moving}", Cell(ratio, "both", columns=2), "", ""])
-            heading = f"Knee deviation, farthest inwards {moving}, of the ankle width"
+            heading = tables.sentence("report.knee_deviation", moving=moving)
         compared = which_is_larger(metrics, f"{name}_asymmetry")
         rows.append([heading, *cells_of_sides(metrics, name), compared])
     return table(
@@ -70,7 +70,7 @@ def at_a_glance(metrics: xr.Dataset) -> Markup:
 def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of knee movement by phase over accepted repetitions; empty without values.
 
-    Medians, ± half the 95 % interval: the median error of a repetition.
+    Values are medians ± margin of error (95 %), from the median error of a repetition.
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"

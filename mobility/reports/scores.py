@@ -38,7 +38,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     name
         "mobility_index" or "quality_index".
     references
-        Where the sources of the parts are numbered.
+        References in which the sources of the parts are numbered.
     """
     if name not in metrics:
         explanation = tables.sentence("report.scores.not_part", index=INDICES[name])

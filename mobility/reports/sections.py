@@ -1,6 +1,7 @@
-"""The sections of the page of an exercise with repetitions, by name.
+"""The sections of a page for an exercise with repetitions, by name.
 
-An exercise lists them in ``page`` of its ``exercise.yaml``; its own stand in its ``page.py``.
+An exercise lists them in ``page`` of its ``exercise.yaml``; its own sections are in its
+``page.py``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mobility.reports.page import ReportPage, Section, section
 
 
 def sections_of(exercise: Exercise) -> list[Section[ReportPage]]:
-    """Sections of the page of an exercise, in their order."""
+    """Return the sections of the page of an exercise, in order."""
     check_sections(exercise)
     return [section_of(exercise, name) for name in exercise.sections]
 
@@ -42,7 +43,7 @@ def section_of(exercise: Exercise, name: str) -> Section[ReportPage]:
 
 @section("")
 def first(page: ReportPage) -> Markup:
-    """Show on one page of paper who was filmed, what it is good for, and what stands out."""
+    """Show on one page of paper the person, the verdict, and the main findings."""
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
     shown = gauges.show([*numbers, *indices], caption=page.contents["gauges"])
@@ -66,14 +67,14 @@ def first(page: ReportPage) -> Markup:
 
 @section("Video and curves")
 def trial(page: ReportPage) -> Markup:
-    """Draw the angles over the whole recording; a page plays the recording in their place."""
+    """Draw the angles over the whole recording; a page plays the recording instead."""
     names = [name for name in page.contents["trial"] if name in page.angles]
     return part_sections.whole_recording(page.angles, page.repetitions, names)
 
 
 @section("All measures", needs=["repetitions", "findings"], sided=True)
 def measures(page: ReportPage) -> Markup:
-    """Show what was measured: its values, published ranges, norms of the lab, and its curves."""
+    """Show the measured values, published ranges, norms of the lab, and curves."""
     metrics, repetitions, contents = page.metrics, page.repetitions, page.contents
     values = (
         part_sections.value_table(
@@ -97,7 +98,7 @@ def measures(page: ReportPage) -> Markup:
 
 @section("Findings", needs=["findings"], sided=True)
 def findings(page: ReportPage) -> Markup:
-    """List what is outside its target, what is met, and what is not decided."""
+    """List checks outside their target, checks that are met, and undecided checks."""
     return (
         part_sections.in_detail(page.findings, page.references)
         + html(h.h3["Not decided"])
@@ -128,7 +129,7 @@ def scores(page: ReportPage) -> Markup:
 
 @section("Repetitions and sides", sided=True)
 def repetitions(page: ReportPage) -> Markup:
-    """Show each repetition, how much they differ, and how much the sides do."""
+    """Show each repetition, and the differences between repetitions and between the sides."""
     metrics, intervals = page.metrics, page.repetitions
     shown = repetition_tables.repetition_table(metrics, intervals)
     if page.accepted:
@@ -142,7 +143,7 @@ def repetitions(page: ReportPage) -> Markup:
 
 @section("The recording")
 def recording(page: ReportPage) -> Markup:
-    """Say what was recorded, and how well it can be measured."""
+    """Describe the recording and its quality."""
     return (
         filmed.who_and_what(page.record, page.participant, page.pose, page.repetitions, page.edits)
         + errors_in_words.distrust(page.record.warnings, page.pose)
@@ -154,7 +155,7 @@ def recording(page: ReportPage) -> Markup:
 
 @section("Method and limits")
 def method(page: ReportPage) -> Markup:
-    """Say how it was measured, what is not seen, and what errors and angles mean."""
+    """Explain the method, the limits of the view, the errors and the angles."""
     limits = ("not_seen", "not_a_laboratory", "larger_errors")
     return (
         paragraphs(f"{origin.landmarks(page.pose)} {tables.sentence('report.method.how')}")

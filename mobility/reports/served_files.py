@@ -17,11 +17,11 @@ _DIGITS = 19
 
 
 def fence(name: str) -> str:
-    """Content-Security-Policy of a file that is served, by its name.
+    """Return the Content-Security-Policy of a served file, by its name.
 
-    Whatever the file holds, it is no page of the server: it gets a separate origin, without cookies
-    and storage, and sends no requests. In a report, only this package's script runs, which plays
-    the recording.
+    Whatever the file contains, it does not count as a page of the server: it has a separate origin,
+    without cookies and storage, and cannot send requests. In a report, only this package's script
+    runs, which plays the recording.
     """
     if PurePath(name).suffix != ".html":
         return f"sandbox; {_FENCE}"
@@ -32,7 +32,7 @@ def fence(name: str) -> str:
 
 @functools.cache
 def viewer_script_digest() -> str:
-    """Digest of the script of reports, as a Content-Security-Policy names it."""
+    """Return the digest of the script of reports for a Content-Security-Policy."""
     from mobility.reports.trial_player import page_parts
 
     return page_parts({})["script_hash"]

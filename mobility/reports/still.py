@@ -19,10 +19,10 @@ HEIGHT = 168
 
 
 def still(session: StoredSession) -> bytes:
-    """Small picture of the video, JPEG, at the first bottom, else at the middle.
+    """Return a small picture of the video (JPEG) at the first bottom, otherwise at the middle.
 
-    It is made once, and again when the repetitions have changed. Like the video it shows the face,
-    and is kept beside it. Empty if the video cannot be read: a list is useful without it.
+    The picture is made once, and again if the repetitions have changed. Like the video, it shows
+    the face, and is stored beside it. It is empty if the video cannot be read.
     """
     try:
         if stored := stored_still(session):
@@ -37,7 +37,7 @@ def still(session: StoredSession) -> bytes:
 
 
 def stored_still(session: StoredSession) -> bytes:
-    """Read the still that was made of the present repetitions; empty if there is none."""
+    """Read the still that was made for the current repetitions; empty if there is none."""
     with suppress(FileNotFoundError):
         return (session.folder / _name(session)).read_bytes()
     return b""

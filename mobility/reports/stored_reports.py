@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def report_document(session: StoredSession) -> dict[str, Any]:
-    """Document of :func:`current_report`; URLs are ``file://`` URIs."""
+    """Return the document of :func:`current_report`; URLs are ``file://`` URIs."""
     session.record.require("report", "such a report")
     stored = read_json(current_report(session)["json"])
     document = validate(ReportDocument, stored, what=f"report of session {session.id}")
@@ -43,16 +43,16 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Render the report unless it exists with the same inputs.
 
-    An outdated session is analysed again first, so that a new report never has old numbers, and so
-    is that of the visit before, with which it is compared.
+    An outdated session is first analysed again, so a new report never has old numbers. The session
+    of the previous visit, with which it is compared, is also brought up to date.
 
     Parameters
     ----------
     session
         An analysed session.
     faces
-        Whether faces and surroundings are shown rather than blurred; None accepts an existing
-        report either way, and blurs in a new one.
+        Whether to show faces and surroundings instead of blurring them; None accepts any existing
+        report, and blurs in a new one.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     NotFoundError
         The session has not been analysed.
     MobilityError
-        The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
+        The analysis before the report fails: :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
     if _is_current(session, faces):
@@ -99,9 +99,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Return the report as :func:`current_report`; if it cannot be made again, the earlier one.
+    """Return the report like :func:`current_report`, or the earlier one if that fails.
 
-    The log says so. An earlier report is returned as it is, so `faces` must be None.
+    The log records this. An earlier report is returned unchanged, so `faces` must be None.
     """
     try:
         return current_report(session, faces=faces)
@@ -109,7 +109,7 @@ def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[s
         paths, _ = report_files(session)
         if not (why := why_not_again(session)) or not paths["html"].is_file():
             raise
-        why = f"{why}, and so does its report of then: {paths['html']}"
+        why = f"{why}. Its earlier report still exists: {paths['html']}"
         if faces is not None:
             raise NotFoundError(why) from error
         log.warning("%s", why)
@@ -117,12 +117,12 @@ def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[s
 
 
 def report_is_current(session: StoredSession) -> bool:
-    """Whether the report exists with the present inputs."""
+    """Whether the report exists with the current inputs."""
     return _is_current(session, None)
 
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
-    """Paths of the report, and of the file with the key of its inputs."""
+    """Return the paths of the report, and of the file with the key of its inputs."""
     name = session.analyzed().kind.slug
     folder = session.report_folder
     return page_files(folder, name), folder / f".{name}.key"
@@ -147,7 +147,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Digest of the inputs of a report; another one if faces are shown."""
+    """Return the digest of the inputs of a report, which is different if faces are shown."""
     record = session.record
     participant = session.participant
     absent = {
@@ -199,7 +199,7 @@ def _is_current(session: StoredSession, faces: bool | None) -> bool:
 def is_made(
     paths: Mapping[str, Path], key_file: Path, key: Callable[[bool], str], faces: bool | None
 ) -> bool:
-    """Whether a page exists with the key of its inputs; either key will do if `faces` is None."""
+    """Whether a page exists with the key of its inputs; if `faces` is None, either key counts."""
     return (
         key_file.is_file()
         and key_file.read_text(encoding="utf-8")

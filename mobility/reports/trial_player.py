@@ -1,4 +1,4 @@
-"""The player of a trial in a page: the trial viewer, with its data in the page."""
+"""The player of a recording in a page: the trial viewer, with its data in the page."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def trial_data(
     pose
         ``image_position`` and ``confidence``.
     angles
-        Variables over time, as :func:`mobility.reports.figures.angle_names` finds them.
+        Variables over time; :func:`mobility.reports.figures.angle_names` lists them.
     fitted
         The fitted body, or None.
 
     Returns
     -------
     description
-        Content of the viewer's message "trial".
+        Content of the message to the viewer.
     buffers
         Landmarks in pixels (float32), whether each is seen (uint8), places of the fitted body
         (float32), then the curves.
@@ -125,9 +125,9 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     record
         The session's record.
     curves
-        As :func:`mobility.documents.of_session.angles` gives them.
+        Curves from :func:`mobility.documents.of_session.angles`.
     repetitions
-        Its repetitions or movements; None if there are none.
+        Repetitions or movements of the session; None if there are none.
     """
     wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
@@ -220,8 +220,8 @@ def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     """Make a video small enough for a page; empty if there is none, or it is too long.
 
-    At most :data:`HEIGHT` pixels high, 30 frames/s and :data:`MOST_BYTES`; all but the subject's
-    body is blurred unless `faces`.
+    It has at most :data:`HEIGHT` pixels in height, 30 frames/s and :data:`MOST_BYTES`. Everything
+    except the subject's body is blurred unless `faces`.
     """
     path = session.video
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Metrics as a page writes them: a number with its 95 % interval, or why there is none."""
+"""Metrics as a page shows them: a number with its 95 % interval, or why there is none."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cell(
 
 
 def missing(why: str) -> Markup:
-    """Say why there is no value."""
+    """State the reason for a missing value."""
     return html(h.span(".missing")[tables.sentence("report.not_measured", why=why)])
 
 
@@ -51,16 +51,16 @@ def cells_of_sides(metrics: xr.Dataset, name: str) -> Row:
 
 
 def which_is_larger(metrics: xr.Dataset, name: str) -> str:
-    """Say whether a signed asymmetry (right minus left) exceeds its error.
+    """State whether a signed asymmetry (right minus left) exceeds its error.
 
     It does if the 95 % interval, ± 1.96 times its ``_sd``, excludes 0.
 
     Returns
     -------
     str
-        Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty
-        if there is no value, or ``"error unknown"``. It is ``"between different phases"`` if the
-        sides have their extremes at different times, so that the phases may make the difference.
+        Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty if there is no
+        value, or ``"error unknown"``. It is ``"between different phases"`` if the sides have their
+        extremes at different times, so the difference may come from the phases.
     """
     number = number_of(metrics, name)
     if not number.is_measured:
@@ -80,7 +80,7 @@ def which_is_larger(metrics: xr.Dataset, name: str) -> str:
 def value_of(
     metrics: xr.Dataset, name: str, side: str | None = None, rep: int | None = None
 ) -> float:
-    """Look up a number as it is shown; NaN if the analysis does not have it."""
+    """Look up a number as the page shows it; NaN if the analysis does not have it."""
     return factor_of(metrics, name) * value_at(metrics, name, side, rep=rep)
 
 

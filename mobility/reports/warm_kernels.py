@@ -1,8 +1,9 @@
 """Kernels that start at once: forked, if possible.
 
-A fresh kernel spends most of its time on starting and importing. Here each kernel is forked from a
-:mod:`mobility.reports.kernel_server` that has done both. It is still a separate process, so that
-reports do not affect each other. The server of a single report imports while this process does.
+A new kernel spends most of its time on starting and importing. Here each kernel is forked from a
+:mod:`mobility.reports.kernel_server` that has already done both. It is still a separate process, so
+reports do not affect each other. The server of a single report does its imports at the same time as
+this process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _Server:
             for _ in range(2):
                 with contextlib.suppress(EndedError):
                     return _Kernel(self._running().ask(request))
-        error = ReportError("the kernel server was ended; try again")
+        error = ReportError("the kernel server was stopped; try again")
         error.retryable = True
         raise error
 
@@ -68,14 +69,14 @@ def available() -> bool:
 
 
 def use_warm_kernels() -> None:
-    """Let all reports of this process from now on have forked kernels, if possible."""
+    """Use forked kernels for all further reports of this process, if possible."""
     global _server
     if _server is None and available():
         _server = _Server()
 
 
 def start_early() -> None:
-    """Start the kernel server of this process, which imports while this process does."""
+    """Start the kernel server of this process; both do their imports at the same time."""
     use_warm_kernels()
     if _server is not None:
         _server.start()
@@ -83,7 +84,7 @@ def start_early() -> None:
 
 @contextlib.contextmanager
 def warm_kernels() -> Iterator[None]:
-    """Let reports that are rendered inside have forked kernels, if possible."""
+    """Use forked kernels for reports that are rendered inside this context, if possible."""
     global _server
     use_warm_kernels()
     try:
@@ -96,7 +97,7 @@ def warm_kernels() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kernel_server() -> Iterator[_Server | None]:
-    """Return the kernel server of a report: that of this process, else one for this report.
+    """Return the kernel server of this process, otherwise a new one for this report.
 
     None if kernels cannot be forked.
     """
@@ -116,7 +117,7 @@ def kernel_server() -> Iterator[_Server | None]:
 
 
 def provisioner(manager: Any, server: _Server | None) -> Any:
-    """Make what starts the kernel of a jupyter_client manager; None for an ordinary start."""
+    """Make the provisioner of a jupyter_client manager; None for an ordinary start."""
     if server is None:
         return None
     forked = _provisioner_class()(
@@ -165,7 +166,7 @@ class _Kernel:
             self._handle, self.returncode = -1, 1
 
     def poll(self) -> int | None:
-        """Return None while the process lives, else 0: only the server has its exit status."""
+        """Return None while the process runs, otherwise 0: only the server knows its status."""
         if self.returncode is None and select.select([self._handle], [], [], 0)[0]:
             self._end()
         return self.returncode

@@ -1,10 +1,10 @@
 """Access to the server: settings, permissions, limits, signed addresses, audit log.
 
 One table of actions lists the permissions, and every handler checks it. Token buckets limit the
-requests of each caller and refill with time. Players send no Authorization header, so addresses of
-videos and pictures have a signature, valid for one file and a limited time. Each process has its
-own secret, so a restart makes all of them invalid. The audit log has one line of JSON for each read
-or change of a session. Lines are only added.
+requests of each caller and refill with time. Video players send no Authorization header. Addresses
+of videos and pictures therefore have a signature, which is valid for one file and a limited time.
+Each process has its own secret, so a restart makes all of them invalid. The audit log has one line
+of JSON for each read or change of a session. Lines are only added.
 """
 
 from __future__ import annotations
@@ -42,23 +42,26 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     jupyter_role = Enum(
         ("", *(role for role in ROLES if role != PHONE)),
         "administrator",
-        help="Role of users who log in to Jupyter or have its token; '': they need a key.",
+        help="Role of users who log in to Jupyter or have its token. If it is empty, they need "
+        "a key.",
     )
     queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
     analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
-    pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.")
-    most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video.")
+    pose_workers = Int(
+        0, min=0, help="Processes that estimate the pose in an analysis; 0: one per processor."
+    )
+    most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video in bytes.")
     most_pixels = Int(
         36_000_000,
         min=0,
-        help="Most pixels in a picture of a video (8K has 33 million); 0: no limit.",
+        help="Largest number of pixels in a frame of a video (8K has 33 million); 0: no limit.",
     )
-    most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.")
-    sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.")
+    most_seconds = Float(600.0, min=0, help="Longest duration of a video in seconds; 0: no limit.")
+    sessions_per_user = Int(0, min=0, help="Sessions that one user may have; 0: no limit.")
     queue_per_user = Int(
         50,
         min=0,
-        help="Sessions of one user that may wait; administrators may fill the queue. 0: no limit.",
+        help="Sessions of one user that may wait; 0: no limit. Does not apply to administrators.",
     )
     uploads_at_once = Int(256, min=1, help="Uploads that may run at the same time.")
     uploads_per_key = Int(
@@ -70,16 +73,21 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     upload_stall_seconds = Float(
         30.0,
         min=0.1,
-        help="An upload is ended when less than upload_least_bytes arrives in this time.",
+        help="An upload is ended if fewer than upload_least_bytes bytes arrive in this many "
+        "seconds.",
     )
-    upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.")
+    upload_least_bytes = Int(1 << 20, min=1, help="Bytes that must arrive in upload_stall_seconds.")
     memory_bytes = Int(
-        12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
+        12 * 10**9,
+        min=0,
+        help="Address space of each process of an analysis, in bytes; 0: no limit.",
     )
-    analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.")
-    intake_seconds = Float(60.0, min=1, help="Time in which a video must be opened and stored.")
-    report_seconds = Float(300.0, min=1, help="Time that a report may take.")
-    requests_per_minute = Int(12_000, min=0, help="Requests of one key or login; 0: no limit.")
+    analysis_seconds = Float(3600.0, min=1, help="Seconds that an analysis may take.")
+    intake_seconds = Float(60.0, min=1, help="Seconds in which a video must be opened and stored.")
+    report_seconds = Float(300.0, min=1, help="Seconds that a report may take.")
+    requests_per_minute = Int(
+        12_000, min=0, help="Requests that one key or login may make in a minute; 0: no limit."
+    )
     requests_at_once = Int(
         8,
         min=1,
@@ -89,23 +97,27 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     idle_seconds = Float(
         30.0,
         min=0.1,
-        help="A connection is ended when no complete request header arrives in this time.",
+        help="A connection is ended if no complete request header arrives in this many seconds.",
     )
     refused_per_minute = Int(
-        120, min=0, help="Requests without a valid key, from one address; 0: no limit."
+        120,
+        min=0,
+        help="Requests without a valid key that one address may make in a minute; 0: no limit.",
     )
     media_seconds = Int(
-        3600, min=0, help="How long the address of a video in a document works without a key."
+        3600,
+        min=0,
+        help="Seconds for which the address of a video in a document works without a key.",
     )
 
     def store_place(self) -> str:
-        """Folder of the sessions."""
+        """Return the path of the folder of the sessions."""
         place = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
         require_path(place, what="store")
         return str(Path(place).absolute())
 
     def reports_path(self) -> Path:
-        """Folder of the reports."""
+        """Return the path of the folder of the reports."""
         place = self.reports or os.environ.get("MOBILITY_REPORTS") or "reports"
         require_path(place, what="reports")
         return Path(place).absolute()
@@ -211,7 +223,7 @@ def owner_of(record: SessionRecord) -> Owner:
 
 
 def permit(caller: Caller, action: Action, owner: Owner) -> None:
-    """Raise unless the caller may do it with what belongs to `owner`."""
+    """Raise an error unless the caller may do this with something that belongs to `owner`."""
     if not caller.may(action, owner):
         raise NotPermittedError(
             f"the role {caller.role} may not {ALLOWED[action].in_words}; ask an administrator"
@@ -219,7 +231,7 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Raise unless the caller may use a session; for a phone, no others exist."""
+    """Raise an error unless the caller may use a session; phones learn nothing of others."""
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)
@@ -254,7 +266,7 @@ class Rates:
             self._buckets.popitem(last=False)
         if left < 1:
             raise TooManyRequestsError(
-                f"too many requests: at most {self._size:.0f} a minute; ask again later",
+                f"too many requests: at most {self._size:.0f} a minute; try again later",
                 retry_after_s=max(1, round((1 - left) * 60 / self._size)),
             )
 
@@ -265,7 +277,7 @@ _VERSION = 2
 
 
 class MediaKeys:
-    """Signs addresses, valid for `seconds`; with 0, none works without a key."""
+    """Signs addresses, which are valid for `seconds`; if 0, no address works without a key."""
 
     def __init__(self, seconds: int, *, clock: Callable[[], float] = time.time) -> None:
         self._seconds = seconds
@@ -301,8 +313,8 @@ log = logging.getLogger(__name__)
 class Audit:
     """``.server/audit.jsonl`` in the store.
 
-    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted,
-    nothing leads from a line to that person.
+    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted, no
+    line can be traced to that person.
     """
 
     def __init__(self, store: Store) -> None:

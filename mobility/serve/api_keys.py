@@ -47,11 +47,13 @@ class StoredKey(Document):
 
     id: str
     role: Role
-    user_id: Annotated[str | None, Field(description="whose sessions are its own")] = None
+    user_id: Annotated[
+        str | None, Field(description="owner of the sessions that the key may use")
+    ] = None
     created_at: datetime.datetime
     expires_at: datetime.datetime | None = None
     salt: str
-    hash: Annotated[Sha256, Field(description="of salt and secret")]
+    hash: Annotated[Sha256, Field(description="hash of salt and secret")]
 
     @property
     def is_expired(self) -> bool:
@@ -67,7 +69,7 @@ class StoredKeys(Document):
 
 
 class Keys:
-    """The keys of a store, kept in it, so that every server of the store accepts them.
+    """The keys of a store. They are stored in it, so that every server of the store accepts them.
 
     Nothing is written before the first key is created.
     """
@@ -79,10 +81,10 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Create a key and return it with its stored form; the key itself is stored nowhere.
+        """Create a key and return it with its stored form; the key itself is not stored.
 
         `user_id` is the owner of the sessions that the key may read; the key of a participant or a
-        phone needs one. By default a key never expires.
+        phone needs an owner. By default a key never expires.
         """
         if role not in ROLES:
             choice = likely(role, ROLES) or f"; choose from {', '.join(ROLES)}"

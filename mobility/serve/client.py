@@ -116,16 +116,16 @@ class Client:
             The file.
         exercise_name, user_id, session_name, body_joint_angles
             As in :meth:`mobility.store.Store.create`. Without `user_id` the session belongs to the
-            key's participant; without `exercise_name` its exercise is that of `movement`.
+            key's participant; without `exercise_name`, the exercise is the one of `movement`.
         movement
             As in :meth:`mobility.store.Session.analyze`.
         keypoints, keypoints_model
             One file of keypoints of the video, as in :meth:`mobility.store.Store.create`.
         for_others
-            Whether to use the path for sessions of other users.
+            Whether to create the session for another user.
         options
-            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, a model
-            by its name.
+            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, with a
+            model by its name.
         """
         path = Path(video)
         joints = (
@@ -202,7 +202,7 @@ class Client:
                 return state
             if time.monotonic() > end:
                 raise StorageError(
-                    f"session {session_id}: is not analysed after {timeout_s:g} s; wait longer"
+                    f"session {session_id}: is not yet analysed after {timeout_s:g} s; wait longer"
                 )
             time.sleep(every_s)
 
@@ -242,7 +242,7 @@ class Client:
         if tag is None:
             raise StorageError(
                 f"session {session_id}: the server did not send the revision (ETag) of the "
-                "display settings; it may be of another version, or a proxy removes the header"
+                "display settings; it may have another version, or a proxy removes the header"
             )
         return _validated_as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
 
@@ -327,7 +327,7 @@ class Client:
 
     def _open(self) -> httpx.Client:
         if self._http.is_closed:
-            raise StorageError(f"{self._http.base_url}: this client is closed; make another one")
+            raise StorageError(f"{self._http.base_url}: this client is closed; create a new one")
         return self._http
 
     def _path(self, session_id: str, what: str = "") -> str:

@@ -50,7 +50,8 @@ def open_page(
         bool,
         typer.Option(
             "--lan",
-            help="Let phones in the same network record videos: they scan a code (extra open).",
+            help="Let phones in the same network record videos after scanning a code (needs the "
+            "extra open).",
         ),
     ] = False,
     browser: Annotated[
@@ -100,7 +101,12 @@ def keys_create(
     opened: Store,
     *,
     role: Annotated[
-        str, option("--role", "NAME", help="administrator, professional, participant or phone.")
+        str,
+        option(
+            "--role",
+            "NAME",
+            help="What the key allows: administrator, professional, participant or phone.",
+        ),
     ],
     user_id: Annotated[
         str | None,
@@ -116,9 +122,9 @@ def keys_create(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, this once.
+    """Make a key, and print it once.
 
-    The store only keeps its hash.
+    The key cannot be shown again, because the store keeps only its hash.
     """
     from mobility.serve.api_keys import Keys
 
@@ -157,7 +163,7 @@ def keys_revoke(
     opened: Store,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as in the list.")],
 ) -> None:
-    """Revoke a key, which stops working at once."""
+    """Revoke a key. It stops working immediately."""
     from mobility.serve.api_keys import Keys
 
     Keys(opened).revoke(key_id)
@@ -185,37 +191,38 @@ def participants_set(
     user_id: ParticipantArgument,
     *,
     display_name: Annotated[
-        str | None, option("--name", "TEXT", help="Name that reports show.")
+        str | None, option("--name", "TEXT", help="Name to show in reports.")
     ] = None,
     sex: Annotated[
-        str | None, option("--sex", "female|male", help="Sex; it determines the norms.")
+        str | None, option("--sex", "female|male", help="Sex, which determines the norms.")
     ] = None,
     birth_year: Annotated[
         str | None,
-        option("--birth-year", "YEAR", help="Year of birth; replaces an age."),
+        option("--birth-year", "YEAR", help="Year of birth; it replaces a stored age."),
     ] = None,
     age: Annotated[
-        str | None, option("--age", "YEARS", help="Age in years now; replaces a year of birth.")
+        str | None,
+        option("--age", "YEARS", help="Present age in years; it replaces a stored year of birth."),
     ] = None,
     height_m: Annotated[str | None, option("--height-m", "M", help="Height in metres.")] = None,
     weight_kg: Annotated[
         str | None, option("--weight-kg", "KG", help="Weight in kilograms.")
     ] = None,
-    email: Annotated[str | None, option("--email", "TEXT", help="Address for e-mail.")] = None,
+    email: Annotated[str | None, option("--email", "TEXT", help="E-mail address.")] = None,
     file: Annotated[
         Path | None,
         path_option(
             "--file",
             "FILE",
-            help="JSON object: display_name, sex, birth_year or age, height_m, weight_kg, email; "
-            "null removes one.",
+            help="JSON object with any of display_name, sex, birth_year or age, height_m, "
+            "weight_kg, email; null removes a field.",
         ),
     ] = None,
 ) -> None:
-    """Set the record of a participant, by flags or a file.
+    """Set the record of a participant, by options or a file.
 
-    Fields that are left out do not change. If a field is in a flag and in the file, the flag
-    applies.
+    Fields that are left out do not change. If an option and the file give the same field, the
+    option applies.
     """
     flags = {
         **{"display_name": display_name, "sex": sex, "birth_year": birth_year, "age": age},
@@ -223,7 +230,7 @@ def participants_set(
     }
     given_fields = {name: value for name, value in flags.items() if value is not None}
     if file is None and not given_fields:
-        raise typer.BadParameter("no field is set; use a flag such as --age 34, or --file FILE")
+        raise typer.BadParameter("no field is set; use an option such as --age 34, or --file FILE")
     fields = {} if file is None else read_object(file)
     for name, other in (("age", "birth_year"), ("birth_year", "age")):
         if name in given_fields:
@@ -277,9 +284,9 @@ def participants_export(
     opened: Store,
     user_id: ParticipantArgument,
     *,
-    out: Annotated[Path, path_option("--out", "PATH", help="A ZIP file.")],
+    out: Annotated[Path, path_option("--out", "PATH", help="The ZIP file to write.")],
 ) -> None:
-    """Write everything of a participant to a ZIP file.
+    """Write everything about a participant to a ZIP file.
 
     The file contains the record, sessions and reports.
     """
@@ -294,7 +301,7 @@ def participants_export(
 def participants_delete(
     opened: Store, user_id: ParticipantArgument, *, yes: YesOption = False
 ) -> None:
-    """List everything of a participant; --yes deletes it.
+    """List everything about a participant; --yes deletes it.
 
     This includes the record, sessions, reports and keys.
     """
@@ -361,12 +368,12 @@ SchedulerOption = Annotated[
     ),
 ]
 ParticipantOption = Annotated[
-    str, option("--user-id", "ID", help="Participant of videos that have none.")
+    str, option("--user-id", "ID", help="Participant of videos for which none is given.")
 ]
 ExerciseOption = Annotated[
-    str, option("--exercise", "NAME", help="Exercise of videos that have none.")
+    str, option("--exercise", "NAME", help="Exercise of videos for which none is given.")
 ]
-VisitsOption = Annotated[bool, typer.Option("--visits", help="Make the page of each visit, too.")]
+VisitsOption = Annotated[bool, typer.Option("--visits", help="Also make the page of each visit.")]
 OnEndOption = Annotated[
     str | None,
     option(
@@ -406,7 +413,7 @@ def batch(
     from mobility.serve.batch.summary import render_visits
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
+        raise typer.BadParameter("--workers and --scheduler cannot be combined; use only one")
     if on_end is not None:
         split_command(on_end)
     try:
@@ -465,7 +472,7 @@ def batch(
 @takes(open_store)
 def watch_folder(
     opened: Store,
-    folder: Annotated[Path, path_argument("FOLDER", help="Where videos arrive.")],
+    folder: Annotated[Path, path_argument("FOLDER", help="Folder in which videos arrive.")],
     *,
     every_s: Annotated[
         float, option("--every", "S", help="Seconds between two checks of the folder.")
@@ -496,7 +503,7 @@ def watch_folder(
     from mobility.sessions.creation import check_creation
 
     if scheduler is not None and workers is not None:
-        raise typer.BadParameter("--workers and --scheduler exclude each other; use only one")
+        raise typer.BadParameter("--workers and --scheduler cannot be combined; use only one")
     exercise, _, _ = check_creation(user_id=user_id, exercise_name=exercise_name)
     if opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: contains the store; watch another folder")
@@ -547,18 +554,20 @@ def prune(
     *,
     older_than: Annotated[
         str | None,
-        option("--older-than", "AGE", help="Sessions older than this, such as 12h, 90d or 6w."),
+        option(
+            "--older-than", "AGE", help="List sessions older than this, such as 12h, 90d or 6w."
+        ),
     ] = None,
     keep: Annotated[
-        int | None, option("--keep", "N", help="All sessions except the newest N.")
+        int | None, option("--keep", "N", help="List all sessions except the newest N.")
     ] = None,
     user_id: Annotated[
-        str | None, option("--user-id", "ID", help="Only sessions of this participant.")
+        str | None, option("--user-id", "ID", help="List only sessions of this participant.")
     ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List sessions by age or number; --yes deletes them.
+    """List old sessions, by age or number; --yes deletes them.
 
     Deleting a session includes its video, data, edits and reports. --older-than also deletes
     summaries of batches. The exit status is 1 if something could not be deleted.
@@ -568,7 +577,7 @@ def prune(
 
     age = None if older_than is None else privacy.duration(older_than)
     if (age is None) == (keep is None):
-        raise typer.BadParameter("--older-than and --keep exclude each other; use only one")
+        raise typer.BadParameter("--older-than and --keep cannot be combined; use only one")
     if yes:
         with interruption_explained():
             swept = opened.sweep()

@@ -84,7 +84,7 @@ class State(Handler):
 class RecordingCheck(Handler):
     """Serves a first look at the recording of a session that waits for its analysis."""
 
-    what = "check of the film"
+    what = "check of the video"
 
     async def get(self, session_id: str) -> None:
         """Answer with whether the recording is good, or why to film again, after some seconds."""
@@ -122,7 +122,7 @@ class Creation(Handler):
         return too_large(self.served.settings.most_bytes)
 
     def begin_body(self, connection: Any) -> None:
-        """Prepare for a video, or refuse it before it is sent."""
+        """Prepare for a video, or reject it before it is sent."""
         if self.request.method != "POST":
             return
         settings = self.served.settings
@@ -132,7 +132,9 @@ class Creation(Handler):
         uploads, name = self.served.uploads, self.caller.name
         share = settings.uploads_per_key if self.is_limited() else 0
         if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
-            raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
+            raise TooManyRequestsError(
+                "too many uploads at once; send the video again later", retry_after_s=5
+            )
         self._upload = Upload(
             self.request.headers.get("Content-Type", ""),
             folder=self.served.queue.uploads,
@@ -151,7 +153,7 @@ class Creation(Handler):
             self._upload.take(chunk)
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with an error, and delete everything of the upload."""
+        """Respond with an error, and delete the whole upload."""
         self._clean_up()
         super().refuse(error)
 
@@ -175,12 +177,12 @@ class Creation(Handler):
         self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
-        """Answer when nothing is left of the upload."""
+        """Respond when nothing is left of the upload."""
         self._clean_up()
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
-        """Remove what an interrupted upload left."""
+        """Remove the remains of an interrupted upload."""
         super().on_connection_close()
         # # A complete body is used, even if its client is gone.
         if self._watch.is_running():
@@ -192,7 +194,7 @@ class Creation(Handler):
         if self.received - self._received_before < settings.upload_least_bytes:
             error = TooSlowError(
                 f"the upload is too slow: less than {settings.upload_least_bytes} bytes in "
-                f"{settings.upload_stall_seconds:g} s; send it again"
+                f"{settings.upload_stall_seconds:g} s; send the video again"
             )
             self.refuse(error)
         self._received_before = self.received

@@ -50,7 +50,7 @@ class SessionHandler(Handler):
         return session
 
     def require(self, document: str, session: Session, what: str = "") -> None:
-        """Answer with Not Found if the exercise of a session has no such document."""
+        """Respond with Not Found if the exercise of a session has no such document."""
         try:
             self.served.answers.record(session).require(document, what)
         except BadInputError as error:
@@ -64,10 +64,10 @@ class SessionHandler(Handler):
         return session
 
     def require_not_waiting(self, session: Session) -> None:
-        """Raise if a session still waits for its results."""
+        """Raise an error if a session still waits for its results."""
         if not session.store.read_only and self.served.queue.position(session.id):
             raise NotFoundError(
-                f"session {session.id}: is not analysed yet; read its state, and try again later"
+                f"session {session.id}: is not analysed yet; check its state, and try again later"
             )
 
 
@@ -209,7 +209,8 @@ class Config(SessionHandler):
         refuse_null(fields, what="the display settings")
         if "revision" in fields:
             raise BadInputError.of(
-                {"revision": "is not a field of them; leave it out"}, what="the display settings"
+                {"revision": "is not one of the display settings; leave it out"},
+                what="the display settings",
             )
         matched = self.request.headers.get("If-Match")
         if matched is not None:
@@ -222,7 +223,7 @@ def _revision(tag: str) -> int:
     match = re.fullmatch(ETAG, tag.strip())
     if match is None:
         raise ConflictError(
-            "the header If-Match is not an ETag of these display settings; read them again"
+            "the header If-Match is not an ETag of these display settings; get them again"
         )
     return int(match[1])
 
@@ -299,6 +300,8 @@ class Still(Handler):
             answer: dict[str, str] = await self.served.queue.still(session.id)
             picture = b64decode(answer["jpeg"])
         if not picture:
-            raise NotFoundError(f"session {session_id}: its video gives no still")
+            raise NotFoundError(
+                f"session {session_id}: no still picture can be made from its video"
+            )
         self.set_header("Content-Type", "image/jpeg")
         self.finish(picture)

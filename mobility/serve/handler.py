@@ -1,4 +1,4 @@
-"""Base of all handlers: authentication, permission, error answers, and the audit."""
+"""Base of all handlers: authentication, permission, error responses, and the audit."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Handler(JupyterHandler):
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
-                raise NotPermittedError("this server does not answer under this host name")
+                raise NotPermittedError("this server does not respond to this host name")
             self.caller = await self.authenticated()
             self._take_slot()
             most = self.served.settings.requests_at_once
@@ -205,7 +205,8 @@ class Handler(JupyterHandler):
                 self.clear_header("Connection")
             elif self.served.under_way[self._slot] > most:
                 raise TooManyRequestsError(
-                    f"too many requests at once: at most {most}; send it again", retry_after_s=1
+                    f"too many requests at once: at most {most}; send the request again later",
+                    retry_after_s=1,
                 )
             self.served.rates.take(self.caller.name)
             if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -223,7 +224,7 @@ class Handler(JupyterHandler):
             self.refuse(error)
 
     def begin_body(self, connection: Any) -> None:
-        """Prepare for a body; may still refuse it."""
+        """Prepare for a body; this may still reject it."""
 
     def most_bytes(self) -> int:
         """Size of the largest body that is accepted."""
@@ -252,9 +253,9 @@ class Handler(JupyterHandler):
             raise self.too_large()
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with an error at once, and discard the rest of the body.
+        """Respond with an error at once, and discard the rest of the body.
 
-        If the connection were closed at once, its client might never see the answer.
+        If the connection were closed at once, the client might never see the response.
         """
         self._refused = error
         if not self._slot:
@@ -290,7 +291,7 @@ class Handler(JupyterHandler):
         cast("Any", self.request.connection).stream.close()
 
     def on_connection_close(self) -> None:
-        """Also audit a refused request whose client did not wait."""
+        """Also audit a rejected request whose client did not wait."""
         super().on_connection_close()
         if self._refused is not None and not self._finished:
             self.finish()
@@ -306,7 +307,7 @@ class Handler(JupyterHandler):
             super().set_cors_headers()
 
     def set_default_headers(self) -> None:
-        """Set the headers of all answers, including errors."""
+        """Set the headers of all responses, including errors."""
         super().set_default_headers()
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
@@ -376,7 +377,7 @@ class Handler(JupyterHandler):
         action = "read" if self.request.method in ("GET", "HEAD") else "write"
         allowed = self.authorizer.is_authorized(self, user, action, "mobility-assessment")
         if not await ensure_async(allowed):
-            raise NotPermittedError("Jupyter's authorizer does not permit this")
+            raise NotPermittedError("Jupyter's authorizer does not permit this request")
         return Caller("jupyter", role, None)
 
     async def opened(self, session_id: str, action: Action, *, demo: bool = False) -> Session:
@@ -440,12 +441,12 @@ class Handler(JupyterHandler):
         self.finish_json(answers.with_addresses(content, address))
 
     def finish_json(self, content: bytes | Mapping[str, Any] | list[Any]) -> None:
-        """Answer with JSON."""
+        """Respond with JSON."""
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(content if isinstance(content, bytes) else _json(content))
 
     def finish(self, chunk: Any = None) -> Any:
-        """Send the answer."""
+        """Send the response."""
         self._sent = super().finish(chunk)
         return self._sent
 
@@ -469,14 +470,14 @@ class Handler(JupyterHandler):
             cast("Any", self.request.connection).stream.close()
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer an error of this package with its status."""
+        """Respond to an error of this package with its status."""
         error = (kwargs.get("exc_info") or (None, None))[1]
         if isinstance(error, MobilityError):
             status_code = error.status
         super().send_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log the traceback of a bug or a broken disk, which nobody else receives."""
+        """Log the traceback of a bug or a broken disk, which the client does not receive."""
         if isinstance(value, HTTPError | Finish):
             return
         if isinstance(value, MobilityError) and value.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -488,11 +489,11 @@ class Handler(JupyterHandler):
         log.error("fault %s: %s", self._reference, value, exc_info=(typ, value, tb))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the error, in one line of JSON."""
+        """Respond with the error, in one line of JSON."""
         self.finish(self.fault(status_code, (kwargs.get("exc_info") or (None, None))[1]))
 
     def fault(self, status: int, error: BaseException | None) -> bytes:
-        """Set the headers of the answer to an error, and return its body."""
+        """Set the headers of the response to an error, and return its body."""
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
         if status == HTTPStatus.UNAUTHORIZED:
@@ -565,7 +566,9 @@ class Absent(Handler):
 
     def begin_body(self, connection: Any) -> None:
         """Reject the request after authentication."""
-        raise NotFoundError("this address does not exist; check it against the documentation")
+        raise NotFoundError(
+            "this address does not exist; see the documentation for valid addresses"
+        )
 
 
 def _json(content: Mapping[str, Any] | list[Any]) -> bytes:

@@ -174,34 +174,34 @@ class SessionState(Document):
 
     session_id: str
     title: str
-    name: Annotated[str, Field(description="its title, or the name of its file")]
+    name: Annotated[str, Field(description="title of the session, or the name of its file")]
     user_id: str
-    display_name: Annotated[str, Field(description="of the participant, otherwise the id")]
+    display_name: Annotated[str, Field(description="name of the participant, or the id")]
     visit: Annotated[
         datetime.date | None,
         Field(
-            description="the participant's visit, a day in the offset of created_at; null if "
-            "the participant is unknown"
+            description="day of the participant's visit, with the UTC offset of created_at; "
+            "null if the participant is unknown"
         ),
     ]
     exercise: ExerciseName
     joints: list[Joint]
-    created_at: Annotated[datetime.datetime, Field(description="with offset")]
+    created_at: Annotated[datetime.datetime, Field(description="with UTC offset")]
     state: Annotated[
         Literal["created", "queued", "held", "analyzing", "analyzed", "edited", "failed"],
         Field(
-            description="analyzed: its results can be read; held: it waits until the server can "
-            "continue, and is then tried again"
+            description="analyzed: the results can be read; held: the session waits until the "
+            "server can continue, and is then tried again"
         ),
     ]
     waiting_before: Annotated[
-        int, Field(ge=0, description="number of sessions that are analysed before it")
+        int, Field(ge=0, description="number of sessions that will be analysed before this one")
     ]
     stages: Annotated[list[str], Field(description="stages of the analysis that are done")]
-    reason: Annotated[str, Field(description="why it failed or is held")]
+    reason: Annotated[str, Field(description="why the analysis failed or waits")]
     verdict: Annotated[
         Literal["", "good", "limited", "not_this_exercise", "unusable"],
-        Field(description="what its recording is good for; empty unless it is analyzed"),
+        Field(description="verdict on the recording; empty unless the state is analyzed"),
     ]
     warnings: list[str]
 
@@ -215,7 +215,7 @@ _LEFT_OUT: Any = Field(default_factory=str)
 
 
 def _describe(form: dict[str, Any]) -> None:
-    """Add the options of the analysis to the schema of a creation, and which go together."""
+    """Add the analysis options, and the rules for combining fields, to the schema of a creation."""
     for name, option in options_at("http").model_json_schema()["properties"].items():
         form["properties"][name] = {k: v for k, v in option.items() if v is not None}
     form["anyOf"] = [
@@ -228,9 +228,9 @@ def _describe(form: dict[str, Any]) -> None:
 
 
 class CreationForm(Document):
-    """Body of a creation; ``exercise`` is accepted as another name of ``exercise_name``.
+    """Body of a request to create a session; ``exercise`` is another name for ``exercise_name``.
 
-    Besides these fields it may have the options of an analysis that are offered over HTTP.
+    It may also have the options of an analysis that are available over HTTP.
     """
 
     model_config = ConfigDict(json_schema_extra=_describe)
@@ -240,13 +240,13 @@ class CreationForm(Document):
         bytes,
         Field(
             json_schema_extra={"format": "binary"},
-            description="from another pose model for each frame, one file: JSON of AlphaPose, CSV, "
-            "NetCDF, HDF5 of SLEAP",
+            description="keypoints of each frame from another pose model, in one file: "
+            "AlphaPose (JSON), SLEAP (HDF5), CSV or NetCDF",
         ),
     ] = _LEFT_OUT
     keypoints_model: Annotated[
         str,
-        Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="model of the keypoints"),
+        Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="model that found the keypoints"),
     ] = _LEFT_OUT
     user_id: Annotated[
         str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
@@ -259,7 +259,10 @@ class CreationForm(Document):
     ] = _LEFT_OUT
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
-        Field(description="or one text with commas; single joints also trunk and neck"),
+        Field(
+            description="list, or one text with commas; single-joint movements also have "
+            "trunk and neck"
+        ),
     ] = _LEFT_OUT
     movement: Annotated[
         str,
@@ -272,7 +275,7 @@ class CreationForm(Document):
 
 
 class CreationFormForOthers(CreationForm):
-    """Body of a creation for another user, who must be named."""
+    """Body of a request to create a session for another user, who must be named."""
 
     user_id: Annotated[
         str, Field(json_schema_extra={"pattern": ID}, description="owner of the session")
@@ -288,13 +291,16 @@ _COMMENT: Mapping[str, Any] = {
 
 
 class ConfigBody(Document):
-    """Body of a change of the display settings; missing fields do not change."""
+    """Body of a request to change the display settings; missing fields do not change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     shown_angles: Annotated[
         list[AngleKey],
-        Field(json_schema_extra={"uniqueItems": True}, description="among the session's joints"),
+        Field(
+            json_schema_extra={"uniqueItems": True},
+            description="angles of the session's joints to show",
+        ),
     ] = _LEFT_OUT
     comments: Annotated[
         dict[AngleKey, str],
@@ -308,7 +314,7 @@ class ConfigBody(Document):
 
 
 class CreationFault(Document):
-    """Answer to a rejected creation."""
+    """Response to a rejected creation."""
 
     error: str
     errors: Annotated[

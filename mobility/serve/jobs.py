@@ -3,7 +3,7 @@
 Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
 time. Users take turns: the first session of each user comes before the second of any other. The
 file is written before the session is created, has the state "waiting" before the client gets its
-answer, and is removed at the end. A session whose client got no answer is removed at the next
+response, and is removed at the end. A session whose client got no response is removed at the next
 start, and every other session is analysed.
 """
 
@@ -82,7 +82,7 @@ class Job(Document):
 
 @dataclass(frozen=True)
 class Pause:
-    """Why an analysis is not started again yet, and when it will be."""
+    """Why an analysis has not been started again, and when it will be."""
 
     reason: str
     seconds: float
@@ -144,12 +144,13 @@ class Queue:
             self._lock.release()
 
     def check_room(self, user_id: str | None = None) -> None:
-        """Raise if the queue is full, or the user's share of it."""
+        """Raise an error if the queue, or the user's share of it, is full."""
         names = self._names()
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
             raise TooManyRequestsError(
-                f"the queue is full: {most} sessions wait for their analysis; send it again later",
+                f"the queue is full: {most} sessions wait for their analysis; send the request "
+                "again later",
                 retry_after_s=60,
             )
         share = self._settings.queue_per_user
@@ -158,8 +159,8 @@ class Queue:
         queued = sum(user == user_id for user in self._users_of(names).values())
         if queued + self._reserved[user_id] >= share:
             raise TooManyRequestsError(
-                f"{share} sessions of this user already wait for their analysis; send it again "
-                "later",
+                f"{share} sessions of this user already wait for their analysis; send the "
+                "request again later",
                 retry_after_s=60,
             )
 
@@ -203,7 +204,7 @@ class Queue:
             )
             await confirm()
             if not file.is_file():
-                raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
+                raise ConflictError(f"session {job.session_id}: was deleted in the meantime")
             if fields.get("phone_key"):  # somebody is waiting next to the person in the video
                 self._begin_check(job.session_id)
             job.state = "waiting"
@@ -212,7 +213,9 @@ class Queue:
             await asyncio.shield(self._forget_check(job.session_id))
             await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
             if isinstance(error, EndedError) and now_read["reads"] == "keypoints":
-                fault = f"{Path(fields['keypoints']).name}: their reader {error}; give fewer"
+                fault = (
+                    f"{Path(fields['keypoints']).name}: their reader {error}; use fewer keypoints"
+                )
                 raise BadInputError.of({"keypoints": fault}) from None
             if isinstance(error, EndedError):
                 raise VideoError(
@@ -228,7 +231,7 @@ class Queue:
         The result stays in memory until the analysis ends or the session is deleted.
         """
         if self.position(session_id) is None:
-            raise NotFoundError(f"session {session_id}: is not waiting; read its results")
+            raise NotFoundError(f"session {session_id}: is not waiting; get its results")
         check = self._begin_check(session_id)
         try:
             # # A client that stops waiting must not cancel it for the others.
@@ -237,7 +240,7 @@ class Queue:
             raise VideoError(f"session {session_id}: its check {error}") from None
         except asyncio.CancelledError:
             if check.cancelled():
-                raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+                raise NotFoundError(f"session {session_id}: was deleted in the meantime") from None
             raise
 
     def _begin_check(self, session_id: str) -> asyncio.Task[dict[str, Any]]:
@@ -263,12 +266,14 @@ class Queue:
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""
         request = self._request("report", session_id=session_id) | {"demo": demo}
-        await self._rendered(session_id, request, f"session {session_id}: was deleted meanwhile")
+        await self._rendered(
+            session_id, request, f"session {session_id}: was deleted in the meantime"
+        )
 
     async def render_visit(self, user_id: str, date: str) -> None:
         """Render the page of a visit in another process."""
         request = self._request("visit", session_id="") | {"user_id": user_id, "date": date}
-        fault = f"participant {user_id}: sessions of {date} were deleted meanwhile"
+        fault = f"participant {user_id}: sessions of {date} were deleted in the meantime"
         await self._rendered(f"{user_id}/{date}", request, fault)
 
     async def _rendered(self, what: str, request: dict[str, Any], fault: str) -> None:
@@ -368,11 +373,11 @@ class Queue:
                 await self.forget(job.session_id)
 
     def require_hold(self) -> None:
-        """Raise unless this server works on the queue of the store, or can take it over."""
+        """Raise an error unless this server works on the store's queue, or can take it over."""
         if not self._hold():
             raise ConflictError(
-                "another Jupyter server is working on the queue of this store; send the request to "
-                "it, or stop it"
+                "another Jupyter server is working on the queue of this store; send the request "
+                "to that server, or stop it"
             )
 
     def _hold(self) -> bool:
@@ -563,8 +568,8 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a stopped server left may belong to anybody, so all are removed. On a
-    running server, only the participant's files in the queue are removed.
+    Uploads and exports that a stopped server left behind may belong to anybody, so all are removed.
+    On a running server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():
         return

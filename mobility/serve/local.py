@@ -49,7 +49,7 @@ def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
     """Create a key for one phone, and return the address in its code.
 
     `place` is the address for phones ("http://192.168.1.5:8891"). The key may add videos of
-    `user_id`, by default a new participant, and see what it added.
+    `user_id`, by default a new participant, and see the videos that it added.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
@@ -78,7 +78,8 @@ def _code(address: str) -> Any:
         import segno
     except ImportError:
         raise BadInputError(
-            "codes for phones need the extra open: pip install 'mobility-workbench[open]'"
+            "codes for phones need the extra open; install it with: pip install "
+            "'mobility-workbench[open]'"
         ) from None
     return segno.make(address, error="m", micro=False)
 
@@ -106,8 +107,8 @@ def serve(
     """Serve the page on this computer until it is interrupted.
 
     `port` is tried first, then the next ones. Phones are accepted at `network`, an address in the
-    local network, or not at all with None. `tell` receives the address of the page, and the address
-    for phones.
+    local network; None accepts none. `tell` receives the address of the page, and the address for
+    phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
     # # Otherwise the debugger of a kernel prints warnings about modules of Python.
@@ -119,12 +120,13 @@ def serve(
     served = app.web_app.settings.get(SERVED)
     if served is None:
         raise StorageError(
-            f"store {store.place}: cannot be served; use --log-file FILE to see the reason"
+            f"store {store.place}: cannot be opened by the server; use --log-file FILE to see "
+            "the reason"
         )
     if not app.identity_provider.auth_enabled:
         raise ConflictError(
-            "Jupyter's configuration turns its token off, so anybody on this computer "
-            "could get in; remove IdentityProvider.token from it"
+            "Jupyter's configuration turns its token off, so anybody on this computer could log "
+            "in; remove IdentityProvider.token from it"
         )
     phone_address = None if network is None else _let_phones_in(app, served, network)
     if phone_address is not None:
@@ -189,4 +191,6 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
             continue
         server.conn_params.header_timeout = served.settings.idle_seconds
         return f"http://{network}:{port}"
-    raise ConflictError(f"{network}: no port from {app.port + 1} on is free; use another --port")
+    raise ConflictError(
+        f"{network}: no port from {app.port + 1} on is free; choose another with --port"
+    )

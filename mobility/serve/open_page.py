@@ -37,7 +37,7 @@ class PhoneCodes(Widget):
         super().__init__()
 
     def acts(self) -> dict[str, Act]:
-        """Acts that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {"code": lambda content, _: self._send_code(content)}
 
     def _send_code(self, content: Mapping[str, Any]) -> None:

@@ -189,7 +189,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(*("get", f"{SESSION}/state/", states.State, "How far a session is"), SessionState),
     Endpoint(
         *("get", f"{SESSION}/recording-check/", states.RecordingCheck),
-        "Whether its film is good, at a first look",
+        "Whether its video is good, at a first look",
         contract.RecordingCheck,
     ),
     Endpoint(

@@ -42,7 +42,7 @@ class _Unsigned(RequestHandler):
     """A handler whose answers, including errors, do not name the software and its version."""
 
     def set_default_headers(self) -> None:
-        """Set the headers of all answers."""
+        """Set the headers of all responses."""
         super().set_default_headers()
         self.clear_header("Server")
 
@@ -60,7 +60,7 @@ class Open(_Unsigned, JupyterHandler):
 
     @authenticated
     def get(self) -> None:
-        """Answer with the page; its script requests the widgets from a kernel."""
+        """Respond with the page; its script requests the widgets from a kernel."""
         _ = self.xsrf_token  # this sets the cookie that the script sends back
         config = {
             "baseUrl": self.base_url,
@@ -81,7 +81,7 @@ class Phone(_Unsigned):
         self._keys = keys
 
     def set_default_headers(self) -> None:
-        """Set the headers of all answers."""
+        """Set the headers of all responses."""
         super().set_default_headers()
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header("Content-Security-Policy", _FENCE.format(script=viewer_script_digest()))
@@ -89,7 +89,7 @@ class Phone(_Unsigned):
         self.set_header("Referrer-Policy", "no-referrer")
 
     def get(self, key_id: str) -> None:
-        """Answer with the page if there is a key with this id; the key itself is not needed."""
+        """Respond with the page if there is a key with this id; the key itself is not needed."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.finish("<p>This code is invalid or has expired. Scan a new one.</p>")
@@ -107,7 +107,7 @@ class Static(_Unsigned, StaticFileHandler):
     template = f"{PAGES}/static/…"
 
     def set_extra_headers(self, path: str) -> None:
-        """Have the file loaded again after an update."""
+        """Make browsers load the file again after an update."""
         self.set_header("Cache-Control", "no-cache")
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:

@@ -56,7 +56,7 @@ class ParticipantExport(Handler):
         """Yield a file to write to; raise if the participant is already being exported."""
         if user_id in self.served.exporting:
             raise TooManyRequestsError(
-                "everything of this participant is already being exported; try again later",
+                "the data of this participant are already being exported; try again later",
                 retry_after_s=30,
             )
         # # In the store, where the next start removes leftovers of a stopped server.
@@ -98,12 +98,12 @@ class Participant(Handler):
             raise fault
         if left := await asyncio.to_thread(unassigned, self.served.store):
             raise ConflictError(
-                f"participant {user_id}: everything known to belong to them is deleted, but "
-                f"{len(left)} more sessions with damaged records may be theirs; ask an "
-                "administrator to look at them"
+                f"participant {user_id}: everything known to belong to this participant is "
+                f"deleted, but {len(left)} sessions with damaged records may also be theirs; "
+                "ask an administrator to check them"
             )
         if not (keys or deleted):
-            raise NotFoundError(f"participant {user_id}: nothing is stored about them")
+            raise NotFoundError(f"participant {user_id}: nothing is stored about this participant")
         self.set_status(HTTPStatus.NO_CONTENT)
 
 
@@ -134,7 +134,9 @@ class VisitHandler(Handler):
             visit = await asyncio.to_thread(partial(store.visit, user_id, on=day))
         paths = files_of(visit)
         if not all(path.is_file() for path in paths.values()):
-            raise NotFoundError(f"participant {user_id}: a session of {day} was deleted meanwhile")
+            raise NotFoundError(
+                f"participant {user_id}: a session of {day} was deleted in the meantime"
+            )
         return paths
 
     def signed(self, path: str, of: str, name: str) -> str:
@@ -177,7 +179,7 @@ class Page(VisitHandler):
         """Answer with the page; its links lead to the reports on this server."""
         if name not in _PAGES:
             permit(self.caller, "see visits", Owner(user_id))
-            raise NotFoundError("a visit has no such page")
+            raise NotFoundError("a visit has no such page; use its page or the page for the client")
         paths = await self.files(user_id, date)
         content = (await asyncio.to_thread(read_file, paths[_PAGES[name]])).decode()
 

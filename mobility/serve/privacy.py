@@ -1,9 +1,9 @@
-"""Stored data of a participant: where they are, how they are handed over and deleted.
+"""Stored data of a participant: where they are, and how they are exported and deleted.
 
 In logs, the names of the participant are removed. Summaries of batches lose the rows of the
-participant. Reports of a cohort or a study include the numbers of a person in every figure, so such
-a report is deleted as a whole and can be rendered again without that person. Other files in its
-folder remain.
+participant. Reports of a cohort or a study include the numbers of a person in every figure. Such a
+report is therefore deleted completely, and can be rendered again without that person. Other files
+in its folder remain.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
 
 
 def remove_unfinished(reports: Path) -> None:
-    """Remove unfinished reports about anybody whose process was stopped."""
+    """Remove unfinished reports (about anybody) whose process was stopped."""
     for leftover in (*reports.glob(".*.unfinished"), *reports.glob(".*.earlier")):
         guard = leftover.with_name(f"{leftover.stem}.rendering.lock")
         with lock_if_free(guard) as free:
@@ -226,7 +226,7 @@ def to_prune(
     never listed.
     """
     if (older_than is None) == (keep is None):
-        raise BadInputError("an age and a number to keep exclude each other; use only one")
+        raise BadInputError("an age and a number to keep cannot be combined; use only one")
     if keep is not None and keep < 0:
         raise BadInputError.of({"keep": f"must be 0 or more (got {keep})"})
     if user_id is not None:
@@ -283,8 +283,8 @@ def other_traces(store: Store, user_id: str) -> list[Trace]:
 
 
 def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
-    """Return the error that nothing belongs to a participant; it names what may."""
-    message = f"participant {user_id}: nothing is stored about them in {store.place}"
+    """Return the error that nothing belongs to a participant; it lists sessions that might."""
+    message = f"participant {user_id}: nothing is stored about this participant in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         message = (
             f"participant {user_id}: nothing in {store.place} is known to belong to them, but "
@@ -401,7 +401,7 @@ def is_takeout(file: Path) -> bool:
 
 
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
-    """Write all data of a participant to a ZIP file: record, sessions as they are, reports.
+    """Write all data of a participant to a ZIP file: record, unchanged sessions, reports.
 
     The combined results of each visit's videos are a table, ``visits.csv``, with its data
     dictionary.

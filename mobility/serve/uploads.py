@@ -88,11 +88,13 @@ class Upload:
             except MultipartError as error:
                 raise BadInputError(f"multipart body: {error}") from None
         elif kind not in ("", "application/x-www-form-urlencoded", "application/json"):
-            raise BadInputError(f"content type {kind}: is not accepted; send multipart/form-data")
+            raise BadInputError(
+                f"the content type {kind} is not accepted; send multipart/form-data"
+            )
 
     @property
     def video(self) -> Path | None:
-        """The video, once it has begun."""
+        """The video, after it has started to arrive."""
         return self.files.get("video")
 
     def take(self, data: bytes) -> None:
@@ -116,7 +118,7 @@ class Upload:
     def finish(self, *, default_id: str | None, for_others: bool) -> dict[str, Any]:
         """Check the whole body, and return the fields of the session, and its ``options``.
 
-        `default_id` is the participant if the body names none. The body has to name one if
+        `default_id` is the participant if the body names none. The body must name one if
         `default_id` is None, or with `for_others`.
         """
         if self._parser is not None:
@@ -252,21 +254,19 @@ class Upload:
 
 def too_large(most_bytes: int) -> TooLargeError:
     """Return the error for a video that is larger than allowed."""
-    return TooLargeError(
-        f"the video is larger than {most_bytes / 1e6:g} MB, the most that is allowed; cut it"
-    )
+    return TooLargeError(f"the video is larger than the allowed {most_bytes / 1e6:g} MB; cut it")
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
     """Return kind and options of a Content-Type header."""
     if len(header) > _HEADER_LENGTH:
-        raise BadInputError(f"content type: is longer than {_HEADER_LENGTH} characters")
+        raise BadInputError(f"the content type is longer than {_HEADER_LENGTH} characters")
     kind, options = parse_options_header(header)
     return kind, options
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`; raise for lists and objects that are too long."""
+    """Read a JSON body like :func:`parse_json`; too long lists and objects raise an error."""
     try:
         value = parse_json(body)
         _check_lengths(value)
@@ -279,7 +279,7 @@ def _check_lengths(value: Any) -> None:
     if not isinstance(value, dict | list):
         return
     if len(value) > _MOST_PARTS:
-        raise ValueError(f"more than {_MOST_PARTS} items in one object or list")
+        raise ValueError(f"there are more than {_MOST_PARTS} items in one object or list")
     for inner in value.values() if isinstance(value, dict) else value:
         _check_lengths(inner)
 
@@ -348,7 +348,7 @@ def _file_name(filename: str, field: str) -> str:
 def refuse_unknown(
     names: Iterable[str], allowed: frozenset[str], what: str, *, kind: str = "field"
 ) -> None:
-    """Raise for names that are not allowed; suggest the likely spelling, or list the allowed."""
+    """Raise an error for unknown names; suggest the likely spelling, or list the allowed names."""
     unknown = [name for name in names if name not in allowed]
     if len(unknown) > _MOST_PARTS:
         raise BadInputError(f"{what}: has {len(unknown)} unknown {kind}s")

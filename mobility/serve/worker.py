@@ -57,7 +57,7 @@ def _create(store: Store, request: Mapping[str, Any], send: Send) -> dict[str, A
     most = request["most_seconds"]
     if most and seconds > most:
         raise TooLargeError(
-            f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are allowed; cut it"
+            f"video {video.name}: lasts {seconds:.0f} s, but at most {most:g} s are allowed; cut it"
         )
     fields = request["fields"]
     send({"reads": "keypoints" if fields.get("keypoints") else "video"}, b"")

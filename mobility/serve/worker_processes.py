@@ -1,4 +1,4 @@
-"""Worker processes with limits of time and memory, which end with the server."""
+"""Worker processes with limits on time and memory, which end with the server."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Worker:
                     process.close()
 
     def kill(self) -> None:
-        """Kill the process, if any, and all that it started."""
+        """Kill the process, if there is one, and all processes that it started."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

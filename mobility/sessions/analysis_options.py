@@ -111,7 +111,7 @@ class AnalysisOptions(Strict):
 
     subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = "largest"
     """The person to measure: a point x,y in pixels on the person, in the frame in which the person
-    first appears; or largest. For single joints, largest means the person who moves."""
+    first appears; or largest. For single-joint movements, largest means the person who moves."""
     second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = None
     """The same for the second video."""
     fit: Annotated[bool, Offered(_HERE)] = True
@@ -126,16 +126,16 @@ class AnalysisOptions(Strict):
     height_m: Annotated[
         float | None, Number(0.5, 2.6, "metres"), Offered(_TYPED, "M", "Height")
     ] = None
-    """Height of the person in metres (1.72), which sets the scale; by default the height stored for
-    the participant."""
+    """Height of the person in metres, such as 1.72, which sets the scale; by default the stored
+    height of the participant."""
     standing: Annotated[
         StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
     ] = "usual"
     """How the person stands between repetitions: straight, free (unknown), or the knee flexion in
     degrees, if you measured it. "usual" is the assumption of the exercise."""
     view: Annotated[ViewName, Offered(_TYPED, "NAME", "View")] = None
-    """The view that you meant to film: front, front left, left, back... If the video has another
-    view, the results carry a warning. By default every view is accepted."""
+    """The view that you meant to film: front, front left, left, back or another. If the video has
+    another view, the results carry a warning. By default every view is accepted."""
     movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
     """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
     movement that is found in the video."""
@@ -159,10 +159,11 @@ class AnalysisOptions(Strict):
     with MediaPipe. Its errors are assumed until they are measured."""
 
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
-        """Adapt the options to the videos of a session; refuse options that conflict.
+        """Adapt the options to the videos of a session; conflicting options raise an error.
 
-        `second` means that there is a second video, `calibrated` that the field of view of the
-        cameras is known, and `detected` that the keypoints are found in the videos, not imported.
+        `second` means that there is a second video, and `calibrated` that the field of view of the
+        cameras is known. `detected` means that the keypoints come from the videos and are not
+        imported.
         """
         for name in ("model", "detector"):
             if not detected and getattr(self, name) not in (AUTO, None):
@@ -200,7 +201,7 @@ class AnalysisOptions(Strict):
 
 
 def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None:
-    """Refuse an unknown movement, or a movement of a joint that the session does not measure."""
+    """Raise an error for an unknown movement, or for a joint that the session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]

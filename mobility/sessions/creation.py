@@ -51,7 +51,7 @@ def taken_at(date: datetime.date | str | None) -> datetime.datetime:
     Raises
     ------
     BadInputError
-        It is not a date, or lies in the future.
+        The value is not a date, or is in the future.
     """
     moment = now()
     if date is None:
@@ -63,7 +63,7 @@ def taken_at(date: datetime.date | str | None) -> datetime.datetime:
         day = datetime.datetime.combine(day, moment.time())
     taken = day if day.tzinfo else day.astimezone()
     if taken > moment:
-        fault = f"lies in the future, it is {moment:%Y-%m-%d %H:%M} (got {quoted(f'{date}')})"
+        fault = f"is in the future; it is now {moment:%Y-%m-%d %H:%M} (got {quoted(f'{date}')})"
         raise BadInputError.of({"date": fault})
     return taken.replace(microsecond=0)
 
@@ -173,7 +173,7 @@ class GivenKeypoints(NamedTuple):
 def read_given_keypoints(
     keypoints: Sequence[Path], videos: Sequence[Path], options: Mapping[str, Any], model: str | None
 ) -> list[GivenKeypoints]:
-    """Read the keypoints of each video; refuse keypoints of another video.
+    """Read the keypoints of each video; keypoints of another video raise an error.
 
     `options` belong to the analysis; its ``subject`` and ``second_subject`` select the person.
     """

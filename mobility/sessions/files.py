@@ -1,11 +1,11 @@
 """Files that are complete or absent: atomic writes, locks, allowed names, temporary folders.
 
-Everything is written under a hidden name next to its place, flushed to the disk, and renamed into
-place. If a process dies, at most a hidden file is left, which :func:`sweep` removes. Temporary
-folders do not outlive their process, even if it is killed.
+Every file is written under a hidden name next to its place, flushed to the disk, and renamed. If a
+process dies, at most a hidden file is left, which :func:`sweep` removes. Temporary folders do not
+outlive their process, even if it is killed.
 
-An absent file is a NotFoundError, a malformed one a BadInputError, a place that cannot be written a
-StorageError, and a lock that another process holds an InUseError.
+An absent file raises NotFoundError, a malformed file BadInputError, a place that cannot be written
+StorageError, and a lock that another process holds InUseError.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 def is_id(value: object) -> bool:
     """Whether `value` is safe as the name of a folder or file: it cannot lead out of the store.
 
-    1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row.
+    It has 1 to 64 letters, digits, ``_``, ``.`` and ``-``, starts with a letter or digit, and has
+    no two dots in a row.
     """
     return isinstance(value, str) and bool(ID_PATTERN.fullmatch(value))
 
@@ -106,7 +106,7 @@ def is_reserved(session_id: str) -> bool:
 
 
 def check_new_id(session_id: str) -> None:
-    """Refuse an id that a new session cannot have: the name of a folder of store or reports."""
+    """Raise an error for an id that names a folder of the store or the reports."""
     check_id(session_id, what="session_id")
     of_reports = _NAMES_OF_REPORTS.fullmatch(session_id)
     if of_reports or is_reserved(session_id):
@@ -116,12 +116,12 @@ def check_new_id(session_id: str) -> None:
 
 
 def report_place(reports: Path, session_id: str) -> Path:
-    """Return the folder of the report on a session; the folder of visit pages belongs to none."""
+    """Return the folder of the report on a session, which is not the folder of visit pages."""
     return reports / (f"_{session_id}" if session_id.lower() == VISITS else session_id)
 
 
 def check_decodable(value: str, *, what: str) -> None:
-    """Refuse text with lone surrogates: Python's form of file names that are not UTF-8."""
+    """Raise an error for text with lone surrogates, as in file names that are not UTF-8."""
     if any(unicodedata.category(character) == "Cs" for character in value):
         raise BadInputError.of({what: f"{quoted(value)} is not decodable text; write it in UTF-8"})
 
@@ -139,7 +139,7 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_visible(value: str, *, what: str) -> None:
-    """Refuse control characters, invisible characters, and those that change the text direction."""
+    """Raise an error for control characters, invisible ones, and changes of text direction."""
     for character in filter(is_control, value):
         fault = f"holds the control character U+{ord(character):04X}; remove it"
         raise BadInputError.of({what: f"{fault} (got {quoted(value)})"})
@@ -172,16 +172,16 @@ CREATING, DELETING = ".creating-", ".deleting-"
 
 
 def refuse_link(folder: Path) -> None:
-    """Refuse to delete a folder that is a link: its target would stay."""
+    """Raise an error if a folder to delete is a link, because its target would stay."""
     if folder.is_symlink():
         raise StorageError(
-            f"{folder}: is a link, so that nothing was deleted; put the folder itself there "
+            f"{folder}: is a link, so nothing was deleted; replace it by the folder itself "
             f"({os.path.realpath(folder)}), or delete both yourself"
         )
 
 
 def entries_with_prefix(folder: Path, prefix: str) -> list[Path]:
-    """List the entries of a folder whose names begin with `prefix`; none without the folder."""
+    """List the entries of a folder whose names begin with `prefix`; empty without the folder."""
     with suppress(FileNotFoundError, NotADirectoryError):
         # glob takes three times as long on thousands of sessions.
         names = os.listdir(folder)  # noqa: PTH208
@@ -230,14 +230,14 @@ def remove_checkpoints(folder: Path, *patterns: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
-    """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
+    """Write `document` as UTF-8 JSON, atomically; NaN and infinity raise an error."""
     content = json_bytes(document)
     with atomic(path) as hidden:
         hidden.write_bytes(content)
 
 
 def json_bytes(document: Any) -> bytes:
-    """Content of a JSON file; NaN and infinity are refused."""
+    """Return the content of a JSON file; NaN and infinity raise an error."""
     return f"{json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)}\n".encode()
 
 
@@ -257,8 +257,9 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
     The format is NetCDF-3, which is read many times as fast as HDF5. A Dataset that NetCDF-3 cannot
-    hold becomes compressed NetCDF-4. Examples are long integers, attributes that are lists of text,
-    and more than one empty dimension, or one that is not the first of each variable that has it.
+    store becomes compressed NetCDF-4. This applies to long integers, attributes that are lists of
+    text, and more than one empty dimension. It also applies to an empty dimension that is not the
+    first of each variable that has it.
     """
     # xarray takes an empty array of objects for numbers; here they are text.
     texts = {
@@ -383,7 +384,7 @@ def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterat
 
 @contextmanager
 def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path` as :func:`lock_if_free` does, or raise that `what` is in use."""
+    """Hold the lock file `path` like :func:`lock_if_free`; raise an error if `what` is in use."""
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
             raise in_use(what)
@@ -400,8 +401,8 @@ def replace_folder(folder: Path, *, what: str) -> Iterator[Path]:
     """Provide an empty folder beside `folder` (absolute) that replaces it if all goes well.
 
     Not every system can exchange two folders in one step: between two renames `folder` can be
-    absent, but never incomplete. The earlier folder is then still beside it, and the next run puts
-    it back.
+    absent, but never incomplete. The earlier folder is then still beside it, and the next run
+    restores it.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     earlier = folder.with_name(f".{folder.name}.earlier")
@@ -466,7 +467,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def sweep_scratch() -> None:
-    """Remove temporary folders of killed processes; a living process holds its lock."""
+    """Remove temporary folders of killed processes; a running process holds its lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, Timeout, NotImplementedError):
             if (folder / _ALIVE).is_file():

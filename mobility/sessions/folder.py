@@ -83,7 +83,7 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
         try:
             folder.rename(hidden)
         except FileNotFoundError:
-            raise NotFoundError(f"session {session_id}: was deleted meanwhile") from None
+            raise NotFoundError(f"session {session_id}: was deleted in the meantime") from None
         except OSError as error:
             raise storage_fault(error, folder) from error
         try:
@@ -99,9 +99,10 @@ def delete_session(store: Path, session_id: str, remove_reports: Callable[[str],
 def sweep_sessions(
     store: Path, remove_reports: Callable[[str], object]
 ) -> dict[str, StorageError | None]:
-    """Finish interrupted deletions, and remove the leftovers of dead creations.
+    """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-    Maps the id of each session with leftovers to the error that kept them, or None.
+    The result maps the id of each session with leftovers to the error that prevented their removal,
+    or None.
     """
     swept: dict[str, StorageError | None] = {}
     for session_id, hidden in _leftovers(store):
@@ -187,8 +188,8 @@ def _refuse_link_out(store: Path, folder: Path) -> None:
         is_inside = False
     if not is_inside:
         raise StorageError(
-            f"{folder}: is a link out of the store, so that nothing was changed; put the "
-            f"folder itself there ({os.path.realpath(folder)})"
+            f"{folder}: is a link out of the store, so nothing was changed; replace it by the "
+            f"folder itself ({os.path.realpath(folder)})"
         )
 
 

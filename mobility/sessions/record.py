@@ -32,13 +32,13 @@ State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None
-"""A finite number, or null if the value was withheld or is missing."""
+"""A finite number, or null if the value is not reported or is missing."""
 Numbers = list[Number]
 
 ANONYMOUS = "anonymous"
-"""Participant of sessions that name none: they may belong to different people."""
+"""Participant of sessions that name none. These sessions may belong to different people."""
 DEMO = "demo"
-"""Participant of the sessions of ``mobility demo``: nobody, who is in no list and no count."""
+"""Participant of the sessions of ``mobility demo``: nobody, not listed and not counted."""
 OLDEST = 120
 """Largest age in years."""
 
@@ -56,14 +56,14 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def json_values(self) -> dict[str, Any]:
-        """Return JSON values of the fields that were set; unset optional fields are left out."""
+        """Return JSON values of the fields that were set, without unset optional fields."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class DisplayConfig(Document):
     """Display settings of a session with single-joint movements."""
 
-    shown_angles: Annotated[list[str], Field(description="in order; empty: no choice, all")]
+    shown_angles: Annotated[list[str], Field(description="angles to show, in order; empty: all")]
     comments: dict[str, str]
 
 
@@ -97,7 +97,7 @@ class Participant(Document):
         return self
 
     def age_reached(self, year: int) -> int | None:
-        """Age that is reached in a year, by the birth year.
+        """Return the age that the birth year gives for a year.
 
         None without a birth year, or with an impossible one, such as a later year.
         """
@@ -106,13 +106,13 @@ class Participant(Document):
         return year - self.birth_year
 
     def age_in(self, year: int) -> float | None:
-        """Return the age in years, reached in `year` if there is a birth year; None if unknown."""
+        """Return the age in years (in `year`, if there is a birth year); None if unknown."""
         reached = self.age_reached(year)
         return self.age if reached is None else float(reached)
 
 
 class GivenParticipant(Participant):
-    """Data that a user enters now, which are checked more closely than stored data."""
+    """Data that a user enters, which are checked more strictly than stored data."""
 
     @field_validator("birth_year", "age", "height_m", "weight_kg", mode="before")
     @classmethod
@@ -149,8 +149,8 @@ class KeypointsFile(VideoFile):
     The file is a pose of this package; `sha256` belongs to the imported file or folder.
     """
 
-    copy_sha256: Annotated[Sha256, Field(description="of the file")]
-    model: Annotated[str, Field(description="whose keypoints they are, as pages name it")]
+    copy_sha256: Annotated[Sha256, Field(description="hash of the file")]
+    model: Annotated[str, Field(description="model that found the keypoints, as pages name it")]
 
 
 class Stage(Document):
@@ -158,7 +158,7 @@ class Stage(Document):
 
     key: Sha256
     file: str
-    sha256: Annotated[Sha256, Field(description="of the file")]
+    sha256: Annotated[Sha256, Field(description="hash of the file")]
     seconds: Annotated[float, Field(ge=0)]
     finished: AwareDatetime
 
@@ -186,12 +186,12 @@ class Provenance(Document):
 
     video_sha256: Sha256
     model_sha256: Sha256 | None = None
-    pose_source: Annotated[str, Field(description="of the keypoints, as mediapipe or other")] = (
-        Origin().pose_source
-    )
-    source_software: Annotated[str, Field(description="name of the model of the keypoints")] = (
-        Origin().source_software
-    )
+    pose_source: Annotated[
+        str, Field(description="source of the keypoints: mediapipe or other")
+    ] = Origin().pose_source
+    source_software: Annotated[
+        str, Field(description="name of the model that found the keypoints")
+    ] = Origin().source_software
     versions: dict[str, str]
     options: Annotated[dict[str, Any], BeforeValidator(_in_current_options)]
     options_sha256: Sha256
@@ -214,41 +214,42 @@ class SessionRecord(Document):
     session_name: str | None = None
     joints: list[Joint]
     movement: Annotated[
-        str | None, Field(description="of the table movements, that was said to be filmed")
+        str | None, Field(description="movement of the table movements that the user named")
     ] = None
     options: Annotated[
-        dict[str, Any], Field(description="of the analysis, given when it was made")
+        dict[str, Any],
+        Field(description="options of the analysis, given when the session was created"),
     ] = Field(default_factory=dict)
-    created_at: Annotated[AwareDatetime, Field(description="with offset")]
+    created_at: Annotated[AwareDatetime, Field(description="with UTC offset")]
     phone_key: Annotated[
-        str | None, Field(description="id of the phone's key that added it and may see it")
+        str | None, Field(description="id of the phone's key that added the session and may see it")
     ] = None
     video: VideoFile
     second_video: Annotated[
-        VideoFile | None, Field(description="of another camera, with the same movement")
+        VideoFile | None, Field(description="video of the same movement from another camera")
     ] = None
     calibration: Annotated[
-        CalibrationFile | None, Field(description="with which the cameras were known")
+        CalibrationFile | None, Field(description="calibration of the cameras")
     ] = None
     keypoints: Annotated[
-        KeypointsFile | None, Field(description="given instead of those that are found")
+        KeypointsFile | None, Field(description="imported keypoints, used instead of a pose model")
     ] = None
-    second_keypoints: Annotated[KeypointsFile | None, Field(description="of the second video")] = (
-        None
-    )
+    second_keypoints: Annotated[
+        KeypointsFile | None, Field(description="imported keypoints of the second video")
+    ] = None
     measured_video: Annotated[
-        Literal[1, 2] | None, Field(description="of two, the only one that was measured")
+        Literal[1, 2] | None, Field(description="which of two videos was measured, if only one was")
     ] = None
     state: State = "created"
     reason: Annotated[str, Field(description="why the analysis failed")] = ""
     stages: dict[str, Stage] = Field(default_factory=dict)
     provenance: Provenance | None = None
     warnings: Annotated[
-        list[AnalysisWarning], Field(description="those that concern what is told of it")
+        list[AnalysisWarning], Field(description="warnings that concern the results shown")
     ] = Field(default_factory=list)
     verdict: Annotated[
         Literal["", "good", "limited", "not_this_exercise", "unusable"],
-        Field(description="what its recording is good for; empty before the analysis"),
+        Field(description="verdict on the recording; empty before the analysis"),
     ] = ""
     report: Rendering | None = None
 
@@ -259,7 +260,7 @@ class SessionRecord(Document):
 
     @property
     def name(self) -> str:
-        """Return the name for lists: the title, or else the original name of the file."""
+        """Return the name for lists: the title, or otherwise the original name of the file."""
         return self.session_name or self.video.original_name
 
     @property
@@ -269,7 +270,7 @@ class SessionRecord(Document):
 
     @property
     def visit_day(self) -> datetime.date | None:
-        """Return the day of its visit, in its own offset; None without a named participant."""
+        """Return the day of the visit, in its own time zone; None without a named participant."""
         return None if self.user_id == ANONYMOUS else self.created_at.date()
 
     @property
@@ -295,7 +296,7 @@ class SessionRecord(Document):
         )
 
     def require(self, document: str, what: str = "") -> None:
-        """Refuse a document that only sessions of another exercise have, called `what`."""
+        """Raise an error if sessions of this exercise have no such document, called `what`."""
         if not self.kind.has(document):
             message = tables.sentence(
                 "documents.other_exercise",
@@ -323,7 +324,7 @@ class Edit(Document):
     who: str
     when: AwareDatetime
     before: Any
-    after: Annotated[Any, Field(description="null: back to the result of the analysis")]
+    after: Annotated[Any, Field(description="new value; null restores the result of the analysis")]
 
 
 class Edits(Document):

@@ -34,13 +34,13 @@ VISIT = "visit"
 
 
 def page_files(folder: Path, name: str) -> dict[str, Path]:
-    """Paths of the files of a page: "html", "client" (that for the client), "notebook", "json"."""
+    """Return the paths of a page's files: "html", "client" (for the client), "notebook", "json"."""
     endings = {"html": "html", "client": "client.html", "notebook": "ipynb", "json": "json"}
     return {kind: folder / f"{name}.{ending}" for kind, ending in endings.items()}
 
 
 def find_notebook(name: str) -> Path:
-    """Return the path of a report notebook: in the checkout, or else in the installation."""
+    """Return the path of a report notebook, in the checkout or otherwise in the installation."""
     notebook = beside_package("notebooks") / f"{name}.ipynb"
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
@@ -53,20 +53,20 @@ def demo_places(exercise_name: str) -> tuple[Path, Path]:
     folder = demos / registry.exercise(exercise_name).slug
     if not (folder / "session.json").is_file():
         raise NotFoundError(
-            f"demo of {exercise_name}: is not part of this installation (there is none in "
-            f"{demos}). Install the demos, or use a checkout"
+            f"demo of {exercise_name}: is not part of this installation (it is not in {demos}). "
+            "Install the demos, or use a checkout of the repository"
         )
     return folder, beside_package("reports")
 
 
 def demo_video(exercise_name: str) -> Path:
-    """Path of the video of the demo session of an exercise."""
+    """Return the path of the video of the demo session of an exercise."""
     folder, _ = demo_places(exercise_name)
     return next(folder.glob("video.*"))
 
 
 def beside_package(folder: str) -> Path:
-    """Return the folder beside the package, in the checkout or else in the installation."""
+    """Return the folder beside the package, in the checkout or otherwise in the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
@@ -128,9 +128,9 @@ def report_places(reports: Path, session_id: str) -> list[Path]:
     ]
 
 
-def visit_folder(reports: Path, user_id: str, date: str, chosen: Sequence[str] = ()) -> Path:
-    """Return the folder of a visit page, or of the page of chosen sessions of the visit."""
-    which = f".{hashlib.sha256(' '.join(chosen).encode()).hexdigest()[:8]}" if chosen else ""
+def visit_folder(reports: Path, user_id: str, date: str, ids: Sequence[str] = ()) -> Path:
+    """Return the folder of a visit page, or of the page of only these sessions of the visit."""
+    which = f".{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}" if ids else ""
     return reports / VISITS / user_id / f"{date}{which}"
 
 
@@ -198,7 +198,7 @@ def remove_reports(reports: Path, session_id: str) -> None:
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
     """Find reports on several people that contain one of the sessions, or a participant.
 
-    Reports whose deletion was interrupted are included, whomever they contain.
+    Reports whose deletion was interrupted are included, whatever they contain.
     """
     traces = []
     for folder in sorted(reports.glob("[!.]*/")):

@@ -104,14 +104,14 @@ class SessionStore(StoreFiles, Generic[S]):
         session_id
             Id of the session; by default made from the time and a random part.
         calibration
-            File with the lenses and places of the cameras
+            File with the lenses and positions of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
         keypoints
             Keypoints of another pose model, as :func:`mobility.read_keypoints` reads them, for each
             frame of the video; for two videos a list of two. The session keeps a pose made from
             them.
         keypoints_model
-            Name of that model, for pages; by default that of the format.
+            Name of that model, for pages; by default it comes from the format.
         options
             Options for the first analysis, from
             :class:`~mobility.sessions.analysis_options.AnalysisOptions`.
@@ -125,7 +125,8 @@ class SessionStore(StoreFiles, Generic[S]):
         Raises
         ------
         BadInputError
-            With all errors in ``fields``; or the video cannot be decoded (VideoError).
+            Some input is wrong, with all errors in ``fields``; or the video cannot be decoded
+            (VideoError).
         """
         self.require_writable()
         checked_options = given_options(options)

@@ -1,8 +1,8 @@
 """Files of a store: a folder with sessions, participants and documents.
 
 A session is a folder with a record (``session.json``), a video, and the results of the analysis.
-Nothing is written until there is something to keep: a store that is only read may be read-only or
-absent.
+Nothing is written until there is something to store, so a store that is only read may be read-only
+or absent.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class StoreFiles:
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
-                    f"session {session_id}: its creation or deletion is unfinished or "
-                    "still running; finish deleting it with: mobility sessions delete "
+                    f"session {session_id}: its creation or deletion is not finished; finish "
+                    "the deletion with: mobility sessions delete "
                     f"{session_id}"
                 )
             other_ids = [
@@ -165,9 +165,10 @@ class StoreFiles:
             raise not_all_deleted(f"session {session_id}", error) from error
 
     def sweep(self) -> dict[str, StorageError | None]:
-        """Finish interrupted deletions, and remove the leftovers of killed creations.
+        """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-        Maps the id of each session with leftovers to the error that kept them, or None.
+        The result maps the id of each session with leftovers to the error that prevented their
+        removal, or None.
         """
         return folder.sweep_sessions(self.path, self.remove_reports)
 
@@ -231,7 +232,7 @@ class StoreFiles:
         return sorted(user_ids - {DEMO})
 
     def owners(self) -> dict[str, str]:
-        """Return the participant of each session whose record still names one, even if damaged."""
+        """Return the participant of each session that still names one, even if it is damaged."""
         owners = {}
         for session_id in folder.session_ids(self.path):
             with suppress(MobilityError):
@@ -256,12 +257,14 @@ class StoreFiles:
         try:
             content = json_bytes(document)
         except (TypeError, ValueError, RecursionError):
-            fault = f"must be of texts, finite numbers, lists and objects (got {quoted(document)})"
+            fault = (
+                f"must consist of texts, finite numbers, lists and objects (got {quoted(document)})"
+            )
             raise BadInputError.of({"document": fault}) from None
         folder.write_document(self.path, key, content)
 
     def require_writable(self) -> None:
-        """Refuse to write the demo."""
+        """Raise an error if the store is the demo."""
         if self.read_only:
             raise NotPermittedError(
                 "the demo cannot be changed. Create a session with your own video"
@@ -269,7 +272,7 @@ class StoreFiles:
 
     @contextmanager
     def locked(self, key: Key, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-        """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
+        """Hold the lock ``<key>.lock`` of the store, or raise an error that `what` is in use."""
         with lock_if_free(self.path / f"{key}.lock", wait_s=wait_s) as is_held:
             if not is_held:
                 raise in_use(what)
@@ -279,7 +282,7 @@ class StoreFiles:
     def session_locked(
         self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
-        """Hold a lock of a session, or raise that `what` is in use."""
+        """Hold a lock of a session, or raise an error that `what` is in use."""
         check_id(session_id, what="session_id")
         check_id(part, what="part")
         with folder.session_locked(self.path, session_id, part, wait_s=wait_s) as is_held:
@@ -295,7 +298,7 @@ class StoreFiles:
             return not is_free
 
     def remove_reports(self, session_id: str) -> None:
-        """Remove the reports that contain a session; before its folder, so that none is left."""
+        """Remove the reports that contain a session, before its folder is removed."""
         remove_reports(self.reports, check_id(session_id, what="session_id"))
 
     def stored_participant(self, user_id: str) -> Participant | None:
@@ -308,5 +311,5 @@ class StoreFiles:
         except BadInputError as error:
             raise StorageError(
                 f"participant {user_id}: the record is damaged ({error}); restore it, or delete "
-                f"it and give it again with: mobility participants set {user_id} --file FILE"
+                f"it and enter it again with: mobility participants set {user_id} --file FILE"
             ) from None

@@ -54,7 +54,8 @@ class StoredSession:
     def read_once(self) -> Self:
         """Return this session with cached results: each file is read only once.
 
-        For a report, which uses each file many times; later changes of the files are not seen.
+        This is for reports, which use each file many times. Later changes of the files are not
+        seen.
         """
         caching = copy.copy(self)
         caching._cache = {}
@@ -89,8 +90,8 @@ class StoredSession:
             exercise = document.get("exercise") if isinstance(document, dict) else None
             if isinstance(exercise, str) and exercise not in names():
                 raise StorageError(
-                    f"session {self.folder.name}: belongs to the exercise {exercise!r}, which is "
-                    "not installed here; install the package that has it"
+                    f"session {self.folder.name}: belongs to the exercise {exercise!r}, which "
+                    "is not installed here; install its package"
                 )
             return validate(SessionRecord, document, what=f"{file}")
         except NotFoundError:
@@ -118,7 +119,7 @@ class StoredSession:
             raise self._deleted() from error
 
     def _deleted(self) -> NotFoundError:
-        return NotFoundError(f"session {self.folder.name}: was deleted meanwhile")
+        return NotFoundError(f"session {self.folder.name}: was deleted in the meantime")
 
     @property
     def participant(self) -> Participant | None:
@@ -127,7 +128,7 @@ class StoredSession:
 
     @property
     def video(self) -> Path:
-        """Path of the copy of the video; with two videos, the one whose times the results have."""
+        """Path of the copy of the video; with two, the one that the results' times belong to."""
         return self.copy_of(self.record.videos[0])
 
     @property
@@ -168,7 +169,7 @@ class StoredSession:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Size of all files of the session in bytes."""
         files = self.folder.rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -203,15 +204,15 @@ class StoredSession:
         return self.result("angles")
 
     def repetitions(self) -> xr.Dataset:
-        """Repetitions and their phases."""
+        """Return the repetitions and their phases."""
         return self.result("repetitions")
 
     def metrics(self) -> xr.Dataset:
-        """Metrics of the assessment."""
+        """Return the metrics of the assessment."""
         return self.result("metrics")
 
     def capture_quality(self) -> dict[str, Any]:
-        """Return how well the video can be measured."""
+        """Return the capture quality of the recording."""
         return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
 
     def edits(self) -> Edits:
@@ -261,7 +262,7 @@ class StoredSession:
         record = self.record
         if record.state == "analyzing" and self.store.is_in_work(self.id):
             raise NotFoundError(
-                f"session {self.id} is being analysed elsewhere; wait until it is done"
+                f"session {self.id} is being analysed elsewhere; wait until the analysis is done"
             )
         if record.state != "analyzed":
             again = f"with: mobility edit {self.id}"

@@ -1,8 +1,7 @@
 """Many sessions as one table, with a row for each session, metric, side and level.
 
-The table is a :class:`pandas.DataFrame`, the form that statistics packages take. All other
-functions of this module read that table, which may have been filtered, joined or loaded from a
-file.
+The table is a :class:`pandas.DataFrame`, the form that statistics packages use. All other functions
+of this module read that table, which may have been filtered, joined or loaded from a file.
 """
 
 from __future__ import annotations
@@ -95,20 +94,20 @@ def to_dataframe(
     sessions
         Sessions of one or more stores, in any state.
     recordings
-        Verdicts on a recording with which a session is compared with others: any of "good",
-        "limited", "not_this_exercise", "unusable". All four together include every session.
+        Verdicts on the recordings to compare: any of "good", "limited", "not_this_exercise",
+        "unusable". All four together include every session.
 
     Returns
     -------
     pandas.DataFrame
         One row for each session, metric, side and level, with the columns of the table
-        ``cohort_columns``: the participant, the visit, and how the session was recorded;
+        ``cohort_columns``. They describe the participant, the visit and the recording, and have
         ``metric``, ``value``, its unit and its four errors (``sd``, ``sd_from_standing``,
         ``sd_of_sides``, ``sem``). A value that the verdict on the recording rules out is missing,
-        as on the report page, and ``reason`` says why.
+        as on the report page, and ``reason`` explains why.
 
         A session without results, or with a verdict that is not among `recordings`, has one row
-        without a metric; its ``reason`` says why. Texts are categories.
+        without a metric; its ``reason`` explains why. Texts are categories.
 
     Raises
     ------
@@ -214,7 +213,7 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
     Parameters
     ----------
     frame
-        The table of :func:`to_dataframe`: it has the participants and says which sessions are
+        The table of :func:`to_dataframe`: it has the participants, and shows which sessions are
         compared.
     sessions
         The sessions in that table.
@@ -224,7 +223,7 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
     pandas.DataFrame
         One row for each session, rule and side, as in :meth:`mobility.Session.checks`, with the
         columns `COLUMNS_OF_CHECKS`. A session that is not compared has one row without a rule, and
-        its ``reason`` says why. A session of an exercise without rules has no row.
+        its ``reason`` explains why. A session of an exercise without rules has no row.
     """
     listed = _with_plain_texts(frame.drop_duplicates("session_id"))
     listed = listed.set_index("session_id", drop=False)
@@ -305,7 +304,7 @@ def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     if target.suffix not in FORMATS:
-        raise BadInputError(f"{target}: name a file that ends in .csv or .parquet")
+        raise BadInputError(f"{target}: use a file name that ends in .csv or .parquet")
     with writing(target.parent):
         make_folder(target.parent)
     with atomic(target) as hidden:
@@ -385,8 +384,8 @@ def not_listed(store: SessionStore[Any], listed: Iterable[StoredSession]) -> dic
 def by_exercise(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Split a table by exercise, because measures of different exercises are not compared.
 
-    Exercises without a compared session are left out. If no session is compared, the whole table is
-    one part, under an empty name.
+    Exercises without a compared session are left out. If no session is compared, the result is the
+    whole table under an empty name.
     """
     measured = frame.loc[frame["metric"].ne(""), "exercise"].astype("str")
     names = [exercise.name for exercise in registry.exercises() if exercise.name in set(measured)]
@@ -460,14 +459,14 @@ def changes(
 ) -> pd.DataFrame:
     r"""Compare repeated sessions of each participant with their first session.
 
-    A change means something only if it exceeds the smallest detectable change, MDC95 = 1.96 √2 SEM.
+    A change is meaningful only if it exceeds the smallest detectable change, MDC95 = 1.96 √2 SEM.
     If `sem` is given, it is the SEM. Otherwise the SEM comes from a study of the lab, made under
     the conditions of all of the participant's sessions. Without such a study, it is the root mean
     square of the standard errors of measurement (``sem``) of these sessions.
 
-    The last two require that the sessions were filmed and analysed in the same way (view, direction
-    of the camera within 10 degrees, number of cameras, assumption about standing). If they were
-    not, the standard deviation of the error (``sd``) is added, as in
+    The last two SEMs require that the sessions were filmed and analysed in the same way (view,
+    direction of the camera within 10 degrees, number of cameras, assumption about standing). If
+    they were not, the standard deviation of the error (``sd``) is added, as in
     :func:`mobility.assessment.trial_errors.visit_error`. Without a ``sem`` the error is unknown.
 
     Parameters
@@ -486,13 +485,15 @@ def changes(
     Returns
     -------
     pandas.DataFrame
-        A row for each session, side and participant with at least two measured sessions:
+        A row for each session and side of participants with at least two measured sessions, with
         ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
-        ``units``, ``mdc95``, ``error_of`` (where the error comes from: "package", "given", or the
-        name of a study), ``error_people`` (how many people that study measured, otherwise 0),
-        ``change`` from the first measured session, and ``verdict``: "first", "within error",
-        "larger", "smaller", "error unknown". Sessions of "anonymous" are left out because they may
-        belong to different people.
+        ``units`` and ``mdc95``.
+
+        ``error_of`` names the source of the error: "package", "given", or the name of a study.
+        ``error_people`` is the number of people in that study, otherwise 0. ``change`` is the
+        change from the first measured session, and ``verdict`` is "first", "within error",
+        "larger", "smaller" or "error unknown". Sessions of "anonymous" are left out because they
+        may belong to different people.
 
     Raises
     ------
@@ -673,14 +674,14 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
 
 
 def check_group(group_by: str) -> None:
-    """Raise unless :func:`by_group` can group by this column."""
+    """Raise an error unless :func:`by_group` can group by this column."""
     if group_by not in GROUPED_BY:
         choice = likely(group_by, GROUPED_BY) or f"; choose from {', '.join(GROUPED_BY)}"
         raise BadInputError.of({"group_by": f"there is no {group_by!r}{choice}"})
 
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
-    """Raise if no session has one of the metrics."""
+    """Raise an error if no session has one of the metrics."""
     names = [metric_and_item(metric)[0] for metric in metrics]
     available: dict[str, None] = {}
     for session in sessions:
@@ -727,7 +728,7 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
 
 
 def why_without_results(session: StoredSession, record: SessionRecord) -> str:
-    """Say why a session has no results; empty if it has results."""
+    """Return why a session has no results; empty if it has results."""
     if record.state == "analyzed":
         return ""
     state: str = record.state
@@ -740,7 +741,7 @@ def why_without_results(session: StoredSession, record: SessionRecord) -> str:
 def why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
-    """Say which verdict excludes a session from comparison; empty if none does."""
+    """Return the reason if a verdict excludes a session from comparison; otherwise empty."""
     if verdict is None:  # only a comparison of all recordings includes it
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:
@@ -794,7 +795,7 @@ def session_columns(
     quality: Mapping[str, Any],
     verdict: Verdict | None,
 ) -> dict[str, Any]:
-    """Values of the columns that are the same in every row of a session."""
+    """Return the values of the columns that are the same in every row of a session."""
     software, standing = None, None
     origin: dict[str, Any] = dict.fromkeys(WHOSE)
     if record.provenance is not None:

@@ -163,16 +163,16 @@ def group_curves(
         From :func:`mobility.mean_curves`. Both sides of a single group are drawn together. With
         several groups, each side has its own Axes.
     test
-        From :func:`mobility.compare_curves`: its clusters are marked below the curves, with their
-        p.
+        From :func:`mobility.compare_curves`. Its clusters are marked below the curves, with their p
+        values.
     side
         Side to draw; None draws both.
     band
-        ``"whole"``: 95 % confidence band of the whole curve, from five people on; with fewer people
-        as ``"points"``: 95 % confidence interval of each point, from three people on. ``"sd"``: one
-        standard deviation between people.
+        ``"whole"``: 95 % confidence band of the whole curve, from five people on, and with fewer
+        people the same as ``"points"``. ``"points"``: 95 % confidence interval of each point, from
+        three people on. ``"sd"``: one standard deviation between people.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
 
     Returns
     -------
@@ -184,8 +184,7 @@ def group_curves(
     Raises
     ------
     BadInputError
-        `curves` does not have that side, or two sides of several groups are to be drawn on one
-        `ax`.
+        `curves` does not have that side, or two sides of several groups would be drawn on one `ax`.
     """
     sides = [str(value) for value in curves["side"].values]
     _require_sides(sides, "plot.group_curves")
@@ -197,7 +196,7 @@ def group_curves(
     count = len(sides_of_panels)
     if ax is not None and count > 1:
         raise BadInputError(
-            "plot.group_curves: two sides need two Axes; choose one side for this one"
+            "plot.group_curves: two sides need two Axes; choose one side for a single Axes"
         )
     axes = [axes_or_new(ax)] if count == 1 else _row_of_axes(count, share_y=True)
     label = capital(str(curves["curve"].attrs["long_name"]))
@@ -252,7 +251,7 @@ def change(
     side
         Side to draw; None draws both.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
         Whether a legend names sides and marks.
 
@@ -300,7 +299,7 @@ def reliability(
     over: str = "visit",
     axes: Pair = None,
 ) -> list[Axes]:
-    """Draw how a measure repeats: differences of visits over means, and one line per person.
+    """Draw the repeatability of a measure: differences over means, and a line for each person.
 
     Parameters
     ----------
@@ -389,7 +388,7 @@ def retest_curves(
     side
         Side to draw; None draws both.
     ax
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     legend
         Whether a legend names sides and bands.
 
@@ -473,7 +472,7 @@ def _row_of_axes(count: int, *, share_y: bool = False) -> list[Axes]:
 
 def _require_sides(sides: Sequence[str], what: str) -> None:
     if unknown := set(sides) - {*_SIDE_ORDER}:
-        raise BadInputError(f"{what}: side {quoted(min(unknown))} is none of left, right and empty")
+        raise BadInputError(f"{what}: side {quoted(min(unknown))} is not left, right or empty")
 
 
 def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:

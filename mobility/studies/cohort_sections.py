@@ -1,6 +1,6 @@
 """Sections and figures of the cohort report; an empty table becomes a sentence.
 
-They take tables of :mod:`mobility.studies.cohort`. A figure belongs to no window, and has the
+They take tables of :mod:`mobility.studies.cohort`. Figures belong to no window, and have the
 colours and marks of the reports.
 """
 
@@ -60,16 +60,17 @@ MOST_PANELS = 24
 
 
 def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
-    """Draw the repeated sessions of each participant, one panel each, with the band of the error.
+    """Draw the repeated sessions of each participant in a panel, with the band of the error.
 
-    Values with their 95 % intervals over the days since the first session. The band is the
-    first value ± the smallest detectable change: hollow marks lie in it, filled ones beyond.
+    The panel shows values with their 95 % intervals over the days since the first session. The band
+    is the first value ± the smallest detectable change. Hollow marks are in the band, filled marks
+    beyond it.
 
     Parameters
     ----------
     changes
         From :func:`mobility.studies.cohort.changes`, not empty. With more than `MOST_PANELS`
-        participants, those who changed most by their errors are drawn.
+        participants, those who changed most in terms of their errors are drawn.
     title
         Name of the metric.
     """
@@ -96,10 +97,10 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
 
 
 def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) -> Figure:
-    """Draw the value of every person by group; box and median only where enough people are.
+    """Draw the value of every person by group, with box and median if there are enough people.
 
-    A point for each person and side; from 5 people on a line at the median, from 10 on a box
-    of the quartiles behind it. The number of people stands below each group.
+    There is a point for each person and side, from 5 people on a line at the median, and from 10 on
+    a box of the quartiles behind it. The number of people is below each group.
 
     Parameters
     ----------
@@ -190,14 +191,14 @@ def _legend(figure: Figure, sides: list[str], title: str, marks: list[Any]) -> N
 def participants(
     sessions: pd.DataFrame, store: str, not_listed: Mapping[str, int] | None = None
 ) -> Markup:
-    """Give the flow of sessions and participants, and from when to when they were recorded.
+    """Show the flow of sessions and participants, and the period of the recordings.
 
     Parameters
     ----------
     sessions
         From :func:`mobility.studies.cohort.overview`.
     store
-        Where they come from.
+        Store that the sessions come from.
     not_listed
         From :func:`mobility.studies.cohort.not_listed`.
     """
@@ -238,7 +239,7 @@ def _people(sessions: pd.DataFrame) -> int:
 
 
 def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
-    """Say of each metric how many people changed beyond error, and who.
+    """State for each metric how many people changed by more than the error, and who.
 
     Parameters
     ----------
@@ -291,7 +292,7 @@ def _of_person(participant: str, rows: pd.DataFrame) -> str:
 
 
 def _whose(row: Any) -> str:
-    """Say whose error a change is held against."""
+    """Name the people whose error a change is compared with."""
     if row.error_people:
         return lab_norms.error_of(row.error_people, row.error_of)
     return lab_norms.package()
@@ -300,7 +301,7 @@ def _whose(row: Any) -> str:
 def groups_in_short(
     frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str
 ) -> Markup:
-    """Say of each metric the median of each group; a person counts with the mean of the sides.
+    """State the median of each group for each metric; a person counts with the mean of the sides.
 
     Parameters
     ----------
@@ -363,7 +364,7 @@ def _recording(level: str, exercise: str) -> str | Cell:
 
 
 def usual_metrics(exercise: str) -> str:
-    """Names of the metrics of an exercise that are compared by default, with commas."""
+    """Return the names of the metrics that are compared by default, separated by commas."""
     compared = registry.exercise(exercise) if exercise else registry.usual()
     return ", ".join(compared.table["cohort"])
 
@@ -389,7 +390,7 @@ def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
 
 
 def of_the_table(frame: pd.DataFrame, titles: Sequence[str]) -> Markup:
-    """Give the size of the table, and the names of the metrics on the page."""
+    """State the size of the table, and the names of the metrics on the page."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
     return paragraphs(
@@ -410,13 +411,13 @@ def title_of(frame: pd.DataFrame, metric: str, exercise: str = "") -> str:
 
 
 def group_title(group_by: str) -> str:
-    """Name what defines groups: "Age band"."""
+    """Return the name of the column that defines groups: "Age band"."""
     words = {"height_m": "Height (m)", "weight_kg": "Mass (kg)", "age": "Age (years)"}
     return words.get(group_by, group_by.replace("_", " ").capitalize())
 
 
 def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
-    """List the changes of all repeated sessions, whether they are within error, and whose."""
+    """List the changes of all repeated sessions, with the error and whether they exceed it."""
     rows: list[Row] = []
     people: set[str] = set()
     for metric, compared in changed.items():
@@ -473,7 +474,7 @@ def groups_table(frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group
 
 
 def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
-    """Count for each metric the values, and the reasons for missing ones."""
+    """Count the values of each metric, and the reasons for missing values."""
     rows: list[Row] = []
     for metric in metrics:
         rows_of_metric = of_metric(frame, metric)

@@ -50,9 +50,16 @@ def visit(
     *,
     user_id: ParticipantArgument,
     on: Annotated[
-        str | None, option("--on", "DATE", help="The day, for example 2026-11-30; default: last.")
+        str | None,
+        option(
+            "--on",
+            "DATE",
+            help="Day of the visit, for example 2026-11-30; default: the last visit.",
+        ),
     ] = None,
-    only: Annotated[str, option("--only", "IDS", help=f"{_IDS} to include, no others.")] = "",
+    only: Annotated[
+        str, option("--only", "IDS", help=f"{_IDS} to include. Others are left out.")
+    ] = "",
     without: Annotated[str, option("--without", "IDS", help=f"{_IDS} to leave out.")] = "",
     client: ClientOption = False,
     pdf: PdfOption = False,
@@ -94,20 +101,23 @@ def cohort(
         path_option(
             "--out",
             "PATH",
-            help="Folder for report and table; default: cohort, in the folder of the reports.",
+            help="Folder for the report and the table; default: cohort, in the folder of the "
+            "reports.",
         ),
     ] = None,
     exercise_name: Annotated[
-        str, option("--exercise", "NAME", help="Only sessions of this exercise.")
+        str, option("--exercise", "NAME", help="Include only sessions of this exercise.")
     ] = "",
     metrics: Annotated[
         str | None, option("--metrics", "NAMES", help="Comma-separated metrics to show.")
     ] = None,
     group_by: Annotated[
-        str, option("--group-by", "NAME", help="sex, age_band, height_m, view, ...")
+        str,
+        option("--group-by", "NAME", help="What to group by: sex, age_band, height_m, view, ..."),
     ] = "sex",
     participants: Annotated[
-        str, option("--participants", "IDS", help="Comma-separated participants; default: all.")
+        str,
+        option("--participants", "IDS", help="Comma-separated ids of participants; default: all."),
     ] = "",
     recordings: Annotated[
         str,
@@ -121,13 +131,14 @@ def cohort(
     table: Annotated[
         Path | None,
         path_option(
-            "--table", "FILE", help="Write only the table, .csv or .parquet, without a report."
+            "--table", "FILE", help="Write only the table, as .csv or .parquet, without a report."
         ),
     ] = None,
     visits: Annotated[
         bool,
         typer.Option(
-            "--visits", help="List visits with combined videos in the table, not sessions."
+            "--visits",
+            help="List visits, with their videos combined, in the table instead of sessions.",
         ),
     ] = False,
     save_norms: Annotated[
@@ -135,7 +146,7 @@ def cohort(
         option(
             "--save-norms",
             "NAME",
-            help="Store norms of these people under this name; reports show them.",
+            help="Store norms of these people under this name. Reports then show them.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -266,10 +277,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the r
 @references_app.command("list")
 @takes(open_store)
 def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List norms and test-retest errors, newest first; damaged ones last, with the problem.
+    """List norms and test-retest errors, newest first.
 
-    `mobility cohort --save-norms NAME` stores norms, `mobility reliability --save NAME` stores
-    errors.
+    Damaged ones come last, with the reason. `mobility cohort --save-norms NAME` stores norms, and
+    `mobility reliability --save NAME` stores errors.
     """
     from mobility.studies.references import references_and_damaged
 
@@ -305,7 +316,7 @@ def references_show(opened: Store, name: NameArgument) -> None:
 @references_app.command("delete")
 @takes(open_store)
 def references_delete(opened: Store, name: NameArgument) -> None:
-    """Delete a reference; reports that show it are made again when they are next used."""
+    """Delete a reference. Reports that show it are updated the next time you open them."""
     opened.delete_reference(name)
     say(tables.sentence("command_line.references.deleted", name=name))
 
@@ -326,8 +337,9 @@ StudyArgument = Annotated[
     Path,
     path_argument(
         "STUDY.csv",
-        help="A row for each session: session or video, participant, optionally visit, operator, "
-        "device, camera, trial, and custom columns.",
+        help="CSV file with a row for each session. Its columns are session or video, "
+        "participant, and optionally visit, operator, device, camera, trial and custom "
+        "columns.",
     ),
 ]
 MetricsOption = Annotated[
@@ -345,7 +357,9 @@ RecordingsOption = Annotated[
 OutOption = Annotated[
     Path | None,
     path_option(
-        "--out", "PATH", help="Folder for page and tables; default: in the folder of the reports."
+        "--out",
+        "PATH",
+        help="Folder for the page and the tables; default: in the folder of the reports.",
     ),
 ]
 
@@ -355,7 +369,7 @@ def groups(
     opened: Store,
     study: StudyArgument,
     *,
-    by: Annotated[str, option("--by", "COLUMN", help="Column with the groups.")],
+    by: Annotated[str, option("--by", "COLUMN", help="Column that contains the groups.")],
     within: Annotated[
         str,
         option("--within", "COLUMNS", help="What differs within people: visit, side, ..."),
@@ -439,7 +453,7 @@ def reliability(
         option(
             "--save",
             "NAME",
-            help="Store the errors under this name; changes are compared with them.",
+            help="Store the errors under this name. Changes are then compared with them.",
         ),
     ] = None,
     recordings: RecordingsOption = "good,limited",
@@ -448,7 +462,7 @@ def reliability(
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report how reliable measures are between visits, operators, phones or trials.
+    """Report how reliable measures are between visits, operators, phones or repeated recordings.
 
     The report has ICCs in their forms, standard error of measurement, smallest detectable change,
     systematic change and variance components, with their intervals. Videos without an analysis are

@@ -105,7 +105,7 @@ def _check_labels(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str | bytes) or not _is_list(value):
-        raise BadInputError("must be a list with one name for each trial")
+        raise BadInputError("must be a list with a name for each recording")
     labels = list(value)
     for number, label in enumerate(labels, start=1):
         if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
@@ -180,52 +180,54 @@ def mean_curves(
         Name of an angle.
     groups, participants
         Group and participant of each entry, in the same order, as a list or a column of a table.
-        With None, all form one group, and the participants come from the records of the
-        sessions. Each session of "anonymous" then counts as another person.
+        With None, all form one group, and the participants come from the records of the sessions.
+        Each session of "anonymous" then counts as a separate person.
     phase, points
         As in :func:`mobility.normalise`.
     of
-        ``"value"``; ``"from_start"``, less the value at 0 %; or ``"right_minus_left"``.
+        ``"value"``, ``"from_start"`` (minus the value at 0 %), or ``"right_minus_left"``.
     recordings
-        Verdicts on a recording with which a session is included: any of "good", "limited",
-        "not_this_exercise", "unusable".
+        Verdicts on the recordings to include: any of "good", "limited", "not_this_exercise",
+        "unusable".
 
     Returns
     -------
     xarray.Dataset
         ``side`` is left and right, or "" for an angle without sides.
 
-        Over (group, participant, side, percent): `curve`, the mean of the person's sessions;
-        `repetition_sd` between the repetitions of a session; `person_lower` and `person_upper`, the
-        limits of the 95 % confidence interval of each point of the person's mean (t, from three
-        repetitions on); `error_sd` of the model's error. `repetitions` and `sessions` are their
-        numbers. A session is the mean of its repetitions without gaps. If all its repetitions have
-        gaps, it is the mean at each percent of those that have a value there.
+        Over (group, participant, side, percent): `curve` is the mean of the person's sessions, and
+        `repetition_sd` the SD between the repetitions of a session. `person_lower` and
+        `person_upper` are the limits of the 95 % confidence interval of each point of the person's
+        mean (t, from three repetitions on). `error_sd` is the SD of the model's error, and
+        `repetitions` and `sessions` are their numbers.
 
-        Over (group, side, percent): `mean`; `sd` between people; `lower` and `upper`, the limits of
-        the 95 % confidence interval of each point (t; from three people on); `lower_whole` and
-        `upper_whole`, the limits of a simultaneous band for the whole mean curve of the people
-        without gaps (from five on; sign flips, the largest t,
-        :func:`mobility.studies.statistics.waveforms.band_factor`); `mean_error_sd`; and `n_at`, the
-        number of people at each percent. Over (group, side): `n` people, of whom `n_whole` have no
-        gap.
+        A session is the mean of its repetitions without gaps. If all its repetitions have gaps, it
+        is the mean at each percent of those that have a value there.
 
-        Over (trial, side): `reason` why it is left out, empty if it is not.
+        Over (group, side, percent): `mean`, `sd` between people, `mean_error_sd`, and `n_at`, the
+        number of people at each percent. `lower` and `upper` are the limits of the 95 % confidence
+        interval of each point (t, from three people on). `lower_whole` and `upper_whole` are the
+        limits of a simultaneous band for the whole mean curve of the people without gaps (from five
+        people on, by sign flips of the largest t:
+        :func:`mobility.studies.statistics.waveforms.band_factor`). Over (group, side): `n` people,
+        of whom `n_whole` have no gap.
+
+        Over (trial, side): `reason` why an entry is left out, otherwise empty.
 
     Raises
     ------
     BadInputError
-        None has that angle, the exercises differ, or the numbers of groups and participants
-        differ from that of the trials.
+        No entry has that angle, their exercises differ, or there are not as many groups or
+        participants as entries.
 
     Notes
     -----
-    An interval says how far the mean of other people of this kind may be from this mean. It does
-    not include an error that all people share: the error of a curve is mostly one bias of the
-    recording, which is alike for people who are filmed alike. `mean_error_sd` is the standard
+    An interval shows how far the mean of other people like these may be from this mean. It does not
+    include an error that all people share. The error of a curve is mostly a bias of the recording,
+    which is similar for people who are filmed in the same way. `mean_error_sd` is the standard
     deviation of that error for the mean curve if all share it; divide it by √n if they do not.
 
-    The shared error cancels between groups that are filmed alike. In `from_start` and
+    The shared error cancels between groups that are filmed in the same way. In `from_start` and
     `right_minus_left` it cancels in part. How much follows from the posterior samples of the fit,
     times calibration factors that were measured at the bottom of squats
     (``tables/trial_errors.yaml``). Without a fit, the errors of two values count as independent.
@@ -276,12 +278,12 @@ def compare_curves(
     arrangements: Annotated[int, Field(ge=100, le=1_000_000)] = ARRANGEMENTS,
     seed: Seed = 0,
 ) -> xr.Dataset:
-    """Test where along 0 to 100 % the mean curves of two groups differ, by sign flips.
+    """Test by sign flips where, between 0 and 100 %, the mean curves of two groups differ.
 
     Parameters
     ----------
     curves
-        From :func:`mobility.mean_curves`, with groups.
+        Curves from :func:`mobility.mean_curves`, with groups.
     first, second
         Two of its groups. The difference is the second minus the first.
     paired
@@ -291,18 +293,17 @@ def compare_curves(
     alpha
         Error rate over the whole curve of a side, two-tailed. Each side has its own test.
     arrangements, seed
-        Number of sign flips: if there are no more than this number, all are tried. Otherwise so
-        many are drawn, always the same for a `seed`.
+        Number of sign flips. If there are at most this many, all are tried. Otherwise this many are
+        drawn, always the same for a `seed`.
 
     Returns
     -------
     xarray.Dataset
         Over (side, percent): `difference`, `t`, `p` (adjusted for the whole curve: the share of
         arrangements whose largest t anywhere, of either sign, is as large) and `error_sd`, the
-        model's error of the difference if nothing cancels. Over (side): `threshold` of ±t;
-        `n_first` and `n_second` (the number of pairs if `paired`); `people` in both groups
-        together; `left_out` (people without a pair, or without a curve); and `reason` if there is
-        no test.
+        model's error of the difference if nothing cancels. Over (side): `threshold` of ±t,
+        `n_first` and `n_second` (the number of pairs if `paired`), `people` in both groups
+        together, `left_out` (people without a pair or a curve), and `reason` if there is no test.
 
         Over (cluster): `cluster_side`, `cluster_start` and `cluster_end` in percent, `cluster_peak`
         (percent), `cluster_difference` at the peak, `cluster_p`. Every point of a cluster differs.
@@ -310,11 +311,11 @@ def compare_curves(
     Raises
     ------
     BadInputError
-        There is no such group, a person is in both groups although they are not paired, or both
-        sides have too few people: for any p to fall to `alpha`, or for a spread within each group.
+        There is no such group, or a person is in both groups although they are not paired. Both
+        sides have too few people for a spread within each group, or for a p as small as `alpha`.
     """
     if not curves.sizes["percent"]:
-        raise BadInputError("compare_curves: the curves have no point; pass them unfiltered")
+        raise BadInputError("compare_curves: the curves have no points; pass them unfiltered")
     groups = [str(group) for group in curves["group"].values]
     for group in (first, second):
         if group not in groups:
@@ -326,7 +327,7 @@ def compare_curves(
     if not paired and (both := sorted(of_first & of_second)):
         raise BadInputError(
             f"compare_curves: {listed(both[:3])} {'is' if len(both) == 1 else 'are'} in both "
-            "groups; give paired=True, or each person one group"
+            "groups; pass paired=True, or put each person in one group"
         )
     pair = [curves.sel(group=group, drop=True) for group in (first, second)]
     how: dict[str, Any] = {"alpha": alpha, "most": arrangements, "seed": seed}
@@ -460,7 +461,10 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
 
 def _require_label_per_trial(labels: Labels, count: int, what: str) -> None:
     if labels is not None and len(labels) != count:
-        raise BadInputError(f"mean_curves: {len(labels)} {what} for {count} trials; give one each")
+        raise BadInputError(
+            f"mean_curves: there are {len(labels)} {what} for {count} recordings; name one for "
+            "each recording"
+        )
 
 
 def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, points: int) -> None:
@@ -475,8 +479,8 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
             its_phase = trial["percent"].attrs.get("phase", phase)
             if its_phase != phase or trial.sizes["percent"] != points:
                 raise BadInputError(
-                    f"mean_curves: trial {number} is {trial.sizes['percent']} points of the "
-                    f"{its_phase}, not {points} of the {phase}"
+                    f"mean_curves: recording {number} has {trial.sizes['percent']} points of the "
+                    f"{its_phase} instead of {points} of the {phase}"
                 )
 
 
@@ -560,7 +564,7 @@ def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def why_no_curve(normalised: xr.DataArray) -> str:
-    """Say why a normalised angle has no value on a side."""
+    """Return why a normalised angle has no value on a side."""
     if not normalised.sizes["rep"]:
         return tables.sentence("curves.no_curve.no_repetition")
     return str(normalised.attrs.get("refused") or tables.sentence("curves.no_curve.gaps"))

@@ -108,17 +108,17 @@ def groups(
     adjust: Names = (),
     metrics: Names | None = None,
 ) -> Groups:
-    r"""Compare groups of people, and what differs within people, by linear mixed models.
+    r"""Compare groups of people, and conditions within people, by linear mixed models.
 
     Each measure has a model with fixed effects for `by`, each of `within`, their interactions, and
-    `adjust`. Participants are random, and so are their differences in each of `within`, because
-    values of one person are alike. Each group of people has its own variances, because patients
-    vary more than controls. With one value a person, this is Welch's t test.
+    `adjust`. Participants are random effects, and so are their differences in each of `within`,
+    because values of one person are similar. Each group of people has its own variances, because
+    patients vary more than controls. With one value per person, this is Welch's t test.
 
     Differences are between means over the other factors. Their tests and intervals use Kenward and
     Roger's standard errors, which are larger if values are missing, and Satterthwaite's degrees of
     freedom (``benchmarks/groups.md``). The p values of an effect are adjusted by Holm's method over
-    its comparisons, the measures and the sides. With three visits or more, two visits are compared
+    its comparisons, the measures and the sides. With three or more visits, two visits are compared
     by a model of only these two, because some changes vary more than others.
 
     Parameters
@@ -134,27 +134,31 @@ def groups(
         Columns that differ within participants, such as ``visit`` or ``side``. Without ``side``,
         each side has its own model.
     adjust
-        Columns, as numbers or words, for which the difference is adjusted: ``age``, ``sex``.
+        Columns, with numbers or words, for which the difference is adjusted, such as ``age`` or
+        ``sex``.
     metrics
-        Measures; the default is all that have values.
+        Measures to compare; by default all that have values.
 
     Returns
     -------
     Groups
         The differences have the columns ``metric``, ``side``, ``effect`` ("group", "visit", "group
-        × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1", "change from visit 1
-        to visit 2, patients − controls"), ``difference``, ``low``, ``high`` (95 %), ``units``,
-        ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g, the difference divided by the SD
-        of single values within groups, the root of the mean of their variances) with
-        ``effect_size_low`` and ``effect_size_high``, ``participants``, ``values``, ``missing``,
-        ``error_share`` (largest share of the variance of the difference that is test-retest error),
-        ``detectable`` (difference that this study finds with a power of 80 %),
-        ``detectable_without_error``, ``method`` in words, and ``reason`` if there is no result.
+        × visit") and ``comparison`` ("patients − controls", "visit 2 − visit 1", "change from visit
+        1 to visit 2, patients − controls"). The result is in ``difference``, ``low``, ``high`` (95
+        %), ``units``, ``freedom``, ``p``, ``p_holm`` and ``effect_size``, with ``effect_size_low``
+        and ``effect_size_high``. Further columns are ``participants``, ``values``, ``missing``,
+        ``error_share``, ``detectable``, ``detectable_without_error``, ``method`` in words, and
+        ``reason`` if there is no result.
+
+        ``effect_size`` is Hedges' g: the difference divided by the SD of single values within
+        groups, which is the root of their mean variance. ``error_share`` is the largest share of
+        test-retest error in the variance of the difference. ``detectable`` is the difference that
+        this study finds with a power of 80 %.
 
     Raises
     ------
     BadInputError
-        The table lacks a column, or `by` has one group or more than 8.
+        The table lacks a column, or `by` has only one group or more than 8.
 
     References
     ----------
@@ -240,7 +244,7 @@ def check_groups(
     if len(of_row) == 4 and (again := measured_rows.duplicated(of_row)).any():
         row = measured_rows.loc[again.idxmax()]
         where = f"{row['metric']} {row['side']}".strip()
-        raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
+        raise BadInputError.of({"table": f"{where} of session {row['session_id']} occurs twice"})
     for option, names in (("by", [by]), ("within", within)):
         for name in names:
             values = _levels(measured_rows, name)

@@ -1,7 +1,7 @@
-"""What changed since the last visit: only what exceeds the errors of both recordings.
+"""Changes since the last visit that exceed the errors of both recordings.
 
-These are the standard errors of measurement between visits (``assessment/trial_errors.py``), or
-those of the lab itself if it measured them under the conditions of both.
+The errors are the standard errors of measurement between visits (``assessment/trial_errors.py``),
+or the lab's own errors if it measured them under the conditions of both visits.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ MOST = 2
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
-    """Find the analysed session before this one, of the same named participant and exercise.
+    """Find the previous analysed session of the same named participant and exercise.
 
-    None for a session that a phone added, whose key gives access to no other visit.
+    The result is None for a session that a phone added, because its key gives no access to other
+    visits.
     """
     record = session.record
     if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
@@ -59,22 +60,22 @@ def last_visit(session: StoredSession) -> StoredSession | None:
 
 
 class Change(NamedTuple):
-    """What changed between two visits.
+    """A change of a number between two visits.
 
     Attributes
     ----------
     name
-        What was measured, with the side.
+        Name of the number, with the side.
     change
-        By how much.
+        Difference between the visits.
     least
-        The smallest detectable change (95 %).
+        Smallest detectable change (95 %).
     units
-        Unit of both.
+        Unit of both numbers.
     whose
-        Whose errors these are, in words.
+        People whose errors these are, in words.
     judged
-        Whether it is for the better.
+        Whether the change is for the better.
     """
 
     name: str
@@ -91,14 +92,14 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
     Parameters
     ----------
     before, now
-        The numbers of both.
+        The numbers of both visits.
     same_view
-        Whether both were filmed from the same view, so that the retest errors hold.
+        Whether both were filmed from the same view, so that the retest errors apply.
 
     Returns
     -------
     list
-        For each number and side that both have, what changed.
+        The change of each number and side that both visits have.
     """
     earlier = {(gauge.name, side): gauge for gauge in before for side in gauge.values}
     compared = []
@@ -150,14 +151,14 @@ def since_last_visit(
     now: list[Gauge],
     measure: Callable[[StoredSession], list[Gauge]],
 ) -> Markup:
-    """Say what changed beyond the errors; empty without an earlier visit that measured the same.
+    """State changes beyond the errors; empty without an earlier visit with the same measures.
 
     Parameters
     ----------
     session
         The session of the report.
     now
-        Its numbers; without any nothing is compared.
+        Numbers of the session; if there are none, nothing is compared.
     measure
         Computes the same numbers of another session.
     """
@@ -210,14 +211,14 @@ def since_last_visit(
 
 
 def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]:
-    """Say what a reader of changes must know.
+    """Explain what a reader must know about changes.
 
     Parameters
     ----------
     before, now
-        How many repetitions the numbers of both visits are from.
+        Number of repetitions behind the numbers of both visits.
     whose
-        Whose errors these are, in words.
+        People whose errors these are, in words.
     """
     few = {"both": before == 1 == now, "now": now == 1, "before": before == 1}
     sentences = [

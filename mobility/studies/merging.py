@@ -1,4 +1,4 @@
-"""Combine the videos of one exercise in a visit into one Dataset of metrics of the usual form.
+"""Combine the videos of one exercise in a visit into one Dataset of metrics.
 
 If several videos give a number, the result is their precision-weighted mean.
 ``tables/merging.yaml`` has the correlations of their errors, and lists what is not merged.
@@ -57,9 +57,9 @@ class Film:
     Attributes
     ----------
     id
-        Id of its session.
+        Id of the video's session.
     metrics
-        Its metrics Dataset.
+        Metrics Dataset of the session.
     verdict
         Verdict on the recording.
     view, azimuth
@@ -74,28 +74,28 @@ class Film:
 
     @property
     def variables(self) -> Mapping[Any, xr.Variable]:
-        """Return plain variables of the metrics, because hundreds of numbers are read."""
+        """Return the metrics as plain variables, because hundreds of numbers are read."""
         return self.metrics.variables
 
     @property
     def origin(self) -> Origin:
-        """Return the origin of its keypoints."""
+        """Return the origin of the video's keypoints."""
         return Origin.of(self.metrics.attrs)
 
     @property
     def kind(self) -> str:
-        """Return the kind of its view."""
+        """Return the kind of the video's view."""
         return self.view if self.view == UNKNOWN else view_kind(self.view)
 
     @property
     def from_front(self) -> int:
-        """Rank its kind of view, starting from the front; two cameras count as the front."""
+        """Rank the kind of view, starting from the front; two cameras count as the front."""
         kinds = (*VIEWS, UNKNOWN)
         return 0 if self.kind == TWO_CAMERAS else kinds.index(self.kind)
 
 
 class Merged(NamedTuple):
-    """A number that videos give together, or the reason why they do not.
+    """A number from several videos, or the reason why there is none.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Merged(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The value that one video has for one number, or why it has none."""
+    """The value of a number in one video, or the reason why there is none."""
 
     film: Film
     value: float = math.nan
@@ -157,10 +157,10 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     Returns
     -------
     Mean
-        Its ``weights`` are those of generalized least squares, restricted to at least 0, so that no
+        Its ``weights`` are those of generalized least squares, restricted to at least 0, so no
         number makes the mean worse. ``sd`` is the standard deviation of its error, ``widened`` by
-        ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys Rev 40:207). ``p`` is the probability
-        that ``chi2`` is so large if the numbers differ by errors alone, whose correlation is
+        ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys Rev 40:207). ``p`` is the probability of
+        a ``chi2`` at least this large if the numbers differ only by errors, with correlations
         reduced to the ``share_of_correlation``.
     """
     from scipy.optimize import nnls
@@ -185,13 +185,13 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
 def merge(films: Sequence[Film]) -> xr.Dataset:
     """Combine the videos of one exercise.
 
-    Excluded are values that the verdict on a video rules out, and the sides of a video whose sides
-    may have been exchanged, if another video has either side. The difference right minus left of
-    the knee comes from the videos with the frontmost kind of view, unless the other videos are more
-    precise.
+    Values that the verdict on a video rules out are excluded. If the sides of a video may have been
+    exchanged, its sides are excluded if another video has either side. The difference right minus
+    left of the knee comes from the videos that are filmed most from the front, unless the other
+    videos are more precise.
 
     Left and right are then adjusted to agree with the difference, with the smallest errors. If the
-    legs are performed in turn, each leg is merged separately. A quantity that was measured in two
+    legs are exercised in turn, each leg is merged separately. A quantity that was measured in two
     ways, for example by two versions, has no value.
 
     Parameters
@@ -326,7 +326,7 @@ def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
 
 
 def unlike(ways: Mapping[str, Any]) -> Merged | None:
-    """Return why a number is not merged if videos, given by id, measure it in different ways."""
+    """Return why a number is not merged, if these videos measure it in different ways."""
     ids = sorted(ways)
     other = next((one_id for one_id in ids if ways[one_id] != ways[ids[0]]), None)
     if other is None:
@@ -471,7 +471,7 @@ def _apart_filmed_sides(films: Sequence[Film], name: str, otherwise: Merged) -> 
 
 
 def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
-    """Compare sides that were merged separately, as if their errors were independent."""
+    """Compare sides that were merged separately, assuming that their errors are independent."""
     if not (math.isfinite(left.value) and math.isfinite(right.value)):
         return otherwise._replace(value=math.nan, sd=math.nan, sem=math.nan, films=())
     films = (*left.films, *(film for film in right.films if film not in left.films))

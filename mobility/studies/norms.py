@@ -47,15 +47,15 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     name
         Name of the norms.
     metrics
-        Measures; the default is all that have a unit and one number for a session.
+        Measures; by default all that have a unit and one number for a session.
 
     Returns
     -------
     Norms
         Norms of each measure, separately for exercise, view, keypoint model, method, number of
-        cameras and version of the package: mean, SD (which includes the error of measurement),
-        25th, 50th and 75th percentile for at least 20 people, 5th and 95th for at least 40, for
-        everybody, by sex, by age and by both.
+        cameras and version of the package. They are the mean, the SD (which includes the error of
+        measurement), the 25th, 50th and 75th percentile for at least 20 people, and the 5th and
+        95th for at least 40. There are norms for everybody, by sex, by age, and by both.
 
     Raises
     ------

@@ -38,13 +38,13 @@ _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discrimina
 
 
 def save_reference(store: StoreFiles, reference: Any) -> None:
-    """Save a reference in the store, in place of one with the same name and kind.
+    """Save a reference in the store, and replace one with the same name and kind.
 
     Raises
     ------
     BadInputError
-        The name belongs to a reference of the other kind, or to one with measures that this one
-        lacks.
+        The name belongs to a reference of the other kind, or to a reference with measures that the
+        new one does not have.
     StorageError
         The reference with that name is damaged, or its path leads out of the store.
     """
@@ -147,7 +147,8 @@ def reference_names(store: StoreFiles) -> list[str]:
 
 def _not_found(store: StoreFiles, name: str) -> NotFoundError:
     return NotFoundError(
-        f"reference {name}: the store has none of this name{likely(name, reference_names(store))}"
+        f"reference {name}: the store has no reference of this "
+        f"name{likely(name, reference_names(store))}"
     )
 
 
@@ -191,7 +192,7 @@ def lab_references(session: StoredSession) -> LabReferences:
 
 
 def check_name(name: str, *, parameter: str = "name") -> None:
-    """Raise if a reference cannot have this name; the error names the `parameter` with it."""
+    """Raise an error for a name that no reference can have; it names the `parameter`."""
     try:
         validate(_Named, {"name": name}, what="reference")
     except BadInputError:

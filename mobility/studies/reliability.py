@@ -1,4 +1,4 @@
-"""How reliable measures are: from a table of measured values to the statistics of a paper."""
+"""Reliability of measures: from a table of measured values to the statistics of a paper."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Reliability(NamedTuple):
         """Format the errors of one value as papers print them, with 95 % intervals.
 
         Each metric, side and what differs between two values ("Over") has a row: participants, ICC
-        and SEM of absolute agreement (within participants for repeated trials), and MDC95. Use
+        and SEM of absolute agreement (within participants for repeated recordings), and MDC95. Use
         ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
         """
         rows = self.statistics
@@ -91,10 +91,11 @@ class Reliability(NamedTuple):
 def document(result: Reliability) -> list[dict[str, Any]]:
     """Return the statistics of each metric and side as JSON values; NaN becomes null.
 
-    They are ``icc`` by its form; ``sem`` and ``mdc95`` (agreement, over all that differs between
-    two measurements), each with ``value``, ``lower`` and ``upper``; ``n`` (participants),
-    ``values``, ``refused``, ``missing`` and ``units``; and ``statistics``, with all rows. ``mdc95``
-    also has ``within``, the share of new changes by error alone that are within it.
+    Each has ``icc`` by its form, and ``sem`` and ``mdc95`` (agreement, over all that differs
+    between two measurements), with ``value``, ``lower`` and ``upper``. ``mdc95`` also has
+    ``within``, the share of new changes by error alone that are within it. Further entries are
+    ``n`` (participants), ``values``, ``refused``, ``missing``, ``units``, and ``statistics`` with
+    all rows.
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
@@ -167,17 +168,17 @@ def reliability(
 ) -> Reliability:
     """Estimate how reliable measures are, from participants who were measured repeatedly.
 
-    One value belongs to a recording of a participant. If the recording has repetitions, the
-    value is already their median or extreme, so repetitions do not count as measurements. The
-    columns `visit`, `operator`, `device`, `camera` and `trial` say what differs between the values
-    of a participant. Together with another of these columns, `trial` numbers the repeated trials
-    within a visit (or of an operator), whose order has no meaning. On its own it is treated like
+    One value belongs to a recording of a participant. If the recording has repetitions, the value
+    is already their median or extreme, so repetitions do not count as measurements. The columns
+    `visit`, `operator`, `device`, `camera` and `trial` describe what differs between the values of
+    a participant. Together with another of these columns, `trial` numbers repeated recordings
+    within a visit (or by an operator), whose order has no meaning. On its own, it is treated like
     `visit`.
 
     If each participant has one value at each level of one column, the statistics come from a
-    two-way analysis of variance. With several columns, repeated trials or missing values they come
-    from :func:`~mobility.studies.statistics.components.variance_components`, with all available
-    values (REML).
+    two-way analysis of variance. With several columns, repeated recordings or missing values, they
+    come from :func:`~mobility.studies.statistics.components.variance_components`, with all
+    available values (REML).
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def reliability(
         more of `visit`, `operator`, `device`, `camera`, `trial`. Optional columns are `metric`,
         `side`, `units`, `sd` (the stated error) and `reason` (why there is no value).
     metrics
-        Names of the metrics; the default is all.
+        Names of the metrics; by default all.
     ordinal
         Metrics whose values are ordered categories in whole numbers (scores), for which kappa is
         computed.
@@ -196,15 +197,15 @@ def reliability(
     Reliability
         ``statistics``: a row for each metric, side and statistic, with the columns `COLUMNS`.
 
-        - `icc`, intraclass correlation, with the `form` after McGraw and Wong: ICC(A,1) and
-          ICC(C,1), absolute agreement and consistency of one value; ICC(A,k) and ICC(C,k) of the
-          mean of one value at each level; ICC(1) and ICC(k) if what differs has no effect of its
-          own (repeated trials).
+        - `icc`, intraclass correlation, with the `form` after McGraw and Wong. ICC(A,1) and
+          ICC(C,1) are absolute agreement and consistency of one value, and ICC(A,k) and ICC(C,k)
+          those of the mean of one value at each level. ICC(1) and ICC(k) apply to repeated
+          recordings, whose order has no effect.
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
           between two values that exceeds their error. Their `form` is agreement, consistency, or
-          within. ``mdc95`` is an estimate: fewer than 95 of 100 new changes by error alone are
-          within it. ``within`` is their share, by t with Satterthwaite's degrees of freedom of the
-          SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
+          within. ``mdc95`` is an estimate, so fewer than 95 of 100 new changes by error alone are
+          within it. ``within`` is their share, from t with Satterthwaite's degrees of freedom of
+          the SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
           ``benchmarks/reliability.md``).
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
@@ -212,21 +213,21 @@ def reliability(
         - `kappa`, linear and quadratic, for ordinal metrics.
         - `stated_sd`, root mean square of the `sd` of the values.
 
-        ``over`` is what differs between two values ("visit": all else is the same; "visit,
-        operator": both). ``of`` is the term of a component, or the two levels of a change.
-        ``value``, ``low`` and ``high`` (95 %) are NaN if ``reason`` says why.
+        ``over`` names what differs between two values ("visit", or both "visit, operator"). ``of``
+        is the term of a component, or the two levels of a change. ``value``, ``low`` and ``high``
+        (95 %) are NaN if there is a ``reason``.
 
         ``values`` is the number of values used, and ``participants`` the number of people behind
-        them. For `icc`, `sem` and `mdc95` these are people with values at two levels of what
-        differs, at least three, because others contain no information on an error. ``refused``
-        (with a reason) and ``missing`` (without) count the values not used. ``method`` is "analysis
-        of variance", "REML" or "paired differences", "" without a value. ``note`` has what a reader
+        them. For `icc`, `sem` and `mdc95` these are people with values at two levels, because
+        others contain no information on the error. At least three are needed. ``refused`` (with a
+        reason) and ``missing`` (without) count the values not used. ``method`` is "analysis of
+        variance", "REML" or "paired differences", "" without a value. ``note`` has what a reader
         should know about a value.
 
-        ``without_value``: how many values are missing for each metric and side, by ``reason``.
+        ``without_value``: number of missing values for each metric and side, by ``reason``.
 
-        ``flow``: participants and trials in the study, without any value by reason, with a value,
-        at each level, at every level.
+        ``flow``: number of participants and recordings in the study, without any value (by reason),
+        with a value, at each level, and at every level.
 
     Raises
     ------
@@ -237,9 +238,9 @@ def reliability(
     Notes
     -----
     Operators, visits and devices are treated as random samples of many, because a later measurement
-    meets others. With two levels, the intervals of agreement are therefore wide.
-    ``benchmarks/reliability.md`` shows the coverage of the intervals, and for the SEM how often the
-    truth is below and above. Tests are not corrected for the number of metrics.
+    will have others. With two levels, the intervals of agreement are therefore wide.
+    ``benchmarks/reliability.md`` shows how often the intervals contain the truth, and how often the
+    true SEM is below and above. Tests are not corrected for the number of metrics.
 
     References
     ----------
@@ -252,8 +253,8 @@ def reliability(
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
-            "reliability: no participant was measured repeatedly; add a column with what differs"
-            f" between measurements ({', '.join(FACTORS)})"
+            f"reliability: no participant was measured repeatedly; add a column that names the "
+            f"difference between measurements ({', '.join(FACTORS)})"
         )
     cells = [PARTICIPANT, *varying]
     _check_unique(rows, cells)
@@ -341,8 +342,8 @@ def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
         row = rows.loc[twice.idxmax()]
         where = ", ".join(f"{name} {row[name]}" for name in cells)
         raise BadInputError(
-            f"reliability: {row['metric']} {row['side']} of {where} occurs twice; number"
-            " repeated measurements in a column trial"
+            f"reliability: {row['metric']} {row['side']} of {where} occurs twice; number "
+            "repeated measurements in a column 'trial'"
         )
 
 

@@ -57,7 +57,7 @@ def main_error(
     rows = result.statistics
     rows = rows[rows["metric"].eq(metric) & rows["side"].eq(side) & rows["statistic"].eq(statistic)]
     if rows.empty:
-        raise BadInputError(f"reliability: there is no {statistic} of {metric} {side}")
+        raise BadInputError(f"reliability: there is no {statistic} for {metric} {side}")
     order = pd.Series(
         [
             (over.count(","), form.startswith((kind, f"ICC({kind[0].upper()},1)")))
@@ -181,8 +181,8 @@ def session_curves(
     pandas.DataFrame
         A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`.
         ``value`` is the mean of the repetitions without gaps, in ``units``. If all repetitions have
-        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN and
-        ``reason`` says why.
+        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN, and
+        ``reason`` explains why.
     """
     compared = check_recordings(recordings)
     ids, parts = [], []
@@ -252,7 +252,7 @@ def retest_curves(
     *,
     kind: Kind = KIND,
 ) -> xr.Dataset:
-    """Compute at each percent of a repetition by how much two measurements of a person differ.
+    """Compute by how much two measurements of a person differ, at each percent of a repetition.
 
     Parameters
     ----------
@@ -262,20 +262,20 @@ def retest_curves(
         ``device``, ``camera``, ``trial``. Optional columns are ``metric``, ``side``, ``units``,
         ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is such a table.
     name
-        Name of the angle; None means the only one.
+        Name of the angle; may be None if there is only one.
     kind
-        ``"agreement"`` includes differences between visits that all people share. Few visits
-        contain little information on them, so its interval is wide. ``"consistency"`` does not
-        include them.
+        ``"agreement"`` includes differences between visits that all people share. A few visits
+        contain little information on these differences, so the interval is wide. ``"consistency"``
+        does not include them.
 
     Returns
     -------
     xarray.Dataset
-        Over (side, percent): `sem`, the standard error of measurement; `low` and `high`, its 95 %
-        interval; `mdc95`, the smallest change that exceeds it; and `participants`, the number of
-        people. The numbers are those of :func:`mobility.reliability` at each point, over all that
-        differs between two measurements, which the attribute ``over`` names. Over (side): `reason`
-        if a point has no number. ``side`` is left and right, or "".
+        Over (side, percent): `sem` (the standard error of measurement), `low` and `high` (its 95 %
+        interval), `mdc95` (the smallest change that exceeds it) and `participants` (the number of
+        people). The numbers are those of :func:`mobility.reliability` at each point. The attribute
+        ``over`` names what differs between two measurements. Over (side): `reason` if a point has
+        no number. ``side`` is left and right, or "".
 
     Raises
     ------
@@ -310,7 +310,7 @@ def retest_curves(
     rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
     unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
     if unknown:
-        fault = f"side {quoted(min(map(str, unknown)))} is none of left, right and empty"
+        fault = f"side {quoted(min(map(str, unknown)))} is not left, right or empty"
         raise BadInputError(f"retest_curves: {fault}")
     units = unit_of(rows)
     percents, at = np.unique(rows["percent"], return_inverse=True)

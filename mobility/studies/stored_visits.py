@@ -56,8 +56,7 @@ def current_visit(
 ) -> dict[str, Path]:
     """Render the page of a visit unless it exists with the same inputs.
 
-    Outdated sessions are analysed again first. If that fails, the page gives the reason for the
-    session.
+    Outdated sessions are analysed again first. If that fails, the page shows the reason.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def current_visit(
         As in :func:`mobility.studies.visit.visit`.
     faces
         Whether faces and surroundings are shown instead of blurred. None accepts an existing page
-        of both kinds, and blurs a new one.
+        of either kind, and blurs a new page.
 
     Returns
     -------

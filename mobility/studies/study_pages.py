@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CohortPage(PageWithFiles):
-    """What the sections of the page of a cohort have available.
+    """The data that the sections of a cohort's page can use.
 
     Attributes
     ----------
     store
-        The store, of which nothing is changed.
+        The store, which is not changed.
     exercise, participants
-        As of :func:`mobility.studies.cohort.choose_sessions`.
+        As in :func:`mobility.studies.cohort.choose_sessions`.
     metrics
-        Its measures, with commas; empty: those of each exercise.
+        Measures to show, separated by commas; empty means the measures of each exercise.
     group_by
         What defines the groups.
     recordings
-        Verdicts with which a session is compared.
+        Verdicts of the sessions that are compared.
     """
 
     store: SessionStore[StoredSession]
@@ -78,7 +78,7 @@ class CohortPage(PageWithFiles):
 
     @cached_property
     def exercises(self) -> list[OfExercise]:
-        """Its exercises, of which each is compared by itself."""
+        """Exercises of the sessions, each of which is compared separately."""
         studies, exercises = references(self.store), []
         for name, rows in cohort.by_exercise(self.table).items():
             asked = self.metrics or of_cohort.usual_metrics(name)
@@ -89,12 +89,12 @@ class CohortPage(PageWithFiles):
         return exercises
 
     def people(self) -> Markup:
-        """Say who was measured, from where to where."""
+        """Describe the flow of participants."""
         elsewhere = cohort.not_listed(self.store, self.sessions)
         return of_cohort.participants(self.overview, f"{self.store.path}", elsewhere)
 
     def in_short(self) -> Markup:
-        """Say who changed and how groups differ, and name what nobody has."""
+        """State who changed, how groups differ, and which metrics nobody has."""
         first, *unknown_elsewhere = (each.unknown for each in self.exercises)
         # A metric of one exercise need not be one of another.
         nowhere = [name for name in first if all(name in unknown for unknown in unknown_elsewhere)]
@@ -106,7 +106,7 @@ class CohortPage(PageWithFiles):
         )
 
     def changes(self) -> Markup:
-        """Draw and list how people change."""
+        """Draw and list the changes of people."""
         alt = "of each participant over time, with the smallest detectable change"
         pictures = self._drawn(lambda each: each.changed, of_cohort.over_time, alt, "over-time")
         return pictures + self._of_each(
@@ -114,7 +114,7 @@ class CohortPage(PageWithFiles):
         )
 
     def groups(self) -> Markup:
-        """Draw and list how groups differ."""
+        """Draw and list the differences between groups."""
         by, title = self.group_by, of_cohort.group_title(self.group_by)
         draw = partial(of_cohort.group_distribution, group_title=title)
         alt = f"of every person by {title.lower()}"
@@ -128,7 +128,7 @@ class CohortPage(PageWithFiles):
         return self._of_each(lambda each: of_cohort.refused_table(each.rows, list(each.changed)))
 
     def keep(self) -> Markup:
-        """Keep the table, and say what is in it."""
+        """Store the table, and describe it."""
         checks = cohort.checks(self.table, self.sessions)
         for name in ("cohort.csv", "cohort.parquet") if self.out else ():
             cohort.write_table(self.table, Path(self.out) / name, checks=checks)
@@ -163,7 +163,7 @@ class CohortPage(PageWithFiles):
 
 @dataclass(frozen=True)
 class OfExercise:
-    """One exercise of a cohort: its rows, the measures that it lacks, and those that it has."""
+    """One exercise of a cohort: its rows, its missing measures, and its measures."""
 
     name: str
     rows: pd.DataFrame
@@ -193,28 +193,28 @@ COHORT: tuple[Section[CohortPage], ...] = (
 
 @dataclass(frozen=True)
 class StudyPage(PageWithFiles):
-    """What the sections of the page of a study have available.
+    """The data that the sections of a study's page can use.
 
     Attributes
     ----------
     study
         The study.
     metrics
-        Its measures; none: all with values.
+        Measures to show; if empty, all with values.
     """
 
     study: Study
     metrics: Sequence[str] = ()
 
     def write(self, **rows_of: pd.DataFrame) -> None:
-        """Keep tables."""
+        """Store tables."""
         for name, rows in rows_of.items() if self.out else ():
             cohort.write_rows(rows, Path(self.out) / f"{name.replace('_', '-')}.csv")
 
 
 @dataclass(frozen=True)
 class GroupsPage(StudyPage):
-    """The same of a comparison of groups; `by`, `within` and `adjust` as of :func:`groups`."""
+    """The same for a comparison of groups; `by`, `within` and `adjust` as in :func:`groups`."""
 
     by: str = "group"
     within: Sequence[str] = ()
@@ -222,7 +222,7 @@ class GroupsPage(StudyPage):
 
     @cached_property
     def compared(self) -> Groups:
-        """The comparison, of which the tables are kept."""
+        """The comparison, whose tables are stored."""
         factors = {"within": self.within, "adjust": self.adjust}
         comparison = groups(self.study.table, by=self.by, **factors, metrics=self.metrics or None)
         self.write(differences=comparison.differences, description=comparison.description)
@@ -267,7 +267,7 @@ GROUPS: tuple[Section[GroupsPage], ...] = (
 
 @dataclass(frozen=True)
 class ReliabilityPage(StudyPage):
-    """The same of a study of reliability."""
+    """The same for a study of reliability."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -276,7 +276,7 @@ class ReliabilityPage(StudyPage):
 
     @cached_property
     def result(self) -> Reliability:
-        """The statistics, which are kept."""
+        """The statistics, which are stored."""
         ordinal = [name for name in scores(self.study.table) if name in self.names]
         statistics = reliability(self.study.table, metrics=self.names, ordinal=ordinal)
         self.write(statistics=statistics.statistics, without_value=statistics.without_value)
@@ -308,7 +308,7 @@ class ReliabilityPage(StudyPage):
         return shown
 
     def over_repetition(self) -> Markup:
-        """Draw the error of measurement over a repetition, and say where it is largest."""
+        """Draw the error of measurement over a repetition, and state where it is largest."""
         errors = parts.retest_curves(self.curves)
         drawn = self._errors(errors) if errors else Markup()
         return drawn + parts.retest_curves_in_words(self.curves, errors)

@@ -30,11 +30,11 @@ def render_visit(
     visit
         The visit; its sessions are up to date.
     folder
-        Where the page goes; an earlier page there is replaced.
+        Folder for the page; an earlier page there is replaced.
     named
-        Ids of the sessions whose numbers alone it may have, with which it is deleted.
+        Ids of the sessions whose numbers may be on the page; it is deleted with any of them.
     faces
-        Whether faces and surroundings are shown rather than blurred.
+        Whether to show faces and surroundings instead of blurring them.
 
     Returns
     -------
@@ -76,10 +76,9 @@ def render_cohort(
     Parameters
     ----------
     store
-        Where the sessions are; nothing in it is changed.
+        Store of the sessions, which is not changed.
     folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
+        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
     parameters
         Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
 
@@ -110,12 +109,11 @@ def render_statistics(
     study
         From :func:`mobility.studies.study_table.study_table`.
     folder
-        Where the report goes: a folder that is absent, empty, or an earlier such report,
-        which is replaced.
+        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
     title
         Name of the study.
     parameters
-        Parameters of the notebook: names of columns and measures, with commas.
+        Parameters of the notebook: names of columns and measures, separated by commas.
 
     Returns
     -------
@@ -144,4 +142,4 @@ def _check_sessions(folder: Path, kind: ReportOnPeople, study: Study) -> None:
         return
     listed = {row.get("session_id") for row in kind.rows(folder)}
     if listed.isdisjoint(study.sessions["session_id"]):
-        raise BadInputError(f"{folder}: has a report on other sessions; name another folder")
+        raise BadInputError(f"{folder}: contains a report on other sessions; name another folder")

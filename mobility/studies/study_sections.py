@@ -45,12 +45,12 @@ CERTAIN = 0.05
 
 
 def participants(study: Study) -> Markup:
-    """Give the flow of sessions and participants, from the list to the statistics."""
+    """Show the flow of sessions and participants, from the list to the statistics."""
     return counted(study.flow()) + paragraphs(*differing_in_words(study))
 
 
 def differing_in_words(study: Study) -> list[str]:
-    """Warn where sessions were filmed from different views, or are not all of one model."""
+    """Warn if sessions were filmed from different views, or do not share one model."""
     used = study.sessions[study.sessions["reason"].eq("")]
     views = sorted({str(view) for view in used["view"] if view})
     lines = [tables.sentence("studies.several_views", views=listed(views))] if views[1:] else []
@@ -58,7 +58,7 @@ def differing_in_words(study: Study) -> list[str]:
 
 
 def models_in_words(sessions: pd.DataFrame) -> list[str]:
-    """Warn of keypoints of several models, or of one with which no errors were measured."""
+    """Warn of keypoints from several models, or from a model whose errors were not measured."""
     models = models_of(sessions)
     if len(models) > 1:
         return [tables.sentence("studies.several_models", models=listed(models))]
@@ -68,19 +68,19 @@ def models_in_words(sessions: pd.DataFrame) -> list[str]:
 
 
 def models_of(sessions: pd.DataFrame) -> list[str]:
-    """Name the models of the keypoints of sessions, each once."""
+    """Name the keypoint models of sessions, each once."""
     return sorted({str(model) for model in with_origin(sessions)["source_software"]})
 
 
 def counted(steps: Iterable[tuple[str, int]]) -> Markup:
-    """Make the table of who was measured, of what is counted and the number."""
+    """Make the table of measured people: what is counted, and the number."""
     rows = [[capital(words), f"{count}"] for words, count in steps]
     head = [tables.sentence("studies.flow.head"), tables.sentence("studies.flow.count")]
     return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
 
 
 def sessions(study: Study) -> Markup:
-    """List the sessions, those that are left out first, with the reason."""
+    """List the sessions; those that are left out come first, with the reason."""
     rows = [
         [each.session_id, each.participant, each.view, f"{each.cameras}", each.reason or "–"]
         for each in study.sessions.sort_values(
@@ -99,7 +99,7 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
 
 
 def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[str, list[str]]]]:
-    """Say of each effect how many measures differ and which, and then the usual measures."""
+    """State for each effect how many measures differ, and which, and then the usual measures."""
     compared = groups.differences[groups.differences["reason"].eq("")]
     usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     words = {}
@@ -126,7 +126,7 @@ def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[s
 
 
 def _difference(study: Study, row: Any) -> str:
-    """Say how large a difference is, with its interval and p adjusted for all measures."""
+    """State how large a difference is, with its interval and p adjusted for all measures."""
     shown: dict[str, Any] = {"signed": True, "digits": _digits(row.units, (row.high - row.low) / 2)}
     difference, low, high = (
         quantity(value, row.units, **shown) for value in (row.difference, row.low, row.high)
@@ -141,13 +141,13 @@ def _difference(study: Study, row: Any) -> str:
 
 
 def _adjusted(groups: Groups) -> str:
-    """Say what differences are adjusted for; empty where for nothing."""
+    """State what differences are adjusted for; empty if there is nothing."""
     names = listed(groups.adjust)
     return tables.sentence("studies.groups.adjusted", names=names) if groups.adjust else ""
 
 
 def differences_in_short(study: Study, groups: Groups) -> Markup:
-    """Say in words which measures differ, and how much the study could have missed."""
+    """State which measures differ, and how large a difference the study could have missed."""
     parts: list[h.Node] = [paragraphs(*warnings_in_words(groups))]
     for effect, of_effect in differences_in_words(study, groups).items():
         parts.append(h.h3[capital(effect)])
@@ -162,12 +162,12 @@ def differences_in_short(study: Study, groups: Groups) -> Markup:
 
 
 def warnings_in_words(groups: Groups) -> list[str]:
-    """Say what to know of all differences."""
+    """Explain what applies to all differences."""
     return [str(warning["message"]) for warning in groups.warnings]
 
 
 def _spread(groups: Groups) -> str:
-    """Say what is assumed of how groups vary; empty where there are no groups of people."""
+    """State the assumption about the variances of groups; empty without groups of people."""
     alike = tables.sentence("studies.groups.method.alike")
     methods_of = [each for each in dict.fromkeys(groups.differences["method"].dropna()) if each]
     by_group = [each for each in methods_of if each != alike]
@@ -177,7 +177,7 @@ def _spread(groups: Groups) -> str:
 
 
 def p_value(p: float, *, name: str = "") -> str:
-    """Give a p value as papers do: "0.032", "< 0.001"; with its name "p = 0.032"."""
+    """Write a p value as in papers: "0.032", "< 0.001"; with its name "p = 0.032"."""
     if math.isnan(p):
         return MISSING
     text = "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -185,7 +185,7 @@ def p_value(p: float, *, name: str = "") -> str:
 
 
 def differences(study: Study, groups: Groups) -> Markup:
-    """List all differences, with what the error of measurement costs; then why some are missing."""
+    """List all differences, with the effect of the error of measurement and missing results."""
     rows: list[Row] = []
     for row in groups.differences[groups.differences["reason"].eq("")].itertuples():
         units, digits = row.units, _digits(row.units, (row.high - row.low) / 2)
@@ -215,7 +215,7 @@ def differences(study: Study, groups: Groups) -> Markup:
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
-    """Name the measures without a result, by the reason; empty where all have one."""
+    """Name the measures without a result, by the reason; empty if all have one."""
     items = reasons_without_result(study, statistics)
     if not items:
         return html()
@@ -223,9 +223,9 @@ def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
 
 
 def people(study: Study, by: str = "") -> Markup:
-    """Describe the people, of each group if `by` is a column of the sessions; empty without any.
+    """Describe the people, in each group if `by` is a column of the sessions; empty without people.
 
-    A person counts once in a group, as at the first session there.
+    A person counts once in a group, with the values of the first session there.
     """
     used = study.sessions[study.sessions["reason"].eq("")]
     if by and by not in used:
@@ -268,7 +268,7 @@ def _shares(values: pd.Series, people: int) -> str:
 
 
 def description(study: Study, groups: Groups) -> Markup:
-    """Describe each group as a paper does: people: mean (SD)."""
+    """Describe each group as in a paper: people: mean (SD)."""
     paper = groups.paper_table()
     rows = [
         [name_of(study.table, row[0], row[1]), *row[2:]]
@@ -282,7 +282,7 @@ def description(study: Study, groups: Groups) -> Markup:
 def missing(study: Study, without_value: pd.DataFrame) -> Markup:
     """Count the values that are missing, by reason; the most frequent first.
 
-    A session that is left out lacks all measures, which one row says.
+    A session that is left out has no measures, which one row states.
     """
     if without_value.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
@@ -302,7 +302,7 @@ def missing(study: Study, without_value: pd.DataFrame) -> Markup:
 
 
 def largest(study: Study, groups: Groups, count: int) -> list[str]:
-    """Name measures for pictures: those that differ, the largest first, then the usual ones."""
+    """Choose measures for pictures: first the largest differences, then the usual measures."""
     compared = groups.differences[groups.differences["reason"].eq("")]
     beyond = compared[compared["p_holm"].lt(CERTAIN)]
     order = beyond.sort_values("effect_size", key=abs, ascending=False)["metric"]
@@ -311,7 +311,7 @@ def largest(study: Study, groups: Groups, count: int) -> list[str]:
 
 
 def methods(study: Study, groups: Groups, by: str, within: Sequence[str]) -> Markup:
-    """Write the paragraph of a paper that says what was done."""
+    """Write the methods paragraph of a paper."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
     return paragraphs(
@@ -336,7 +336,7 @@ MOST_DRAWN = 2
 
 
 def flow(study: Study, steps: pd.DataFrame) -> Markup:
-    """Give the flow of a study of reliability: participants and trials at each step."""
+    """Show the flow of a study of reliability: participants and recordings at each step."""
     rows = [
         [capital(each.step), f"{each.participants}", f"{each.trials}"]
         for each in steps.itertuples()
@@ -348,7 +348,7 @@ def flow(study: Study, steps: pd.DataFrame) -> Markup:
 
 
 def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
-    """Choose the measures that come first: the usual ones of the exercise, else the first ones."""
+    """Choose the first measures: the usual ones of the exercise, otherwise the first listed."""
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
     usual = [n for n in choose_measures(exercise.table["cohort"], names) if n in names]
     return usual or list(names[:MOST_NAMED])
@@ -374,7 +374,7 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 def reliability_in_words(
     study: Study, result: Reliability, usual: Sequence[str]
 ) -> tuple[str, list[str], list[str]]:
-    """Say how often errors exceed a change, which one, of each usual measure, and what to know."""
+    """State how often errors exceed a change, for each usual measure, and which change."""
     items, notes, shares = [], [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -396,7 +396,7 @@ def reliability_in_words(
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
-    """Say what a change of the usual measures must exceed."""
+    """State which change of the usual measures exceeds the error."""
     lead, items, notes = reliability_in_words(study, result, usual)
     if not items:
         reasons = reasons_without_result(study, _statistic(result, "sem"))
@@ -405,7 +405,7 @@ def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]
 
 
 def reasons_without_result(study: Study, statistics: pd.DataFrame) -> list[str]:
-    """Say why measures have no result: each reason, with its measures."""
+    """List the reasons why measures have no result, with their measures."""
     without = statistics[statistics["reason"].ne("")]
     return [
         f"{reason}: {shortened(dict.fromkeys(name_of(study.table, m) for m in rows['metric']))}"
@@ -433,7 +433,7 @@ def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, Literal[
 
 
 def reliability_table(study: Study, result: Reliability) -> Markup:
-    """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
+    """List ICC, SEM and MDC of all measures with their intervals, by the factor that differs."""
     listings = []
     errors = result.statistics[result.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
     for over, of_over in errors[errors["value"].notna()].groupby("over", sort=False):
@@ -547,7 +547,7 @@ def _kappas(study: Study, result: Reliability) -> Markup:
 
 
 def curves_of(study: Study, names: Sequence[str]) -> pd.DataFrame:
-    """Give the curves of the angles among these measures; without any of them those of all."""
+    """Return the curves of the angles among these measures; if there are none, of all angles."""
     import pandas as pd
 
     if study.curves is None:
@@ -557,14 +557,14 @@ def curves_of(study: Study, names: Sequence[str]) -> pd.DataFrame:
 
 
 def retest_curves(curves: pd.DataFrame) -> list[xr.Dataset]:
-    """Compute how the curves of angles repeat (consistency), of those that some people have."""
+    """Compute the consistency of the curves of angles that some people have."""
     angles = dict.fromkeys(curves["metric"]) if len(curves) else ()
     errors = (curves_again.retest_curves(curves, name, kind="consistency") for name in angles)
     return [each for each in errors if each["sem"].notnull().any()]
 
 
 def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -> Markup:
-    """Say where over the repetition each angle repeats best and worst; then what has no curve."""
+    """State where each angle is most and least consistent, and which angles have no curve."""
     if curves.empty:
         return paragraphs(tables.sentence("studies.reliability.no_curves"))
     items = []
@@ -593,7 +593,7 @@ def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -
 
 
 def _without_curve(curves: pd.DataFrame) -> list[str]:
-    """Say which curves there are not, of which angles and sides, and of which sessions."""
+    """List missing curves: angles, sides and sessions."""
     sessions_of: dict[tuple[str, str], list[str]] = {}
     once = curves.drop_duplicates(["session_id", "metric", "side"])
     for (session_id, reason), rows in once.groupby(["session_id", "reason"], sort=False):
@@ -647,7 +647,7 @@ def components(study: Study, result: Reliability) -> Markup:
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:
-    """Write the paragraph of a paper that says what was done."""
+    """Write the methods paragraph of a paper."""
     first = study.table.iloc[0]
     errors = _statistic(result, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
@@ -671,7 +671,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
 
 
 def guidelines(result: Reliability) -> Markup:
-    """List what guidelines ask for: what the report says, and what is left to write."""
+    """List the items of guidelines: those in the report, and those left to write."""
     listings = []
     for name, guide in tables.load("reliability_items").items():
         has = set(result.statistics.loc[result.statistics["value"].notna(), "statistic"])

@@ -155,26 +155,27 @@ def read_list(path: FilePath) -> pd.DataFrame:
     Parameters
     ----------
     path
-        It has the column ``session`` (an id) or ``video`` (a file, relative to the folder of the
-        list), ``participant``, and optionally ``visit``, ``operator``, ``device``, ``camera``,
-        ``trial``. With ``video`` it may also have ``second_video``, ``calibration``, ``keypoints``,
-        ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``, ``options`` (as in a
-        batch). Further columns are the study's own: a group, a weight.
+        A CSV file with the column ``session`` (an id) or ``video`` (a file, relative to the folder
+        of the list), ``participant``, and optionally ``visit``, ``operator``, ``device``,
+        ``camera``, ``trial``. With ``video`` it may also have ``second_video``, ``calibration``,
+        ``keypoints``, ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``,
+        ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each row of the file, with ``line``, its number there. A factor or a column of the
-        study's own becomes a number if all its values are numbers; ``age``, ``height_m`` and
-        ``weight_kg`` always are. Values may be empty, except those of factors.
+        A row for each row of the file, with its number there in ``line``. A factor or one of the
+        study's own columns becomes a number if all its values are numbers; ``age``, ``height_m``
+        and ``weight_kg`` always become numbers. Values may be empty, except those of factors.
 
     Raises
     ------
     NotFoundError
         There is no such file.
     BadInputError
-        A column or a session occurs twice; a column is misspelt; both or neither of ``session`` and
-        ``video`` are there; a row lacks a required value; a column mixes numbers and words.
+        A column or a session occurs twice, or a column is misspelt. Both or neither of ``session``
+        and ``video`` are there. A row has no value for a required column, or a column mixes numbers
+        and words.
     """
     import pandas as pd
 
@@ -195,7 +196,10 @@ def read_list(path: FilePath) -> pd.DataFrame:
         if name not in NAMED and (near := difflib.get_close_matches(name, NAMED, 1, _NEAR)):
             raise BadInputError(f"{file}: unknown column '{name}'; did you mean '{near[0]}'?")
         if name in _RESERVED:
-            raise BadInputError(f"{file}: the column '{name}' is measured; give it another name")
+            raise BadInputError(
+                f"{file}: the column '{name}' has the name of a measured value; "
+                "give it another name"
+            )
     if ("session" in names) == ("video" in names):
         raise BadInputError(f"{file}: needs one of the columns 'session' and 'video'")
     if "session" in names and (of_video := [name for name in names if name in OF_VIDEO]):
@@ -266,7 +270,7 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
     if name in OF_PERSON or 2 * meant.sum() > filled.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
-            why = "" if name in OF_PERSON else ", as most of the column are"
+            why = "" if name in OF_PERSON else ", like most of the column"
             text, todo = row[name], "correct it"
             if "," in text and meant[row.name]:
                 todo = f"write it with a point, {text.replace(',', '.')}"
@@ -307,7 +311,7 @@ def study_table(
     sessions
         The sessions in the list.
     recordings
-        Verdicts on a recording with which a session is used, as in
+        Verdicts on the recordings to use, as in
         :func:`mobility.studies.cohort.to_dataframe`.
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
@@ -315,8 +319,8 @@ def study_table(
     visits
         Whether a row is a visit instead of a session, with combined videos
         (:mod:`mobility.studies.visit`). A visit has the sessions of a participant on one day that
-        are equal in the columns of the list. ``device``, ``camera`` and ``trial`` may differ; they
-        are then left out.
+        have equal values in the columns of the list. ``device``, ``camera`` and ``trial`` may
+        differ, and are then left out.
     name
         Name of the list in messages: its file.
 
@@ -331,9 +335,8 @@ def study_table(
     Raises
     ------
     BadInputError
-        A session is listed twice, belongs to another participant than the list says, or to a
-        participant without a name; the sessions have several exercises; or repetitions of visits
-        are requested.
+        A session is listed twice, has another participant than in the list, or has a participant
+        without a name. The sessions have several exercises, or repetitions of visits are requested.
     """
     _require_once(listed, name)
     if visits:
@@ -360,7 +363,7 @@ def study_table(
 
 def _several_exercises(exercises: Iterable[str], name: str) -> BadInputError:
     named = ", ".join(sorted(set(exercises)))
-    return BadInputError(f"{name}: has sessions of {named}; compare those of one exercise")
+    return BadInputError(f"{name}: has sessions of {named}; compare sessions of one exercise")
 
 
 def _of_visits(
@@ -412,7 +415,7 @@ def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> 
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names "
+            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session has "
             "no participant; add the column 'participant'"
         )
     design = listed.assign(session_id=listed["session"], participant=people)
@@ -513,8 +516,8 @@ def checked_values(
     Raises
     ------
     BadInputError
-        A row lacks one of the `named` columns, or has no number; or a number, also one of the
-        `covariates`, is too large or too small to compute with.
+        A row has no value in one of the `named` columns, or no number. A number, including the
+        `covariates`, is too large or too small for computing.
     """
     import pandas as pd
 
@@ -570,7 +573,8 @@ def unit_of(values: pd.DataFrame) -> str:
     if len(different) > 1:
         metric = values["metric"].iloc[0]
         raise BadInputError(
-            f"table: {metric} is in different units ({', '.join(different)}); convert them to one"
+            f"table: {metric} is in different units ({', '.join(different)}); convert its "
+            "values to one unit"
         )
     return different[0] if different else ""
 

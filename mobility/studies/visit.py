@@ -99,7 +99,7 @@ class Visit:
     def exercises(self) -> list[str]:
         """Exercises of the sessions, in the order of the registry.
 
-        A session whose video counts for another exercise is not included.
+        A session whose video shows another exercise is not included.
         """
         filmed = {
             session.record.exercise
@@ -194,9 +194,8 @@ class Visit:
         -------
         list of dict
             ``exercise``, ``view`` (a kind of view; "left" or "right" if only one side is not
-            visible) and ``checks``, the ids of the findings that such a video would decide, as in
-            :meth:`metrics`. There are as few videos as possible, and those that decide most come
-            first.
+            visible) and ``checks``, the ids of the findings that such a video would decide. There
+            are as few videos as possible; videos that decide most come first.
         """
         rows = []
         for exercise in self._with_rules:
@@ -272,8 +271,8 @@ class Visit:
         -------
         list of dict
             Rows of :func:`mobility.studies.visit_changes.changes`, with ``since``, the day of the
-            earlier visit: for each exercise the last visit that has numbers of it, without those of
-            :meth:`not_compared`.
+            earlier visit: for each exercise, the last visit that has its numbers. Exercises of
+            :meth:`not_compared` are left out.
         """
         rows = []
         for exercise in self.exercises:
@@ -548,7 +547,7 @@ def visit(
     only: Sequence[str] = (),
     without: Sequence[str] = (),
 ) -> Visit:
-    """Collect the sessions of a participant on one day.
+    """Combine the sessions of a participant on one day.
 
     Parameters
     ----------
@@ -560,13 +559,13 @@ def visit(
         The day, in the time zone of the sessions, as a date or "2026-11-30"; the default is the
         last.
     only, without
-        Ids of the only sessions to include, or of those to leave out, for instance before a
+        Ids of the sessions to include (no others), or to leave out, for instance those before a
         treatment.
 
     Raises
     ------
     BadInputError
-        The day is invalid, both `only` and `without` are given, one of them is not a session of
+        The day is invalid, both `only` and `without` are passed, one of the ids is not a session of
         that day, or nothing is left. Also for "anonymous", whose sessions may belong to different
         people.
     NotFoundError
@@ -632,7 +631,7 @@ def visits_to_dataframe(
     pandas.DataFrame
         As in :func:`mobility.studies.cohort.to_dataframe`, with a row for each visit, exercise,
         metric and side, whose ``level`` is "visit". ``views`` and ``films`` name the videos that a
-        value comes from. An exercise without results has one row that says why. The sessions of
+        value comes from. An exercise without results has one row with the reason. The sessions of
         "anonymous", which may belong to different people, have one row for all.
     """
     return visits_to_frame(*_visits_of(sessions, recordings))

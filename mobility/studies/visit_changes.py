@@ -1,8 +1,8 @@
-"""What changed since an earlier visit by more than the errors of both.
+"""Changes since an earlier visit, compared with the errors of both.
 
 The errors are the standard errors of measurement between visits (``assessment/trial_errors.py``),
 from the package or from the lab. They apply to one way of filming: if the visits were not filmed
-and analysed alike, the errors of the numbers themselves are added.
+and analysed in the same way, the errors of the numbers themselves are added.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def changes(
         ``side``, ``before``, ``now``, ``change``, ``least`` (the smallest detectable change, 95 %),
         ``exceeds``, ``judged`` (:data:`~mobility.assessment.trial_errors.Judgement`),
         ``repetitions`` (of the visit with fewer), ``units``, ``error`` and ``error_of``. ``error``
-        is "retest" if both were filmed alike, otherwise "own", with the errors of both numbers.
-        ``error_of`` is "package", or the name of the lab's study.
+        is "retest" if both were filmed in the same way, otherwise "own", with the errors of both
+        numbers. ``error_of`` is "package", or the name of the lab's study.
     """
     earlier = {(number.exercise, number.metric, number.side): number for number in before}
     filmings: dict[str, Filming | None] = {}

@@ -1,7 +1,7 @@
-"""The page of a visit: what a person's films of one day say together.
+"""The page of a visit: the combined results of a person's videos on one day.
 
-First what every reader needs: who, which films, what stands out, what has changed, what to do. Then
-the numbers of each exercise, merged over its films.
+The page begins with what every reader needs: the person, the videos, the main findings, changes,
+and advice. Then follow the numbers of each exercise, combined from its videos.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ _GIVEN = Verdict("good", "")
 
 @dataclass(frozen=True)
 class VisitPage(Page):
-    """What the parts of the page have available.
+    """The data that the parts of the page can use.
 
     Attributes
     ----------
     visit
         The visit.
     folder
-        Where the page is: links to reports start there.
+        Folder of the page, from which links to reports start.
     faces
-        Whether pictures show face and room rather than blur them.
+        Whether to show face and room instead of blurring them.
     """
 
     visit: Visit
@@ -84,7 +84,7 @@ class VisitPage(Page):
 
     @cached_property
     def number_of(self) -> dict[str, int]:
-        """Number of each film, by the id of its session."""
+        """Number of each video, by the id of its session."""
         return {session.id: 1 + k for k, session in enumerate(self.visit.sessions)}
 
     @cached_property
@@ -97,7 +97,7 @@ class VisitPage(Page):
         }
 
     def front(self) -> Markup:
-        """Say who, show the films, and say what stands out, what changed, and what to do."""
+        """Show the person and the videos, and state main findings, changes and advice."""
         return (
             html(h.h1[tables.sentence("visit.title", day=dated(self.visit.date))])
             + self._who()
@@ -149,7 +149,7 @@ class VisitPage(Page):
         )
 
     def numbers(self) -> Markup:
-        """Show the numbers of each exercise, and of single joints."""
+        """Show the numbers of each exercise, and of single-joint movements."""
         parts = [*map(self._exercise, self.findings), self._joints()]
         return html(h.div(".exercises")[(h.section[part] for part in parts if part)])
 
@@ -176,7 +176,7 @@ class VisitPage(Page):
         return shown + paragraphs(*none, *lines, kind="missing")
 
     def _why_limited(self, session_id: str, exercise: str) -> str:
-        """Say what limits a film whose findings are given all the same."""
+        """State the limits of a video whose findings are shown nevertheless."""
         verdicts = {film.id: film.verdict for film in self.visit.films_of(exercise)}
         return verdicts[session_id].why if session_id in verdicts else ""
 
@@ -225,7 +225,7 @@ class VisitPage(Page):
         return html(h.h2["What stands out"], parts) if parts else Markup()
 
     def _differing(self, exercise: str) -> list[str]:
-        """Say what each film has where one is outside a target, or likely is, and another not."""
+        """State the results of videos if one is (probably) outside a target and another is not."""
         of_place: dict[tuple[str, str], list[tuple[Finding, str]]] = {}
         for finding, films in self.visit.findings(exercise):
             if finding.value is None or finding.result not in OF_A_VALUE:
@@ -261,7 +261,7 @@ class VisitPage(Page):
         return list(dict.fromkeys(film.view for film in able or films))
 
     def _since(self) -> Markup:
-        """Say what has changed since the visit before beyond the errors of both, and what not."""
+        """State which numbers changed since the previous visit by more than the errors."""
         by_day: dict[datetime.date, list[dict[str, Any]]] = {}
         for row in self.visit.changes():
             by_day.setdefault(row["since"], []).append(row)
@@ -456,7 +456,7 @@ VISIT = (Section("", VisitPage.front), Section("", VisitPage.numbers))
 
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
-    """Say by how much a number has changed, of each side that has."""
+    """State by how much a number has changed, on each side that changed."""
     name = _name_of(sides[0])
     if sides[0]["metric"] == metric_and_item(sides[0]["metric"])[0]:
         name = tables.sentence(

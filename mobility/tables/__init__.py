@@ -14,7 +14,7 @@ from mobility.base.parsing import YAML_LOADER
 
 @functools.cache
 def load(name: str) -> Any:
-    """Read the table ``<name>.yaml`` of this package; do not change the answer."""
+    """Read the table ``<name>.yaml`` of this package; do not change the result."""
     text = (files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
     return yaml.load(text, Loader=YAML_LOADER)  # noqa: S506, one of the two safe loaders
 
@@ -35,8 +35,8 @@ def sentence(key: str, /, **values: object) -> str:
     key
         ``"report.no_repetition"`` is `no_repetition` in ``sentences_report.yaml``.
     **values
-        What stands in braces in it; formats are those of :meth:`str.format`, but for a space
-        before a percent sign.
+        Values for the braces in the sentence, with formats of :meth:`str.format`, except for a
+        space before a percent sign.
     """
     part, *names = key.split(".")
     entry = load(f"sentences_{part}")
@@ -46,14 +46,14 @@ def sentence(key: str, /, **values: object) -> str:
 
 
 def warning(key: str, /, **values: object) -> dict[str, Any]:
-    """Make a warning as a history keeps it: its code, its values, and the sentence made of them.
+    """Make a warning for a history: its code, its values, and its sentence.
 
     Parameters
     ----------
     key
-        As for :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so has each of
-        several sentences below that name.
+        As for :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so do all
+        sentences below that name.
     **values
-        As for :func:`sentence`, as JSON values; what else programs should know of it.
+        As for :func:`sentence`, as JSON values; further values are for programs.
     """
     return {"code": key.split(".")[1], "message": sentence(key, **values), "values": values}

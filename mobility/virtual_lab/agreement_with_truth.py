@@ -1,4 +1,4 @@
-"""Agreement of measured angles with the true ones, over many cases."""
+"""Agreement of measured angles with true angles, over many cases."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         In degrees. By case, over (case, estimator, angle, side, part): `case_bias`, `case_mae`,
         `case_rmse`, `case_n` (frames), `case_given` (share of the frames in which the analysis
         reports the value) and `case_coverage` (share of the errors within 1.96 `_sd`). By view,
-        over (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its
-        component `sd_between` videos, the 95 % limits of agreement `low` and `high`, `coverage`,
-        `given` and the number of `clips_used`. The errors of the fitted body only include values
-        that the analysis reports; those of other estimators include all values. Angles without
-        sides have the side "middle".
+        over (view, ``clips``, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error,
+        its component `sd_between` videos, the 95 % limits of agreement `low` and `high`,
+        `coverage`, `given` and the number of `clips_used`. The errors of the fitted body only
+        include values that the analysis reports; those of other estimators include all values.
+        Angles without sides have the side "middle".
     """
     if not measured:
         raise BadInputError("agreement: there are no measured cases; run the sweep first")
@@ -75,8 +75,8 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for attribute in ("model_sha256", "fit_method", "versions"):
             if dataset.attrs.get(attribute) != first.attrs.get(attribute):
                 raise BadInputError(
-                    f"agreement: case {name} has another {attribute} than the first; run the sweep"
-                    " again without resuming"
+                    f"agreement: case {name} differs from the first case in {attribute}; run "
+                    "the sweep again without --resume"
                 )
     estimators = [str(estimator) for estimator in first["estimator"].values]
     angles = list(tables.load("angles"))

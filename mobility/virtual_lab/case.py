@@ -85,7 +85,9 @@ class Case(Strict):
     def stance(self) -> Stance:
         """The motion, if the subject stands on the feet."""
         if not isinstance(self.motion, Stance):
-            raise BadInputError(f"{self.name}: its motion moves only one joint; use a standing one")
+            raise BadInputError(
+                f"{self.name}: its motion moves only one joint; use a standing motion"
+            )
         return self.motion
 
     @property
@@ -122,7 +124,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 
 
 def read_yaml(source: Path, *, kind: str) -> Any:
-    """Read a YAML file of a user, a case or a grid."""
+    """Read a user's YAML file: a case or a grid."""
     try:
         return parse_yaml(read_file(source).decode("utf-8"))
     except FileNotFoundError:
@@ -213,7 +215,7 @@ def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[B
 
 
 def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Film a trial with the camera of a case: yield times and pictures (height, width, 3)."""
+    """Film a motion with the camera of a case: yield times and pictures (height, width, 3)."""
     film = case.video
     return frames(
         body,
@@ -227,7 +229,7 @@ def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDA
 
 
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
-    """Return the truth of a trial.
+    """Return the truth of a performed motion.
 
     `position(time, space, keypoint)` is in metres, float32: x to the subject's left, y up against
     gravity, z forwards at the start, the floor at y = 0. Over `rep` there are `start`, `bottom`,

@@ -22,17 +22,17 @@ from mobility.cli.parameters import (
     say,
 )
 
-lab_app = group(help="Render people with known angles (extra virtual-lab).")
+lab_app = group(help="Render people with known angles (needs the extra virtual-lab).")
 
 
 @lab_app.command("render")
 def lab_render(
-    case: Annotated[Path, path_argument("CASE.yaml", help="The case.")],
-    out: Annotated[Path, path_argument("OUT", help="A folder, or an .mp4 file.")],
+    case: Annotated[Path, path_argument("CASE.yaml", help="File that describes the case.")],
+    out: Annotated[Path, path_argument("OUT", help="Folder for the video, or an .mp4 file.")],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Render a case to a video, with its truth beside it."""
+    """Render a case to a video, and write its true angles beside it."""
     from mobility.virtual_lab.case import render_case, rendered_files
 
     video, truth = rendered_files(out)
@@ -49,7 +49,9 @@ def lab_render(
 def lab_sweep(
     grids: Annotated[
         list[Path],
-        path_argument("GRID.yaml", help="The cases; several grids are measured together."),
+        path_argument(
+            "GRID.yaml", help="File with the cases. Several grids are measured together."
+        ),
     ],
     *,
     out: Annotated[Path, path_option("--out", "PATH", help="Folder for the report.")] = Path(
@@ -60,12 +62,18 @@ def lab_sweep(
         path_option(
             "--cache",
             "PATH",
-            help="Folder with poses and truths, which are not rendered again.",
+            help="Folder for poses and true angles. Cases that are in it are not rendered again.",
         ),
     ] = Path("build/virtual-lab"),
     workers: Annotated[
         int,
-        option("--workers", "N", help="Processes that share the cases.", min=1, max=MOST_WORKERS),
+        option(
+            "--workers",
+            "N",
+            help="Number of processes that share the cases.",
+            min=1,
+            max=MOST_WORKERS,
+        ),
     ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip cases that are already fitted.")

@@ -87,17 +87,17 @@ class Range(Strict):
                 "set low and high, mean and sd, female and male, or any with at least one value"
             )
         if both_limits[2] and self.model_fields_set & {"share", "otherwise", "apart"}:
-            raise ValueError("share, otherwise and apart must be in the range of each sex")
+            raise ValueError("share, otherwise and apart belong in the range of each sex")
         within = [self.female, self.male, self.otherwise]
         if any(isinstance(part, Range) and part.female is not None for part in within):
-            raise ValueError("female and male must not be in another range")
+            raise ValueError("female and male cannot be in the range of one sex")
         if both_limits[0] and not float(self.low or 0) <= float(self.high or 0):
-            raise ValueError("low exceeds high; exchange them")
+            raise ValueError("low is larger than high; exchange them")
         return self
 
 
 class Part(Strict):
-    """Some of the cases of a sample, with other ranges for some values.
+    """Some of the cases of a sample, with different ranges for some values.
 
     Attributes
     ----------
@@ -160,7 +160,9 @@ class Sample(Strict):
             raise ValueError("the shares of the parts sum to more than 1; reduce them")
         for name in (name for part in self.parts for name in part.views):
             if name not in self.views:
-                raise ValueError(f"parts: view {name!r} is not drawn{likely(name, self.views)}")
+                raise ValueError(
+                    f"parts: view {name!r} is not among the views{likely(name, self.views)}"
+                )
         for name in (name for views in self.others.values() for name in views):
             if name not in VIEWS:
                 raise ValueError(f"others: {name!r} is unknown{likely(name, VIEWS)}")
@@ -194,9 +196,8 @@ class Grid(Strict):
 def read_grid(path: str | os.PathLike[str]) -> Grid:
     """Read a GRID.yaml.
 
-    `like: OTHER.yaml` in it names a grid in the same folder. What the file says under `defaults`
-    and `sample` then replaces the entries of that grid, ranges one by one. A range that is null is
-    not drawn.
+    `like: OTHER.yaml` in it names a grid in the same folder. The entries under `defaults` and
+    `sample` then replace those of that grid, ranges one by one. A range that is null is not drawn.
     """
     source = Path(path)
     return validate(Grid, {"name": source.stem, **_sections(source)}, what=source.name)
@@ -214,7 +215,7 @@ def _sections(source: Path) -> dict[str, Any]:
         return texts
     first = read_yaml(source.with_name(str(like)), kind="grid")
     if not isinstance(first, Mapping) or "like" in first:
-        raise BadInputError(f"{source.name}: like: {like} should be a grid that names no other")
+        raise BadInputError(f"{source.name}: like: {like} must be a grid that names no other grid")
     merged = _merged(first, texts)
     ranges = [part.get("sample", {}).get("ranges", {}) for part in (first, texts)]
     if any(ranges):
@@ -261,7 +262,9 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
     names = [grid.name for grid in grids]
     for name in names:
         if names.count(name) > 1:
-            raise BadInputError(f"two grids are called {name!r}; give each once, or rename one")
+            raise BadInputError(
+                f"two grids are called {name!r}; list each grid once, or rename one"
+            )
     if len(grids) == 1:
         return grid_cases(grids[0])
     return [

@@ -128,18 +128,19 @@ def parametric_body(
 ) -> Body:
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
-    `weight_kg` is the volume of the mesh at 980 kg/m^3. It is an error, which states the range, if
-    no body of this stature has that weight. The segments have the usual length for stature and sex,
-    from `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
-    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. It is also an error if a thigh is too long
-    or short for the shank.
+    `weight_kg` is the volume of the mesh at 980 kg/m^3. If no body of this stature has that weight,
+    an error states the possible range. The segments have the usual length for stature and sex, from
+    `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
+    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh that is too long or short for the
+    shank also raises an error.
     """
     people = tables.load("body_build")["thigh_over_shank"]
     ratio = (1.0 + thigh) / (1.0 + shank)
     if not people["least"] <= ratio <= people["most"]:
         raise BadInputError(
-            f"parametric_body: thigh {thigh:g} and shank {shank:g} make thigh over shank"
-            f" {ratio:.2f} of the usual; keep it in {people['least']:g} to {people['most']:g}"
+            f"parametric_body: thigh {thigh:g} and shank {shank:g} make the ratio of thigh to "
+            f"shank {ratio:.2f} times the usual; keep it between {people['least']:g} and "
+            f"{people['most']:g}"
         )
     deviations = {"thigh": thigh, "shank": shank, "trunk": trunk}
     deviations |= {"upper_arm": upper_arm, "forearm": forearm}
@@ -295,7 +296,8 @@ def _anny() -> Any:
         import anny
     except ImportError:
         raise BadInputError(
-            "the virtual lab needs its extra: pip install 'mobility-workbench[virtual-lab]'"
+            "the virtual lab needs its extra; install it with: pip install "
+            "'mobility-workbench[virtual-lab]'"
         ) from None
     return anny.Anny()
 

@@ -166,7 +166,7 @@ def frames(
 
 
 class Sensor:
-    """What lens and sensor make of pictures; the noise of a frame is always the same."""
+    """The effect of lens and sensor on pictures; the noise of a frame is always the same."""
 
     def __init__(self, look: Look, width: int, height: int) -> None:
         self._look = look
@@ -355,7 +355,8 @@ def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> 
         import pyvista
     except ImportError:
         raise BadInputError(
-            "the virtual lab needs its extra: pip install 'mobility-workbench[virtual-lab]'"
+            "the virtual lab needs its extra; install it with: pip install "
+            "'mobility-workbench[virtual-lab]'"
         ) from None
 
     plotter = pyvista.Plotter(off_screen=True, window_size=(width, height), lighting="none")

@@ -1,4 +1,4 @@
-"""Single joints of the parametric body that move there and back, while the rest does not move.
+"""A joint of the parametric body that moves there and back, while the rest does not move.
 
 A standing subject balances as before a squat, with the arms hanging. A subject who sits or lies has
 an upright trunk that is turned as a whole. The moving limb is posed at every instant. An ankle
@@ -111,16 +111,17 @@ class JointMotion(Strict):
     side
         "left", "right" or "both" of the subject; the side to which trunk or neck bend.
     posture
-        "standing", "seated" on a stool, "supine" or "prone" on a couch with the head away from or
-        towards the direction in which a standing subject faces, or "side_lying" with the moving
-        side on top.
+        "standing", "seated" on a stool, "supine", "prone", or "side_lying" with the moving side on
+        top. On the couch, the head points away from the direction in which a standing subject faces
+        (supine), or towards it (prone).
     arms
         "hanging", or "sideways": level, in the frontal plane, with the elbow bending upwards.
     to
         Commanded degrees at the end of range, negative for extension beyond zero. The angles
         between joint centres differ by some degrees (the trunk leans by 2) and are in the truth.
     elbow_to
-        Flexion of the elbow at the end of range of a moving shoulder, degrees; None: as at rest.
+        Flexion of the elbow at the end of range of a moving shoulder, degrees; None means as at
+        rest.
     repetitions, out_s, hold_s, back_s, pause_s, lead_s
         Number of repetitions; seconds out, at the end of range, back, between two, and at start and
         end.

@@ -74,7 +74,7 @@ class SingleLegSquat(Stance):
         How much lower the lifted side of the pelvis is at the greatest depth, degrees.
     trunk_lean, side_lean
         Lean of pelvis and trunk forwards, and of the thorax over the standing leg, at the greatest
-        depth, degrees; the line from the hips to the shoulders leans by some nine tenths of that.
+        depth, degrees. The line from the hips to the shoulders leans by about nine tenths of that.
     descent_s, bottom_s, ascent_s, pause_s
         Duration of the phases of a repetition, and of the pauses between two repetitions and on one
         leg before the first and after the last, seconds.
@@ -180,8 +180,8 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
         low = min(points[f"{free}_{end}"][up, 1].min(initial=1.0) for end in ("heel", "foot_index"))
         if low < sole - 0.002:
             raise BadInputError(
-                "single-leg squat: the lifted foot meets the floor; reduce knee_flexion or"
-                " pelvis_drop, or hold it behind"
+                "single-leg squat: the lifted foot meets the floor; reduce knee_flexion or "
+                "pelvis_drop, or hold the foot behind the body"
             )
     of_each = {side: np.full(motion.repetitions, side) for side in bouts}
     height = mid_hip[:, 1] - ankles[1]

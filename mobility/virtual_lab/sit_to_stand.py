@@ -222,7 +222,8 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     legs = legs_over(body, motion, soles, level, dict.fromkeys(SUFFIX, leaned), mid_hip)
     if legs.short.max() > 1e-6 or inclination_error > 0.01:
         raise BadInputError(
-            "sit-to-stand: the legs of this body do not reach; change seat_height_m or"
+            "sit-to-stand: the legs of this body do not reach the floor and the seat; change "
+            "seat_height_m or"
             " seated_tibia_inclination, or reduce stance_width, stagger_m or shift_m"
         )
     rotations = leg_rotations(body, soles, legs)

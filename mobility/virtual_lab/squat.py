@@ -86,7 +86,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
         depths = np.repeat(depths, squat.repetitions)
     if depths.size != squat.repetitions:
         raise BadInputError(
-            f"squat: {depths.size} depths for {squat.repetitions} repetitions; set one or as many"
+            f"squat: there are {depths.size} depths for {squat.repetitions} repetitions; set "
+            "one depth, or one for each repetition"
         )
     start, bottom, end, shares = squat.phases.at(time)
     depth = (depths[:, None] * shares).sum(axis=0)
@@ -119,7 +120,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     short = max(placed.short.max(), inclined.short.max())
     if short > 1e-6 or np.abs(inclined.inclination - wanted).max() > 0.01:
         raise BadInputError(
-            "squat: the legs of this body do not reach; reduce depth, stance_width, stagger_m,"
+            "squat: the legs of this body do not reach the floor; reduce depth, stance_width, "
+            "stagger_m,"
             " shift_m, pelvis_drop, pelvis_turn or tibia_inclination"
         )
     rotations = leg_rotations(body, soles, placed)

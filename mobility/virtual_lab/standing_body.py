@@ -61,13 +61,14 @@ class Stance(Strict):
     standing_lumbar_flexion, lumbar_flexion
         Forward flexion of the thorax against the pelvis, relative to rest, degrees: while standing,
         and at the greatest depth. The line from the hips to the shoulders turns against the pelvis
-        by some seven tenths of that. In ten people (UI-PRMD, Vakanski et al. 2018, Data 3:2) that
+        by about seven tenths of that. In ten people (UI-PRMD, Vakanski et al. 2018, Data 3:2) that
         line flexes by 13 to 51 degrees, 28 on average, from standing to the bottom of a deep squat.
     standing_balance
         Position of the centre of mass over the feet while standing, from heel (0) to toe (1). In
-        quiet standing it is some 5 cm in front of the ankles: Winter 1995, Gait Posture 3:193.
+        quiet standing it is about 5 cm in front of the ankles: Winter 1995, Gait Posture 3:193.
     stance_width
-        Distance between the ankles as a multiple of that between the shoulder joint centres.
+        Distance between the ankles as a multiple of the distance between the shoulder joint
+        centres.
     stagger_m
         How far the left foot is ahead of the right, metres. The knee of the front foot bends less
         far over it, and the sides differ.
@@ -85,9 +86,8 @@ class Stance(Strict):
         Sideways angle between each arm and the line of the trunk, degrees. Crossed arms and arms at
         a bar have none.
     arm_fall
-        Change of the arms at the greatest depth, degrees: how far overhead arms fall forward of the
-        line of the trunk, arms in front of the body fall below the level, and hanging arms are
-        raised.
+        Change of the arms at the greatest depth, degrees. Overhead arms fall forward of the line of
+        the trunk, arms in front of the body fall below the level, and hanging arms are raised.
     elbow_bend
         Throughout the motion, degrees; not for crossed arms and arms at a bar.
     """
@@ -412,9 +412,9 @@ def upper_body(
 ) -> None:
     """Add the orientations of pelvis, trunk, head and arms to `rotations`.
 
-    In radians: `roll` of the pelvis, positive if its left side is higher; `lean` forwards; `aside`,
-    the lean of the thorax to the subject's right by bending of the spine; `turn` of the pelvis to
-    the subject's left.
+    All settings are in radians. `roll` of the pelvis is positive if its left side is higher, and
+    `lean` is forwards. `aside` is the lean of the thorax to the subject's right by bending of the
+    spine, and `turn` the rotation of the pelvis to the subject's left.
     """
     flexion = stance.standing_lumbar_flexion * (1.0 - progress) + stance.lumbar_flexion * progress
     # # Rotations of the lean, of roll and turn of the pelvis, of its lag behind the trunk, of a
@@ -526,9 +526,9 @@ def arm_chain(
 ) -> dict[str, Array]:
     """Return the orientations of the bones of an arm that is raised forwards or sideways.
 
-    The arm turns about itself as it is raised, so that overhead the crease of the elbow faces the
-    head (and faces up if an arm is level sideways). The elbow bends towards its crease, or towards
-    `crease` in the axes of the thorax for a folded arm.
+    The arm rotates about its own axis as it is raised, so that overhead the crease of the elbow
+    faces the head (and faces up if an arm is level sideways). The elbow bends towards its crease,
+    or towards `crease` in the axes of the thorax for a folded arm.
     """
     sign, suffix = SIDE_SIGN[side], SUFFIX[side]
     zero = np.zeros_like(raised)

@@ -91,8 +91,8 @@ def sweep(
     """Measure cases in parallel processes. If one fails, the others continue.
 
     `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Existing
-    poses and truths are used again. With `resume` (after an interruption) angles are used again,
-    too; otherwise all bodies are fitted again. Rendered videos are only kept with `keep_video`.
+    poses and truths are used again. With `resume` (after an interruption), angles are also used
+    again; otherwise all bodies are fitted again. Rendered videos are only kept with `keep_video`.
     """
     folders = []
     for case in cases:
@@ -190,11 +190,11 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Return angles by every estimator at the frames of a raw pose, and the true ones of the case.
+    """Return angles by every estimator at the frames of a raw pose, and the case's true angles.
 
     Video and truth have the same clock. The Dataset has, in degrees, `<angle>(estimator, time,
-    side)` of :data:`ESTIMATORS` including withheld values, `<angle>_sd` (for the fitted body,
-    otherwise NaN), `<angle>_true`, and `<angle>_refused`.
+    side)` of :data:`ESTIMATORS` including values that are not reported, `<angle>_sd` (for the
+    fitted body, otherwise NaN), `<angle>_true`, and `<angle>_refused`.
     """
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):

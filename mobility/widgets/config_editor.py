@@ -96,14 +96,14 @@ class ConfigEditor(Widget):
         Parameters
         ----------
         force
-            Whether to overwrite changes that somebody else saved meanwhile.
+            Whether to overwrite changes that somebody else has saved in the meantime.
 
         Raises
         ------
         BadInputError
-            Something cannot be stored.
+            A setting cannot be stored.
         ConflictError
-            Somebody else saved meanwhile.
+            Somebody else has saved in the meantime.
         """
         answer = self.session.save_config(
             shown_angles=self.shown,

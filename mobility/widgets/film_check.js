@@ -1,7 +1,7 @@
 import { ask, h, noticeLine, root, shown } from "./common.js";
 
 function filmCheck({ model, el }) {
-  const place = root(el, "checks", "Checks of films");
+  const place = root(el, "checks", "Checks of videos");
   const list = h("div", { role: "status", "aria-live": "polite" });
   place.append(list, noticeLine(model));
   const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

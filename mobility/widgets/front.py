@@ -24,7 +24,7 @@ class FilmCheck(Widget):
     ----------
     checks
         For each video, the newest first: ``session``, its ``title``, and the document of
-        :func:`mobility.check_recording`. It is stored nowhere else.
+        :func:`mobility.check_recording`. Results are stored nowhere else.
     """
 
     _esm = module("film_check")
@@ -32,7 +32,7 @@ class FilmCheck(Widget):
     checks = traitlets.List().tag(sync=True)
 
     def acts(self) -> dict[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {"put away": lambda content, _: self._put_away(content)}
 
     def check(self, session: Session, then: Callable[[Session], object]) -> None:
@@ -47,7 +47,7 @@ class FilmCheck(Widget):
             finally:
                 then(session)
 
-        self.in_background("checking the film", work, on=session.id)
+        self.in_background("checking the video", work, on=session.id)
 
     def keep(self, session_ids: set[str]) -> None:
         """Remove the checks of sessions that are not among `session_ids`."""
@@ -88,7 +88,7 @@ class ReportPage(Widget):
         self.shown += 1
 
     def leave(self) -> None:
-        """Show no report any more."""
+        """Stop showing a report."""
         self._session, self.session_id = None, ""
         self.title = ""
         self.send({"kind": "left"})
@@ -99,7 +99,7 @@ class ReportPage(Widget):
         self.send({"kind": "first page", "title": session.title, "page": page})
 
     def acts(self) -> dict[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {"address": lambda content, _: self._send_address(content)}
 
     def _send_address(self, content: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Addresses from which the browser fetches videos and reports, not through kernel messages.
+"""Addresses from which the browser gets videos and reports, instead of kernel messages.
 
 The browser gets them in ranges of bytes.
 

@@ -196,7 +196,7 @@ function sessionBrowser({ model, el }) {
   function ofNobody(rows) {
     return group("Without a participant", "",
       h("div", { class: "mobility-visit" }, h("span", {}), h("ul", {}, ...firstOf("apart", rows).map(film))),
-      ...moreOf("apart", rows, "films"));
+      ...moreOf("apart", rows, "videos"));
   }
   function drawPeople(rows) {
     const people = new Map();
@@ -256,10 +256,10 @@ function sessionBrowser({ model, el }) {
       const visits = new Set(rows.filter((row) => row.visit && matches(row)).map((row) => `${row.visit} ${row.user_id}`));
       const listed = drawPeople(rows.filter((row) => (row.visit ? visits.has(`${row.visit} ${row.user_id}`) : matches(row))));
       const all = new Set(rows.filter((row) => row.visit).map((row) => row.user_id)).size;
-      count.textContent = rows.length ? `${listed} of ${all} participant${all === 1 ? "" : "s"}` : "nobody yet; add a film first";
+      count.textContent = rows.length ? `${listed} of ${all} participant${all === 1 ? "" : "s"}` : "nobody yet; add a video first";
     } else {
       const listed = drawTable(rows.filter(matches));
-      count.textContent = rows.length ? `${listed} of ${rows.length} session${rows.length === 1 ? "" : "s"}` : "no sessions yet; add a film first";
+      count.textContent = rows.length ? `${listed} of ${rows.length} session${rows.length === 1 ? "" : "s"}` : "no sessions yet; add a video first";
     }
     if (active) focusOn(active);
   }

@@ -129,7 +129,7 @@ class SessionBrowser(Widget):
             callback(session, *texts)
 
     def acts(self) -> dict[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {
             "refresh": lambda *_: self.refresh(),
             "look": lambda *_: self._refresh_for_page(),

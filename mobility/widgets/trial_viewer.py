@@ -110,11 +110,11 @@ class TrialViewer(Widget):
         names = list(proposal["value"])
         for name in names:
             if name not in self._angle_names:
-                raise BadInputError(f"angle {name!r}: unknown{likely(name, self._angle_names)}")
+                raise BadInputError(f"angle {name!r}: is unknown{likely(name, self._angle_names)}")
         return names
 
     def acts(self) -> dict[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),

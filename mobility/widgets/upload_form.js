@@ -3,7 +3,7 @@ import { ask, faultLine, guarded, h, newId, noticeLine, root, shown } from "./co
 const ACCEPTED = "video/*,.mkv,.mov,.mp4,.avi,.webm";
 
 function uploadForm({ model, el }) {
-  const place = root(el, "upload", "Add films");
+  const place = root(el, "upload", "Add videos");
   const size = (bytes) =>
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
   const ofPerson = model.get("options").filter((option) => option.of_person);
@@ -19,13 +19,13 @@ function uploadForm({ model, el }) {
 
   // The one place for films
 
-  const pick = h("input", { type: "file", accept: ACCEPTED, multiple: true, hidden: true, "aria-label": "Films", onchange: () => {
+  const pick = h("input", { type: "file", accept: ACCEPTED, multiple: true, hidden: true, "aria-label": "Videos", onchange: () => {
     take(pick.files);
     pick.value = "";
   } });
-  const choose = h("button", { type: "button", onclick: () => pick.click() }, "Choose films");
+  const choose = h("button", { type: "button", onclick: () => pick.click() }, "Choose videos");
   const drop = h("div", { class: "mobility-drop" }, choose, pick, " ",
-    h("span", {}, "or drop them here. Several at once are the films of one visit."), " ",
+    h("span", {}, "or drop them here. Videos that are added together belong to one visit."), " ",
     h("span", { class: "mobility-dim" }, `At most ${size(model.get("most_bytes"))} each.`));
   // On the page of its own a film may be dropped anywhere; else the browser would leave the page and play it.
   const target = model.get("place") ? document : place;
@@ -126,7 +126,7 @@ function uploadForm({ model, el }) {
 
     film.preview = h("video", { class: "mobility-first", muted: true, playsinline: true, preload: "metadata", tabindex: -1, "aria-hidden": "true", src: URL.createObjectURL(file) });
     film.state = h("span", { class: "mobility-dim" });
-    film.card = h("div", { class: "mobility-card", role: "group", "aria-label": `Film ${file.name}` },
+    film.card = h("div", { class: "mobility-card", role: "group", "aria-label": `Video ${file.name}` },
       film.preview,
       h("div", {},
         h("div", { class: "mobility-row" }, h("b", { class: "mobility-short" }, file.name), h("span", { class: "mobility-dim" }, size(file.size)), film.state,
@@ -148,8 +148,8 @@ function uploadForm({ model, el }) {
   }
   /** The film, large, to point at the person to measure. */
   function pointing(film) {
-    const video = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "none", controls: true, "aria-label": "The chosen film; click on the person to measure", tabindex: -1 });
-    const box = h("div", { hidden: true }, help("If several people are in the film, click on the one to measure."), video);
+    const video = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "none", controls: true, "aria-label": "The chosen video. Click on the person to measure", tabindex: -1 });
+    const box = h("div", { hidden: true }, help("If several people are in the video, click on the person to measure."), video);
     requestAnimationFrame(() => box.closest("details").addEventListener("toggle", () => {
       if (!video.src) video.src = film.preview.src;
       video.preload = "auto";
@@ -222,7 +222,7 @@ function uploadForm({ model, el }) {
   const sending = h("div", { class: "mobility-progress", hidden: true }, bar, sent);
   const heard = h("div", { class: "mobility-heard", role: "status" });
   place.append(
-    h("h3", {}, "Add films"), drop, faultLine(model, "video", choose),
+    h("h3", {}, "Add videos"), drop, faultLine(model, "video", choose),
     h("div", { class: "mobility-films-form" }, cards, person), suggestions,
     h("div", { class: "mobility-row" }, send, cancel),
     sending, heard, noticeLine(model), next,
@@ -283,7 +283,7 @@ function uploadForm({ model, el }) {
       showPerson();
       pick.click();
       choose.focus();
-    } }, `Another film of ${user}`));
+    } }, `Another video of ${user}`));
     next.hidden = false;
   }
   function showState() {
@@ -296,7 +296,7 @@ function uploadForm({ model, el }) {
     cancel.hidden = !upload && !isElsewhere;
     send.hidden = person.hidden = !films.length;
     send.disabled = isBusy;
-    send.textContent = films.length > 1 ? `Add ${films.length} films` : "Add the film";
+    send.textContent = films.length > 1 ? `Add ${films.length} videos` : "Add the video";
   }
   const received = guarded(model, (message) => {
     if (message.kind === "send") part(message);

@@ -48,7 +48,7 @@ SILENT_S = {"open": 2.0, "notebook": 20.0}
 The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
 """
 
-_NO_VIDEO = "choose a film"
+_NO_VIDEO = "choose a video"
 
 _OF_PERSON = ("age", "sex")
 """Fields of the participant's record that decide which norms a report shows."""
@@ -59,7 +59,7 @@ class UploadForm(Widget):
 
     The browser sends a file in parts of one mebibyte; each part is sent after the previous one was
     written. Neither the kernel nor a message ever holds the entire video. Videos are sent one after
-    the other; a refused video does not stop the others. If the page that sends them is closed or
+    the other; a rejected video does not stop the others. If the page that sends them is closed or
     reloaded, the form names the missing videos and accepts new ones at once.
 
     Parameters
@@ -159,7 +159,7 @@ class UploadForm(Widget):
         if self._films or self._works:
             self._look_for_sender(content)
             raise BadInputError(
-                "Other videos are still being added. Wait until they are here, or choose Cancel."
+                "Other videos are still being added. Wait until this is done, or choose Cancel."
             )
         faults: dict[str, list[str]] = {}
         fields = dict(content.get("person") or {})
@@ -322,7 +322,7 @@ class UploadForm(Widget):
             faults[field] = [f"{name}: is empty; choose another file"]
         elif size > self.most_bytes:
             limit = TooLargeError(
-                f"{name}: has {size / 1000000.0:.1f} MB, at most "
+                f"{name}: has {size / 1000000.0:.1f} MB, but at most "
                 f"{self.most_bytes / 1000000.0:.1f} MB are allowed; cut it, or pass its path to "
                 "store.create(...)"
             )
@@ -383,7 +383,7 @@ class UploadForm(Widget):
         if self._faults:
             raise BadInputError.of(self._faults, what="not added")
         name = session.record.name if self._number == 1 else ""
-        self.say("done", f"{name} is added" if name else f"{self._number} films are added")
+        self.say("done", f"{name} is added" if name else f"{self._number} videos are added")
 
     def _create(self, film: _Film) -> Session:
         fields = film.fields
@@ -519,7 +519,8 @@ class _Upload:
         part = bytes(chunk)
         if offset != self.received or not part or self.received + len(part) > self.size:
             raise BadInputError(
-                "the upload: a part is missing, or the file changed meanwhile; upload it again"
+                "the upload: a part is missing, or the file changed in the meantime; upload it "
+                "again"
             )
         with writing(self.file), open_private(self.file, "ab") as out:
             out.write(part)

@@ -105,7 +105,7 @@ class Widget(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def acts(self) -> Mapping[str, Act]:
-        """Actions that the page may request, by name."""
+        """Return the actions that the page may request, by name."""
         return {}
 
     def say(self, kind: str, text: str) -> None:

@@ -29,7 +29,7 @@ from mobility.errors import BadInputError
 
 NAN = float("nan")
 ALL = "3"
-NOT_MET = "at most 2; repeat the squat with raised heels"
+NOT_MET = "at most 2. Repeat the squat with raised heels to decide between 2 and 1"
 OPEN = "cannot be judged"
 TOGETHER = (
     f"{OPEN}: each criterion is met, but the probability that all are met together is only {{}}"

@@ -177,7 +177,7 @@ def test_bad_input(squat_pose, repetitions_of):
     pose, repetitions = trial.pose, repetitions_of(trial)
     for one, other, why in (
         (pose, repetitions.drop_vars("standing"), "standing"),
-        (pose.isel(time=slice(1, None)), repetitions, "same frames"),
+        (pose.isel(time=slice(1, None)), repetitions, "frames, but the pose has"),
         (repetitions, repetitions, "position"),
     ):
         with pytest.raises(BadInputError, match=why):

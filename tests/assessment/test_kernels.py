@@ -139,7 +139,7 @@ def test_no_movement_and_gaps_have_no_smoothness(speed):
 
 
 def test_bad_input():
-    with pytest.raises(BadInputError, match="one series"):
+    with pytest.raises(BadInputError, match="a single series"):
         sparc(np.zeros((5, 2)), rate_hz=100)
     with pytest.raises(BadInputError, match="rate_hz"):
         ldlj(least_jerk(), rate_hz=0)
@@ -222,7 +222,7 @@ def test_limits_are_those_of_all_and_of_the_exercise() -> None:
 def test_points_that_a_kernel_cannot_have_and_shapes_that_it_cannot_give_are_refused() -> None:
     with pytest.raises(BadInputError, match="'kne': unknown; did you mean 'knee'"):
         of_points("hip", "kne")
-    with pytest.raises(BadInputError, match="needs 'hip' among its joints"):
+    with pytest.raises(BadInputError, match="'hip' must be among the joints"):
         of_points("knee")
     points = np.zeros((5, 2, 2, 3))
     wide = of_points("hip", "knee")(lambda points, standing, limits: {"all": points["hip"]})
@@ -255,7 +255,7 @@ def test_what_a_kernel_of_a_trial_gives_is_checked(squat_pose, repetitions_of) -
         (xr.DataArray([[1.0, 2.0]] * 3, dims=("rep", "side")), {}, "side has 2"),
         (each, {"sd": -each}, "sd: must not be negative"),
         (each * np.inf, {}, "must be finite"),
-        (each, {"attrs": {"units": "furlong"}}, "attribute 'units': is set by the declaration"),
+        (each, {"attrs": {"units": "furlong"}}, "the attribute 'units' is set by the declaration"),
     ):
         with pytest.raises(BadInputError, match=why):
             given(value, **other)

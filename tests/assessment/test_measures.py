@@ -68,8 +68,8 @@ def test_moments_of_its_own_name_its_metrics_and_phases(measured: Any) -> None:
             "posture has no output 'heel_ris'; did you mean",
         ),
         ("depth", {"from": "tempo.dept"}, "tempo has no output 'dept'; did you mean 'depth'"),
-        ("depth", {"from": "LONGEST_GAP.depth"}, "LONGEST_GAP: is no kernel; write @of_points"),
-        ("trunk_lean", {"over": ["start", "seat_off"]}, "variables missing: seat_off"),
+        ("depth", {"from": "LONGEST_GAP.depth"}, "LONGEST_GAP is not a kernel; write @of_points"),
+        ("trunk_lean", {"over": ["start", "seat_off"]}, "variables are missing \\(seat_off\\)"),
     ],
 )
 def test_what_nothing_computes_is_refused_in_one_line(

@@ -91,7 +91,7 @@ def test_a_number_is_read_with_its_errors_from_its_place() -> None:
     assert missing.reason == "it is not visible enough"
     assert not number_of(metrics, "a", "right", rep=3).is_measured
     assert number_of(metrics, "b", "left").side == ""
-    with pytest.raises(BadInputError, match="must have none, or side"):
+    with pytest.raises(BadInputError, match="may have only side"):
         numbers_of(metrics, "a")
 
 

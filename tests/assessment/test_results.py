@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,7 +20,7 @@ from mobility.assessment.criteria import (
 )
 from mobility.assessment.findings import Finding, find, wrong_expected
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.results import DECIDED, RESULTS, in_current_words, in_words
+from mobility.assessment.results import DECIDED, RESULTS, in_current_words
 from mobility.assessment.verdict import judge
 
 RULES = tables.load("findings")["rules"]
@@ -114,10 +113,10 @@ def test_no_two_statements_about_one_recording_contradict_each_other() -> None:
         works = advise(findings)
         assert {f.result for work in works for f in work.because} <= {"outside"}
         shown = {result: sum(f.result == result for f in findings) for result in RESULTS}
+        clear = sum(shown[result] for result in DECIDED)
         headline = judge([], CHECKED, data).headline
-        for result, count in shown.items():
-            numbers = re.findall(rf"(\d+) {in_words(result)}", headline)
-            assert numbers == ([str(count)] if count else []), headline
+        assert ("No check has" in headline) == (clear == 0)
+        assert ("All checks have" in headline) == (clear == len(findings))
         wrong = wrong_expected(findings)
         assert 0 <= wrong <= 0.2 * sum(shown[result] for result in DECIDED)
         keep = tables.load("advice")["keep"]["text"]

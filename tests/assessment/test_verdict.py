@@ -11,7 +11,7 @@ from hand_made import metrics_of
 import mobility
 from mobility import Store, tables
 from mobility.assessment.findings import find
-from mobility.assessment.verdict import PARTS, Verdict, judge
+from mobility.assessment.verdict import PARTS, Verdict, _amount, judge
 from mobility.base.provenance import AnalysisWarning
 from mobility.catalogue import registry
 
@@ -104,8 +104,23 @@ def test_without_a_check_nothing_is_called_good() -> None:
     assert judge([], {}).text == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
     assert judge([]).text == ""
-    text = judge([], None, metrics_of()).text
-    assert text == "19 checks (left and right counted separately): 19 met."
+    assert judge([], None, metrics_of()).text == "All checks have a clear result."
+
+
+@pytest.mark.parametrize(
+    ("share", "amount"),
+    [
+        (0.0, "none"),
+        (0.05, "few"),
+        (0.39, "few"),
+        (0.4, "half"),
+        (0.6, "half"),
+        (0.61, "most"),
+        (1.0, "all"),
+    ],
+)
+def test_the_verdict_names_the_share_of_clear_results(share: float, amount: str) -> None:
+    assert _amount(share) == amount
 
 
 @pytest.mark.parametrize(

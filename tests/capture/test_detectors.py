@@ -291,7 +291,7 @@ BAD = {
     ),
     "confidence in percent": (
         "def __call__(self, *_): return Keypoints(BODY[None], np.full((1, 17), 90.0))",
-        "confidence reaches from 90 to 90; it must be from 0 to 1",
+        "confidence is from 90 to 90; it must be from 0 to 1",
     ),
     "texts": (
         "def __call__(self, *_): return Keypoints('here', np.ones((1, 17)))",
@@ -313,9 +313,9 @@ BAD = {
     ),
     "unknown names": (
         "keypoints = ['nose', 'left_kne']",
-        r"no landmark is known by the name of left_kne;",
+        r"no landmark is known for left_kne;",
     ),
-    "names twice": ("keypoints = ['nose', 'nose']", "its keypoints have nose twice"),
+    "names twice": ("keypoints = ['nose', 'nose']", "its keypoints contain nose twice"),
     "numbers": ("keypoints = 17", r"its keypoints must be the name of a set.*got 17"),
     "another source": (
         "source = 'mediapip'",
@@ -367,14 +367,16 @@ def test_what_it_returns_badly_is_an_error_of_one_line_of_its_process(made_up, c
 
 def test_one_that_dies_is_an_error_of_one_line(made_up, clip):
     made_up("def __init__(self): os._exit(3)")
-    with pytest.raises(ModelError, match="its process ended with status 3 while it") as caught:
+    with pytest.raises(ModelError, match="its process ended with status 3 while the") as caught:
         mb.estimate_pose(clip, detector="made-up", workers=1)
     require_one_line(caught.value)
 
 
 def test_one_that_dies_amid_the_frames_is_an_error_of_one_line(made_up, clip):
     made_up("def people(self, *_): os._exit(3)")
-    with pytest.raises(VideoError, match=r"^a\.mp4: a pose process ended with status 3"):
+    with pytest.raises(
+        VideoError, match=r"^a\.mp4: a process that estimates the pose ended with status 3"
+    ):
         mb.estimate_pose(clip, detector="made-up")
 
 

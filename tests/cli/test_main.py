@@ -72,7 +72,7 @@ def test_keypoints_that_do_not_fit_are_one_line(tmp_path, store, clips):
     good = written_keypoints.openpose(tmp_path / "good", written_keypoints.walker(10))
     short = written_keypoints.openpose(tmp_path / "short", written_keypoints.walker(5))
     for given, *words in (
-        (("--keypoints", short), "has 5 frames, and the video a.mp4 has 10"),
+        (("--keypoints", short), "has 5 frames, but the video a.mp4 has 10"),
         (("--keypoints", good, "--keypoints", good), "--keypoints", "got 2 for 1 video"),
         (("--keypoints", tmp_path / "absent"), "no such file or folder"),
         (("--keypoints-model", "HRNet"), "--keypoints-model", "add them with keypoints"),
@@ -137,7 +137,7 @@ def test_two_videos(tmp_path, store, clips):
         ),
         (["--detector", "mediapip"], ["--detector: no detector", "did you mean 'mediapipe'?"]),
         (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
-        (["--date", "2999-01-01"], ["--date: lies in the future"]),
+        (["--date", "2999-01-01"], ["--date: is in the future"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):
@@ -209,12 +209,12 @@ def test_threads_of_the_demo(store):
         ("watch videos --user-id ../x", "--user-id: use 1 to 64"),
         ("keys create --role administrator --expires 0", "--expires: must be a number of days"),
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
-        ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
+        ("cohort --table a.xlsx", "a.xlsx: use a file name that ends in .csv or .parquet"),
         ("cohort --table b.csv --out c", "--table: makes no report"),
         ("cohort --visits", "--visits: makes only a table, without norms; add --table FILE"),
         ("cohort --save-norms ../x", "--save-norms: name a reference with 1 to 64"),
         ("references delete ../x", "NAME: name a reference with 1 to 64"),
-        ("references show ours", "reference ours: the store has none of this name"),
+        ("references show ours", "reference ours: the store has no reference of this name"),
         ("participants show ../x", "ID: use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: landmarks are positions"),
         ("export-lab --demo --format c3 --out a.mot", "--format: 'c3' is not one of"),
@@ -387,7 +387,7 @@ def test_a_participant_is_set_by_flags_by_a_file_and_by_both(here):
         (["--sex", "woman"], "--sex: input should be 'female' or 'male'"),
         (["--age", "34", "--birth-year", "1990"], "not both"),
         (["--file", "wrong.json", "--age", "34"], "participant p01: sex: input should be"),
-        ([], "use a flag such as --age 34, or --file FILE"),
+        ([], "use an option such as --age 34, or --file FILE"),
     ):
         status, said = set_by(*typed)
         assert status == 2

@@ -213,7 +213,7 @@ def test_bad_input_is_refused_with_the_likely_spelling(session):
     for bad in ("../session", "thread_", "thread_" + "a" * 23 + "/", "", None):
         with pytest.raises(BadInputError, match=r"thread[ _]id"):
             session.thread(bad)
-    with pytest.raises(NotFoundError, match="not in session"):
+    with pytest.raises(NotFoundError, match="does not belong to session"):
         session.thread("thread_" + "a" * 24)
     assert not (session.folder / "threads").exists()
     ids = session.create_summary_threads()
@@ -228,7 +228,7 @@ def test_bad_input_is_refused_with_the_likely_spelling(session):
             session.append_message(ids["hip_flexion"], text)
     with pytest.raises(BadInputError, match="by"):
         session.append_message(ids["hip_flexion"], "x", by="")
-    with pytest.raises(NotFoundError, match="not in session"):
+    with pytest.raises(NotFoundError, match="does not belong to session"):
         session.append_message("thread_" + "a" * 24, "x")
 
 
@@ -283,7 +283,7 @@ def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(ses
         return content
 
     monkeypatch.setattr(module, "read_json", read_and_delete)
-    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+    with pytest.raises(NotFoundError, match="was deleted in the meantime"):
         session.append_message(ids["hip_flexion"], "Gone.", by="Bo")
     assert not session.folder.exists()
 

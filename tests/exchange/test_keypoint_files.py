@@ -170,7 +170,7 @@ def test_the_person_who_is_meant(tmp_path):
         mb.read_keypoints(folder, rate=30)
     check_walker(mb.read_keypoints(folder, rate=30, subject=(65, 60)), frames)
     check_walker(mb.read_keypoints(folder, rate=30, subject=(115, 60)), other)
-    with pytest.raises(BadInputError, match=r"nobody is at 5,5 when first seen"):
+    with pytest.raises(BadInputError, match=r"nobody first appears at 5,5"):
         mb.read_keypoints(folder, rate=30, subject=(5, 5))
 
 
@@ -212,7 +212,7 @@ def test_confidence_a_little_above_one_counts_as_one_and_is_told(tmp_path):
 def test_points_of_ones_own_get_their_landmarks(tmp_path):
     frames = files.walker()[:, [9, 10, 11]]
     file = files.long_csv(tmp_path / "p.csv", frames, ["pelvis r", "knee r", "belly"])
-    with pytest.raises(BadInputError, match="no landmark is known by the name of pelvis r, knee r"):
+    with pytest.raises(BadInputError, match="no landmark is known for pelvis r, knee r"):
         mb.read_keypoints(file, rate=30)
     meaning = {"pelvis r": "right_hip", "knee r": "right_knee", "belly": None}
     pose = mb.read_keypoints(file, rate=30, keypoints=meaning)
@@ -236,7 +236,7 @@ def test_a_pose_with_fewer_frames_is_matched_by_its_times(tmp_path, video):
     check_walker(half, frames[::2])
     late = pose.assign_coords(time=pose["time"] + 0.5)
     late.to_netcdf(tmp_path / "late.nc", engine="h5netcdf")
-    with pytest.raises(BadInputError, match=r"times are not those of frames of the video walk.mp4"):
+    with pytest.raises(BadInputError, match=r"times are not times of frames in the video walk.mp4"):
         keypoints_of_video(tmp_path / "late.nc", video)
 
 
@@ -563,7 +563,7 @@ def crowd(folder):
 
 
 FAULTS = {
-    link_to_another_file: r"p.h5: /tracks is a link, which can lead to any file of this machine",
+    link_to_another_file: r"p.h5: /tracks is a link, which could lead to any file on this machine",
     soft_link: r"p.h5: /more/names is a link",
     values_in_another_file: r"p.h5: /tracks has its values in another file",
     virtual_dataset: r"p.h5: /tracks is a virtual dataset",
@@ -571,49 +571,49 @@ FAULTS = {
     deeplabcut_of_another_file: r"p.h5: /df_with_missing/block0_values is a link",
     link_of_a_netcdf: r"p.nc: /other is a link",
     endless_sleap: r"p.h5: its values take more than 2048 MB of memory; keep only the keypoints",
-    long_sleap: r"p.h5: has 2000000 frames, and the video has 30; use the keypoints of each",
+    long_sleap: r"p.h5: has 2000000 frames, but the video has 30; use keypoints for each",
     one_text_many_times: r"p.h5: its values take more than 64 MB of memory",
-    late_picture: r"p.json: has 10000000 frames, and the video has 30",
+    late_picture: r"p.json: has 10000000 frames, but the video has 30",
     number_without_end: r"p.json: image_id .* has no frame number",
-    each_row_its_own: r"p.csv: has 3000 frames, and the video has 30",
-    nested_labels: r"p.h5: its table df_with_missing is not as .*\(its labels are no texts\)",
-    decimal_commas: r"p.csv: line 2 has 8 values, and the header 5; use .* semicolons",
-    semicolons_below: r"p.csv: line 2 has 1 values, and the header 5; use the same separator",
-    commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, and the header 76; use",
+    each_row_its_own: r"p.csv: has 3000 frames, but the video has 30",
+    nested_labels: r"p.h5: its table df_with_missing differs .*\(its labels are not texts\)",
+    decimal_commas: r"p.csv: line 2 has 8 values, but the header has 5; use .* semicolons",
+    semicolons_below: r"p.csv: line 2 has 1 values, but the header has 5; use the same separator",
+    commas_in_deeplabcut: r"p.csv: line 4 has \d+ values, but the header has 76; use",
     frame_of_deeplabcut_twice: r"p.csv: line 16: frame 3 comes after frame 11; write",
     name_twice: r"p.json: frame 4 has person '7' twice; give each person a separate name \(idx\)",
     two_in_turn: r"p.json: has 2 people; choose one with subject",
     two_without_names_in_turn: r"p: has 2 people; choose one with subject",
-    crowd: r"p: has 101 people in a frame, and at most 100 are followed",
-    half_of_the_frames: r"p: has 15 frames, and the video walk.mp4 has 30; use the keypoints of",
+    crowd: r"p: has 101 people in one frame, but at most 100 can be followed",
+    half_of_the_frames: r"p: has 15 frames, but the video walk.mp4 has 30; use keypoints for",
     twice_the_size: r"its points lie outside the picture of 160 x 120 pixels in \d+% of the frames",
-    shares: r"its coordinates are shares of the picture \(up to 0.8",
-    another_rate: r"p.nc: has 60 frames per second, and the video walk.mp4 30; use keypoints",
-    unknown_set: r"p.walk_0{12}_keypoints.json: has 9 keypoints, which is no known set",
+    shares: r"its coordinates are fractions of the picture \(up to 0.8",
+    another_rate: r"p.nc: has 60 frames per second, but the video walk.mp4 30; use keypoints",
+    unknown_set: r"p.walk_0{12}_keypoints.json: has 9 keypoints, and no known set has this",
     two_sets: r"p: has frames with 25 and with 26 keypoints; use files of one model",
-    unknown_names: r"p.csv: no landmark is known by the name of p0, .* and 20 more; rename them",
+    unknown_names: r"p.csv: no landmark is known for p0, .* and 20 more; rename them",
     empty: r"p.csv: is empty; use a file with keypoints",
     empty_frame: r"0004_keypoints.json: is empty; copy it again",
     broken_json: r"0004_keypoints.json: is not valid JSON \(.*line 1 column 14.*\); copy it again",
-    words_for_numbers: r"0004_keypoints.json: keypoints must be numbers, x, y and confidence of",
+    words_for_numbers: r"0004_keypoints.json: keypoints must be numbers: x, y and confidence of",
     broken_csv: r"p.csv: line 8, column y: must be a number \(got '12o'\)",
     misspelt_csv: r"column 'confidance' is unknown; did you mean 'confidence'\?",
     wide_csv: r"p.csv: needs the columns frame or time, point, x, y and confidence, with a row for",
-    point_twice: r"p.csv: line 3: the point of this frame is already in line 2",
-    missing_frames: r"p: 2 frames are missing between 0 and 29, the first is 8; write one for each",
-    missing_frames_of_csv: r"p.csv: 5 frames are missing between 0 and 34, the first is 20",
+    point_twice: r"p.csv: line 3: this point of this frame is already in line 2",
+    missing_frames: r"p: 2 frames are missing between 0 and 29, the first of them 8; write a file",
+    missing_frames_of_csv: r"p.csv: 5 frames are missing between 0 and 34, the first of them 20",
     two_films: r"p: has files of several videos \(run_, walk_\); put each video into",
-    without_json: r"p: has no JSON files; name OpenPose's folder itself",
-    one_frame: r"keypoints.json: is one frame of OpenPose; name its folder",
-    other_json: r"p.json: is not a known JSON of keypoints; use AlphaPose's list",
-    nowhere: r"p.csv: no frame has a point, all are missing",
-    nobody: r"p: nobody is in any of its 30 frames",
+    without_json: r"p: has no JSON files; name the folder of OpenPose",
+    one_frame: r"keypoints.json: is a single frame of OpenPose; name its folder",
+    other_json: r"p.json: is not a known JSON format of keypoints; use AlphaPose's list",
+    nowhere: r"p.csv: contains no point in any frame",
+    nobody: r"p: none of its 30 frames contains a person",
     percent: r"p.csv: confidence must be from 0 to 1 \(got 90\); divide it",
     negative: r"p.csv: confidence must be from 0 to 1 \(got -0.9\)",
-    a_picture: r"p.csv: is not a file of keypoints that can be read; use OpenPose's folder",
+    a_picture: r"p.csv: is not a keypoint file of a known format; use OpenPose's folder",
     cut_off_hdf5: r"p.nc: is damaged HDF5 \(.*\); copy it again",
-    code_for_labels: r"p.h5: its table .*\(its labels are no texts, but GLOBAL",
-    other_hdf5: r"p.h5: is HDF5 of no known format; load it with movement",
+    code_for_labels: r"p.h5: its table .*\(its labels are not texts, but GLOBAL",
+    other_hdf5: r"p.h5: is an HDF5 file of unknown format; load it with movement",
     in_space: r"space.nc: its positions must be x and y in the picture",
     headers_alone: r"p.csv: has no frame below its headers",
 }
@@ -631,10 +631,10 @@ def test_bad_files_are_refused_in_one_line(bad, tmp_path, video):
 
 def test_what_the_arguments_do_not_say(tmp_path):
     folder = files.openpose(tmp_path / "json", files.walker())
-    with pytest.raises(BadInputError, match="has frames and no times; pass rate"):
+    with pytest.raises(BadInputError, match="has frame numbers but no times; pass rate"):
         mb.read_keypoints(folder)
     file = files.movement(tmp_path / "m.nc", {"a": files.walker()})
-    with pytest.raises(BadInputError, match="has 30 frames per second, and rate 60"):
+    with pytest.raises(BadInputError, match="has 30 frames per second, but rate 60"):
         mb.read_keypoints(file, rate=60)
     mb.read_keypoints(
         files.movement(tmp_path / "f.nc", {"a": files.walker()}, unit="frames"), rate=9
@@ -652,7 +652,7 @@ def test_an_own_pose_of_another_size(tmp_path, video):
     pose.assign_attrs(image_width=320, image_height=240).to_netcdf(
         tmp_path / "pose.nc", engine="h5netcdf"
     )
-    with pytest.raises(BadInputError, match="to pictures of 320 x 240 pixels, and the video has"):
+    with pytest.raises(BadInputError, match="to pictures of 320 x 240 pixels, but the video has"):
         keypoints_of_video(tmp_path / "pose.nc", video)
 
 
@@ -712,7 +712,7 @@ def test_more_names_than_there_can_be_are_refused_by_every_reader(name, tmp_path
     else:
         people = {f"{n}": each for n, each in enumerate(people.values())}
         path = files.deeplabcut_hdf5(tmp_path / "p.h5", people, ["nose"], fixed=True)
-    with pytest.raises(BadInputError, match=r"has 1001 people with \d+ points, and at most 1000"):
+    with pytest.raises(BadInputError, match=r"has 1001 people with \d+ points, but at most 1000"):
         mb.read_keypoints(path, rate=30)
 
 
@@ -755,7 +755,7 @@ def test_people_without_names_cost_time_by_their_number(monkeypatch):
 
     followed(strangers(20, 20), 25, rate=30, what=Path("p"))
     assert sum(made) <= 20 * 20 * 20  # those of 20 frames in each of 20, and each who is in one
-    with pytest.raises(BadInputError, match=r"has 600 people within a second before frame 6, and"):
+    with pytest.raises(BadInputError, match=r"has 600 people within a second before frame 6, but"):
         followed(strangers(100, 20), 25, rate=30, what=Path("p"))
 
 
@@ -844,8 +844,11 @@ def test_one_false_detection_does_not_end_a_track():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.isel(space=[0, 0, 1]), "its coordinate 'space' has a name twice"),
-        (lambda d: d.isel(keypoint=[0, *range(25)]), "its coordinate 'keypoint' has a name twice"),
+        (lambda d: d.isel(space=[0, 0, 1]), "its coordinate 'space' contains a name twice"),
+        (
+            lambda d: d.isel(keypoint=[0, *range(25)]),
+            "its coordinate 'keypoint' contains a name twice",
+        ),
         (
             lambda d: d.assign(position=d["position"].expand_dims(pixel=2)),
             "'position' must be over",

@@ -94,7 +94,7 @@ def test_a_lean_has_its_side(heading: float, view: str) -> None:
 
 def test_what_cannot_be_known_is_refused_in_one_line() -> None:
     pose = mb.clean_pose(mb.from_movement(named(in_movement(), {name: name for name in COCO})))
-    with pytest.raises(BadInputError, match="not known; pass view") as error:
+    with pytest.raises(BadInputError, match="is unknown; pass view") as error:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
     lacks = "the pose has no size of the picture (attributes image_width, image_height); "
@@ -159,9 +159,13 @@ def test_names_of_other_models() -> None:
     ("change", "options", "message"),
     [
         (lambda d: d.drop_vars("position"), {}, "has no 'position' over time, space and keypoint"),
-        (lambda d: d.assign_attrs(time_unit="frames"), {}, "times are frames; load it with fps="),
+        (
+            lambda d: d.assign_attrs(time_unit="frames"),
+            {},
+            "times are frame numbers; load it with fps=",
+        ),
         (lambda d: named(d, {"left_hip": "left_hipp"}), {}, "left_hipp; did you mean 'left_hip'?"),
-        (lambda d: named(d, {"left_hip": "snout"}), {}, "name of snout. Use keypoints"),
+        (lambda d: named(d, {"left_hip": "snout"}), {}, "known for snout. Use keypoints"),
         (lambda d: named(d, {"left_hip": "Neck"}), {}, "none of its keypoints is a landmark"),
         (
             lambda d: named(d, {"left_hip": "LHip", "nose": "left_hip"}),
@@ -172,7 +176,7 @@ def test_names_of_other_models() -> None:
         (lambda d: d, {"keypoints": {"noze": "nose"}}, "no keypoint 'noze'; did you mean 'nose'?"),
         (lambda d: d, {"individual": "subjekt"}, "did you mean 'subject'?"),
         (lambda d: d, {"image_size": (0, 5)}, "image_size"),
-        (lambda _: mb.to_movement(limb_pose(TIME)), {}, "are in space, of which movement keeps"),
+        (lambda _: mb.to_movement(limb_pose(TIME)), {}, "are in space, and movement stores"),
         (
             lambda d: xr.concat([d, d.assign_coords(individual=["b"])], "individual"),
             {},

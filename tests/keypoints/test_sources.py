@@ -64,7 +64,7 @@ def test_names_are_compared_without_case_and_separators():
 def test_what_is_no_set_and_no_point_is_one_line():
     with pytest.raises(BadInputError, match=r"no set of keypoints .coco17.; did you mean"):
         points_of("coco17")
-    with pytest.raises(BadInputError, match=r"^here: no landmark is known by the name of left_kne"):
+    with pytest.raises(BadInputError, match=r"^here: no landmark is known for left_kne"):
         landmarks_of(["nose", "left_kne"], what="here")
     with pytest.raises(BadInputError, match="none of its keypoints is a landmark"):
         landmarks_of(["Neck", "bar"], {"bar": None}, what="here")

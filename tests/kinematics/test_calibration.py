@@ -147,17 +147,17 @@ BAD = {
         (toml(size="[1920]"), "1 numbers"),
         (toml(size="[1920.5, 1080]"), "size of 1920.5"),
         (toml(matrix="[[1400, 0, 950], [0, nan, 530], [0, 0, 1]]"), "entries that are not numbers"),
-        (toml(matrix="[[1400, 0, 950], [0, -1400, 530], [0, 0, 1]]"), "not one of a camera"),
-        (toml(matrix="[[1400, 0, 0.5], [0, 1400, 0.5], [1, 0, 0]]"), "not one of a camera"),
+        (toml(matrix="[[1400, 0, 950], [0, -1400, 530], [0, 0, 1]]"), "does not fit a camera"),
+        (toml(matrix="[[1400, 0, 0.5], [0, 1400, 0.5], [1, 0, 0]]"), "does not fit a camera"),
         (toml(distortions="[0.1, 0.2, 0.3]"), "3 numbers"),
         (toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"), "not a rotation matrix"),
-        (toml(name='"same"'), "two cameras of one name"),
+        (toml(name='"same"'), "two cameras with the same name"),
         (toml(fisheye="true"), "fisheye"),
         (toml(tail='vertical_axis = "up"\n'), "vertical_axis is 'up'"),
     ],
     "qca.txt": [
         (qualisys()[:-30], "damaged XML"),
-        (qualisys(turned=90), "turned view"),
+        (qualisys(turned=90), "rotated view"),
         (qualisys().replace("<transform", "<transformed"), "has no <transform>"),
         (qualisys().replace('r23="', 'r23="x'), "r23 of cam_01 is not a number"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><calibration/>', "DOCTYPE"),
@@ -169,7 +169,7 @@ BAD = {
         ("image_size: [64, 48]\ncamera_matrix: {rows: 3, data: [1, 2]}\n", "is not a matrix"),
         ("a: 1\na: 2\n", "is given twice"),
     ],
-    "txt": [("cameras", "is neither a YAML of OpenCV, a TOML")],
+    "txt": [("cameras", "is not a calibration of OpenCV (YAML)")],
 }
 
 

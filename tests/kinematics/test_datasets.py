@@ -37,7 +37,7 @@ def angles(pose) -> xr.Dataset:
 def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
     seconds = np.arange(3 * rate) / rate
     np.testing.assert_array_equal(check_times(seconds), seconds)
-    with pytest.raises(BadInputError, match=r"must be seconds, and its frames are .* apart"):
+    with pytest.raises(BadInputError, match=r"must be seconds, but the frames are .* apart"):
         check_times(1000 * seconds)
 
 
@@ -54,7 +54,7 @@ def test_times_of_any_recording_are_taken_and_what_is_none_is_refused():
     for time, fault in (
         (np.array([0.0, np.nan, 1.0]), "must be finite"),
         (np.array([0.0, 0.0]), "do not increase strictly"),
-        (np.array([0, 1], "m8[s]"), r"must be numbers, in seconds \(got timedelta64\[s\]\)"),
+        (np.array([0, 1], "m8[s]"), r"must be numbers in seconds \(got timedelta64\[s\]\)"),
         (np.zeros((2, 2)), "must have one dimension"),
         ([[1], [2, 3]], "must be numbers"),
     ):
@@ -125,10 +125,10 @@ def test_what_other_programs_and_half_turns_give_is_taken(pose, angles):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda knee: 1000 * knee, "'knee_flexion' must be in degrees: it reaches"),
+        (lambda knee: 1000 * knee, "'knee_flexion' must be in degrees: it contains"),
         (lambda knee: knee.assign_attrs(units="radian"), r"in degrees \(its units: 'radian'\)"),
         (lambda knee: knee.assign_coords(side=["l", "r"]), "must be left and right"),
-        (lambda knee: knee.expand_dims(camera=2), "a dimension too many: camera"),
+        (lambda knee: knee.expand_dims(camera=2), r"too many dimensions \(camera\)"),
     ],
 )
 def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
@@ -143,7 +143,7 @@ def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
 def test_repetitions_that_cannot_be_are_refused(pose):
     reps = mb.find_repetitions(pose)
     for name, value, fault in (
-        ("end", -1.0, "does not begin before its end"),
+        ("end", -1.0, "does not start before its end"),
         ("start", np.nan, "has no start or end"),
         ("accepted", np.nan, "'accepted' must be true or false"),
     ):
@@ -176,10 +176,10 @@ def test_an_attribute_that_is_read_has_the_type_that_is_written(angles, name, ri
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda pose: pose.drop_vars("fit_position"), "without what belongs to them"),
-        (lambda pose: pose.drop_vars("fit_time"), "without what belongs to them"),
+        (lambda pose: pose.drop_vars("fit_position"), "without the variables that belong to them"),
+        (lambda pose: pose.drop_vars("fit_time"), "without the variables that belong to them"),
         (lambda pose: pose.isel(draw=0), "'position_draws' has no dimension draw"),
-        (lambda pose: pose.isel(draw=slice(0)), "has no posterior sample"),
+        (lambda pose: pose.isel(draw=slice(0)), "has no posterior samples"),
         (lambda pose: pose.isel(fit_space=[0, 1]), "'fit_space' lacks x, y, z"),
         (lambda pose: pose.isel(fit_keypoint=slice(9)), "'fit_keypoint' lacks left_shoulder"),
         (lambda pose: pose.isel(fit_keypoint=[0, *range(16)]), "'fit_keypoint' twice"),

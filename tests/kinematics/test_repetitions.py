@@ -335,8 +335,8 @@ def test_impossible_times_are_refused(squat_pose):
     for intervals, message in (
         ([{"start": 1, "bottom": 2}], "must have start, bottom"),
         ([{"start": 1, "bottom": 2, "end": 3, "ende": 3}], "ende"),
-        ([{"start": 2, "bottom": 1, "end": 3}], "its bottom before its end"),
-        ([{"start": 1, "bottom": float("nan"), "end": 3}], "its bottom before its end"),
+        ([{"start": 2, "bottom": 1, "end": 3}], "the bottom before the end"),
+        ([{"start": 1, "bottom": float("nan"), "end": 3}], "the bottom before the end"),
         ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
         (
             [{"start": 1, "bottom": 2, "end": 3}, {"start": 2.5, "bottom": 3, "end": 4}],
@@ -438,7 +438,7 @@ def test_a_signal_that_is_cut_off_or_unseen_or_still_is_no_repetition(squat_pose
         none = repetitions_of_signal(pose, nothing, least=40, why_none="no arm goes up")
         assert none.sizes["rep"] == 0
         assert "no arm goes up" in warnings_of(none)[-1]["message"]
-    with pytest.raises(BadInputError, match="must be over time, with the frames"):
+    with pytest.raises(BadInputError, match="must be over time, with the same frames"):
         repetitions_of_signal(pose, signal[:-1], least=40, why_none="")
 
 

@@ -211,7 +211,7 @@ def test_too_little_is_refused_with_the_reason():
         assert np.isnan(peak[name]), name
     reason = str(peak["value_reason"].item())
     assert "limits of agreement: 2 people have both values; 3 are needed" in reason
-    assert "the test of equivalence: need several" in reason
+    assert "the test of equivalence: several" in reason
     assert peak["mean_difference"] == pytest.approx(3)
     two = agreement(
         *lists([paired_trial(depths=(100, 104, 99, 95)), paired_trial(offset=2)]),
@@ -374,13 +374,13 @@ def test_bad_input_says_what_to_do():
         ((video, lab, repetitions.drop_vars("end")), {}, "the repetitions have no end"),
         (([video] * 2, [lab] * 2, [repetitions] * 2), {}, "the 2 trials have no participants"),
         (([video] * 2, [lab], [repetitions] * 2), {}, "pass both for each trial"),
-        (([video] * 2, [lab] * 2, [repetitions]), people, "1 trials for 2"),
+        (([video] * 2, [lab] * 2, [repetitions]), people, "for 1 trials, but 2 trials"),
         ((video, lab, repetitions), people, "2 participants for 1 trials"),
         ((video, lab, repetitions), {"margin": 5}, "did you mean 'margin_deg'"),
         ((video, ["lab.mot"], repetitions), {}, r"lab: number 1: .* \(got 'lab.mot'\)$"),
         ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "already have repetitions"),
         ((metrics([1, 2]), metrics([1, 2, 3])), {}, "do not have the same repetitions"),
-        ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "other units"),
+        ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "different units"),
         ((metrics([]), metrics([])), {}, "no repetition in any trial"),
         ((xr.Dataset(), xr.Dataset()), {}, "neither angles over 'time' nor metrics"),
         ((video, radians, repetitions), {}, r"must be in degrees \(its units: 'radian'\)"),
@@ -388,7 +388,7 @@ def test_bad_input_says_what_to_do():
         (
             (two, [lab, middle], [repetitions] * 2),
             people,
-            "trial 2: knee_flexion has sides in some",
+            "trial 2: knee_flexion has sides only in some",
         ),
         ((letters, lab, repetitions), {}, "sides of 'knee_flexion' must be left and right"),
     ):

@@ -119,4 +119,4 @@ def test_a_match_that_is_refused_names_the_flags(store: Store, demo, tmp_path, v
     other.write_text(f"time,knee_angle_l,knee_angle_r\n{text}")
     done = validate("s1", other)
     refused(done, "--lag-s: video and lab file do not show the same movement")
-    assert "; --max-lag-s: or say how large it can be" in done.stderr
+    assert "; --max-lag-s: or set the largest possible lag" in done.stderr

@@ -140,7 +140,7 @@ def test_what_cannot_be_compared(session: Session, lab: Path, tmp_path: Path) ->
         (lab, {"margin_deg": 0}, "margin_deg"),
         (lab, {"max_lag": 1}, "did you mean 'max_lag_s'"),
         (lab, {"name": "../s2"}, "name of the comparison"),
-        (lab, {"max_lag_s": 0.1}, "limit of what is allowed"),
+        (lab, {"max_lag_s": 0.1}, "limit of the allowed range"),
     ):
         with pytest.raises(BadInputError, match=words):
             session.validate(file, **given)

@@ -195,11 +195,11 @@ def test_an_oblique_or_unknown_body_needs_the_axis(trc, body) -> None:
     c = np.sqrt(0.5)
     oblique = {n: (c * x + c * y, c * y - c * x, z) for n, (x, y, z) in body.items()}
     with pytest.raises(
-        BadInputError, match=r"do not reveal which axis is vertical; set .*vertical_axis"
+        BadInputError, match=r"do not show which axis is vertical; set .*vertical_axis"
     ):
         read_lab(trc(markers=oblique))
     unknown = {f"Q{i}": place for i, place in enumerate(body.values())}
-    refused(trc(markers=unknown), match="do not reveal which axis")
+    refused(trc(markers=unknown), match="do not show which axis")
     trial = read_lab(trc(markers=unknown), vertical_axis="y")
     assert trial.attrs["mapping"] == "none"
     lying = read_lab(trc(), vertical_axis="x")
@@ -388,7 +388,7 @@ def test_columns_called_like_angles_are_none_where_the_header_says_so(tmp_path: 
         cell = "1.0,0.0,0.0,0.0" if "=" in title else 0.5
         columns = {"knee_angle_l": cell, "pelvis_tilt": cell}
         path = opensim(tmp_path / "a.sto", columns, header=(title,))
-        refused(path, match=f"contains {held}, no angles")
+        refused(path, match=f"contains {held}, but no angles")
     # Of columns that nothing knows those are named, and no others.
     path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))
     refused(path, match=r"no built-in mapping has its columns \(KFL, KFR\)")
@@ -527,13 +527,13 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
     assert knee.sel(side="right").isnull().all()
     assert trial.attrs["angle_units_read"] == "degree"
     path.write_text(nexus(angles=False, units="m"))
-    refused(path, match="not fit a person; if its numbers are mm")
+    refused(path, match="not fit a person; if the numbers are in mm")
     for text, message in (
         (nexus(frames=0, angles=False), "ends before its frames"),
         (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
         (nexus().replace("31,0,0,1,2", "32,0,0,1,2"), "sections have different frames"),
         ("Devices\n1000\n,,Force\nFrame,Sub Frame,Fx\n,,N\n1,0,3\n", "no section Trajectories"),
-        (nexus()[:-12], r"line 19: the file was cut off in its last value"),
+        (nexus()[:-12], r"line 19: the file is cut off in its last value"),
     ):
         path.write_text(text)
         refused(path, match=message)
@@ -654,7 +654,7 @@ def test_events_of_a_gait_laboratory(tmp_path: Path) -> None:
     assert trial["event_time"].values.tolist() == [62.5]
     without = given | {("EVENT", "TIMES"): [1.0, 2.0, 3.0]}
     path = c3d_file(tmp_path / "without.c3d", trajectories(), parameters=without)
-    refused(path, match="its events have no times of minutes and seconds")
+    refused(path, match="its events have no times in minutes and seconds")
 
 
 def test_c3d_of_theia(tmp_path: Path) -> None:
@@ -714,7 +714,7 @@ def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.c3d"
     for keep in (0, 1, 300, 600, 5000, 2_157_000):
         path.write_bytes(whole[:keep])
-        refused(path, match=r"cut\.c3d.*(empty|cut off|in its header|only its beginning)")
+        refused(path, match=r"cut\.c3d.*(empty|cut off|its header states)")
 
 
 # Files that are something else, or not whole.
@@ -778,8 +778,8 @@ def test_a_trc_that_was_cut(trc) -> None:
 WRONG = {
     "trc": [
         ("NumMarkers", "Markers", "header lacks NumMarkers; add these names to line 2"),
-        ("\t5\t14\tm", "\t9\t14\tm", "has 9 frames, the file 5"),
-        ("\t14\tm", "\t13\tm", "has 13 markers, but 14 names"),
+        ("\t5\t14\tm", "\t9\t14\tm", "states 9 frames, but the file has 5"),
+        ("\t14\tm", "\t13\tm", "states 13 markers, but has 14 names"),
         ("r_toe", "L_toe", "L_toe more than once"),
         ("0.500000", "half", "line 7: 'half' is not a number"),
         *(
@@ -789,8 +789,8 @@ WRONG = {
         ),
     ],
     "mot": [
-        ("nRows=5", "nRows=9", "has 9 rows, the file 5"),
-        ("nColumns=3", "nColumns=4", "has 4 columns, but 3 names"),
+        ("nRows=5", "nRows=9", "states 9 rows, but the file has 5"),
+        ("nColumns=3", "nColumns=4", "states 4 columns, but has 3 names"),
         ("inDegrees=yes", "inDegrees=maybe", "inDegrees must be yes or no"),
         ("\t3.00000000", "\tinf", "line 12 has an infinite value"),
         ("\t3.00000000", "\t1,003", "line 12 has points and commas in its numbers"),

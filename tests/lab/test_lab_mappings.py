@@ -103,12 +103,12 @@ def of_angle(**columns: object) -> dict[str, object]:
         ({"joint_centers": {"left_knee": "a"}}, "joint_centers: unknown; did you mean 'joint_cent"),
         ({"joint_centres": {"left_kne": "a"}}, "no landmark 'left_kne'; did you mean 'left_knee'"),
         ({"joint_centres": {"tail": "a"}}, "no landmark 'tail'; known: nose"),
-        ({"joint_centres": ["left_knee"]}, "joint_centres: must have names under it"),
+        ({"joint_centres": ["left_knee"]}, "joint_centres: must be followed by names"),
         ({"joint_centres": {"left_knee": []}}, "left_knee"),
         ({"angles": {"knee_flex": {"left": "a"}}}, "no angle 'knee_flex'; did you mean 'knee_fle"),
         (of_angle(left="a", scael=2), "scael: unknown; did you mean 'scale'"),
         (of_angle(left="a", scale="x"), "scale: input should be a val"),
-        (of_angle(column="a"), "give the columns of left and right"),
+        (of_angle(column="a"), "name the columns of left and right"),
         ({"angles": {"knee_flexion": "a"}}, "must be an object with named fields"),
         ({"angles": {"trunk_lean": {"left": "a"}}}, "has no sides; set its 'column'"),
         (KNEE | {"units": "inch"}, "units: input should be 'm', 'cm'"),
@@ -116,7 +116,7 @@ def of_angle(**columns: object) -> dict[str, object]:
         (KNEE | {"rate_hz": 0}, "rate_hz: input should be greater"),
         ({"pelvis": {"left_asis": "a", "right_asis": "b"}}, "needs left_psis and right_psis"),
         ({"pelvis": {"left_asis": "a"}}, "pelvis: right_asis: field required"),
-        (KNEE | {"built_in": True}, "built_in: unknown"),
+        (KNEE | {"built_in": True}, "built_in: is unknown"),
     ],
 )
 def test_what_is_wrong_with_a_mapping_is_said(given, message: str) -> None:
@@ -128,14 +128,14 @@ def test_what_is_wrong_with_a_mapping_is_said(given, message: str) -> None:
 
 
 def test_files_that_are_no_mapping(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no such file, nor a built-in.*mean 'opensim'"):
+    with pytest.raises(NotFoundError, match=r"neither a file nor a built-in.*mean 'opensim'"):
         given_mapping("opensimm")
     bad = tmp_path / "bad.yaml"
     for content, message in (
         (b"joint_centres: [a\nb: c", r"bad\.yaml: is not YAML \(.*, line 2\)"),
         (b"joint_centres:\n  left_heel: A\n  left_heel: B\n", "'left_heel' is given twice, line 3"),
         (b"just words", "must have joint_centres or angles"),
-        (b"\xff\xfe\x00", "not a text in UTF-8"),
+        (b"\xff\xfe\x00", "not a text file in UTF-8"),
     ):
         bad.write_bytes(content)
         with pytest.raises(BadInputError, match=message):

@@ -115,13 +115,13 @@ def test_what_is_not_of_the_trial_is_refused(demo, video, repetitions, tmp_path)
     model = read_reference(mot)
     short = read_reference(write_truth(demo, tmp_path / "s.trc", lag=0.0, stop=1.3))
     for reference, options, message in (
-        (Reference(formulas=None, model=None, pose=None), {}, "no angle of the video"),
+        (Reference(formulas=None, model=None, pose=None), {}, "no angle that the video has"),
         (model, {"lag_s": 100.0}, "no time in common"),
         (short, {}, "moves in both"),
     ):
         with pytest.raises(BadInputError, match=message):
             compare(video, repetitions, reference, **options)
-    with pytest.raises(BadInputError, match="static trial does not help"):
+    with pytest.raises(BadInputError, match="static trial has no use"):
         read_reference(mot, static=mot)
     with pytest.raises(NotFoundError):
         read_reference(tmp_path / "nothing.trc")

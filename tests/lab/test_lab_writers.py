@@ -266,7 +266,7 @@ def test_the_last_frame_of_a_c3d_may_have_a_number_beyond_16_bits(squat, tmp_pat
     # A frame less than the parameters promise is found missing, too.
     cut = path.read_bytes()[: -512 * (1 + 16 * squat.sizes["keypoint"] // 512)]
     path.write_bytes(cut)
-    with pytest.raises(BadInputError, match="in its header"):
+    with pytest.raises(BadInputError, match="its header states"):
         read_lab(path)
 
 
@@ -426,7 +426,7 @@ def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
         write_c3d(uneven, tmp_path / "a.c3d")
     back = read_lab(write_trc(uneven, tmp_path / "a.trc"))
     np.testing.assert_allclose(back["time"], time, atol=1e-6)
-    with pytest.raises(BadInputError, match="the first is number -90, but a C3D has 65535"):
+    with pytest.raises(BadInputError, match="from number -90 on, but a C3D has at most 65535"):
         write_c3d(squat.assign_coords(time=squat["time"] - 3), tmp_path / "a.c3d")
     with pytest.raises(BadInputError, match="times do not increase"):
         write_trc(squat.isel(time=[3, 2, 1]), tmp_path / "b.trc")
@@ -455,7 +455,12 @@ def test_what_is_not_fit_to_write(squat, angles, repetitions, tmp_path: Path) ->
             c3d,
             "have different frames",
         ),
-        (partial(write_c3d, repetitions=many), squat, c3d, "have 300 events, but a C3D has 255"),
+        (
+            partial(write_c3d, repetitions=many),
+            squat,
+            c3d,
+            "have 300 events, but a C3D has at most 255",
+        ),
         (write_csv, angles, tmp_path, "is a folder"),
     ):
         with pytest.raises(BadInputError, match=message):
@@ -569,7 +574,7 @@ def test_uneven_frames_come_as_c3d_when_they_are_resampled(store, tmp_path: Path
     line = (standing + 0.02 * uneven["time"]).transpose(*uneven["marker_position"].dims)
     line[{"time": 40}] = np.nan
     uneven["marker_position"] = line
-    with pytest.raises(BadInputError, match=r"uneven .* resample them \(--rate"):
+    with pytest.raises(BadInputError, match=r"uneven .* resample the frames \(--rate"):
         write_c3d(uneven, tmp_path / "b.c3d")
     even = resampled(uneven, 50)
     read = mb.read_lab(write_c3d(even, tmp_path / "c.c3d"))

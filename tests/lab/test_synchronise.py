@@ -209,7 +209,7 @@ def test_what_does_not_match_is_refused() -> None:
         (lab.assign_coords(time=time / 2), {}, other),  # twice the rate
         (lab.assign(knee_flexion=knees * 0 + 10), {}, "moves in both"),
         (lab.assign(knee_flexion=knees * np.nan), {}, "moves in both"),
-        (pair(1.0)[1], {"max_lag_s": 0.6}, "limit of what is allowed"),
+        (pair(1.0)[1], {"max_lag_s": 0.6}, "limit of the allowed range"),
         (lab.rename(knee_flexion="wrist_flexion"), {}, "no angle in common"),
         (lab.isel(time=slice(None, None, -1)), {}, "times do not increase"),
         (lab.isel(time=slice(0, 1)), {}, "fewer than two samples"),

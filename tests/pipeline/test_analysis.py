@@ -379,9 +379,9 @@ def test_results_whose_video_is_gone_stay_as_they_were_and_so_does_their_page(se
     with pytest.raises(NotFoundError, match=r"its results are kept$"):
         session.report()
     assert session.render_report()["html"] == page
-    assert f"so does its report of then: {page}" in caplog.text
+    assert f"Its earlier report still exists: {page}" in caplog.text
     # Nobody knows whether it shows faces.
-    with pytest.raises(NotFoundError, match="so does its report of then"):
+    with pytest.raises(NotFoundError, match="Its earlier report still exists"):
         session.render_report(faces=False)
     assert page.read_text() == "of then"
     no_point, no_side = (lambda: session.set_subject(None)), (lambda: session.set_camera_side(None))
@@ -402,7 +402,7 @@ def test_where_results_of_other_code_lack_what_is_read_one_line_says_so(session,
     for read in readers:  # outdated, but laid out as now
         read()
     put_result(copy, "metrics", copy.metrics().load().drop_vars(["shown", "movements"]))
-    why = "session s2: its results come from a different version, and lack the data needed here; "
+    why = "session s2: its results come from a different version, without the data needed here; "
     for read in readers:
         with pytest.raises(NotFoundError, match=rf"^{why}analyse it again, with: .* edit s2$"):
             read()
@@ -459,7 +459,9 @@ def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeyp
     monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
     corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
     for act in (session.analyze, correct, *corrections, session.analyze):
-        with pytest.raises(NotFoundError, match=f"session {session.id}: was deleted meanwhile"):
+        with pytest.raises(
+            NotFoundError, match=f"session {session.id}: was deleted in the meantime"
+        ):
             act()
     assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
 

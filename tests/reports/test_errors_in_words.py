@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from mobility import tables
@@ -33,15 +34,15 @@ def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
 
 def test_the_report_says_how_many_answers_are_expected_to_be_wrong(session: Session) -> None:
     page = ReportPage(session.read_once())
-    count = sum(each.result in ("outside", "borderline", "met") for each in page.checks)
-    wrong = wrong_expected(page.checks)
-    words = (
-        f"{count} checks have a result (outside target, met or borderline). Going by their "
-        f"probabilities, about {wrong:.1f} of them are"
-    )
+    (line,) = errors_in_words.wrong_results(page.checks)
+    counted, wrong = line.split(". Going by the probabilities, ")
+    count, *counts = map(int, re.findall(r"\d+", counted))
+    assert counted.startswith(f"{count} checks (left and right counted separately): ")
+    assert sum(counts) == count == len(page.checks) > len(page.exercise.table["rules"])
+    assert wrong.startswith(f"about {wrong_expected(page.checks):.1f} of the results")
     (method,) = (each for each in sections_of(page.exercise) if each.name == "method")
-    assert words in method.of(page)
+    assert line in method.of(page)
     certain = [replace(each, probability=1.0) for each in page.checks if each.result == "outside"]
-    assert "fewer than 0.1 of them" in errors_in_words.wrong_results(certain)[0]
+    assert "fewer than 0.1 of the results" in errors_in_words.wrong_results(certain)[0]
     # What the verdict rules out says nothing.
     assert errors_in_words.wrong_results([refused(each, "x") for each in page.checks]) == []

@@ -98,6 +98,15 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page() -> N
     assert page.gauges == []
 
 
+def test_a_target_states_its_unit_and_what_is_positive() -> None:
+    """A share of the foot and a direction cannot be read the wrong way round."""
+    shown = gauges.of_rules(Store("absent").demo("Overhead Squat").metrics())
+    targets = {each.name: each.goal_text for each in shown}
+    assert targets["Hand position over feet"] == "within ± 0.50 foot lengths (+ forward)"
+    assert targets["Knee position over foot"] == "≤ 10 % (+ inwards)"
+    assert targets["Knee flexion"] == "≥ 120°"
+
+
 def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws() -> None:
     known = {"mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
     data = xr.Dataset({"mobility_index": 90.0, **known})

@@ -208,11 +208,11 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     near = [each for each in find(data) if each.result == "borderline"]
     assert [each.rule for each in near] == ["trunk_leans_forward"]
     assert "Borderline" in text_of(part_sections.in_detail(near, References()))
-    assert first_page.not_decided(near, data) == "<p>Every check has a result.</p>"
+    assert first_page.not_decided(near, data) == "<p>Every check has a clear result.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
-    assert "counts as met from a probability of 0.80, unless its row says otherwise" in shown
-    assert "above 0°; counts as met only from a probability of 0.95" in shown
+    assert "if its probability is at least 0.80, unless its row names another" in shown
+    assert "above 0°; counts as met only if the probability is at least 0.95" in shown
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     verdict = squat.verdict()
     assert careful == verdict.text
     assert careful in text_of(first_page.trust(verdict))
-    assert re.match(r"Good recording\. \d+ checks \(.*\): \d+ outside target, \d+ met, ", careful)
+    assert re.fullmatch(r"Good recording\. [A-Z][a-z ]+ have a clear result\.", careful)
     summary, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])

@@ -390,7 +390,7 @@ def test_a_report_shows_what_the_labs_own_studies_found(tmp_path: Path, demo: Pa
     for words in (
         "shaded: 50 out of 100 of this lab's 24 people (ours)",
         "This lab's own norms. The z score",
-        "of this lab's 12 people, twice",
+        "from this lab's study twice with 12 people",
     ):
         assert words in page
         assert words not in before

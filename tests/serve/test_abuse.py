@@ -67,7 +67,7 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     record = server.store / record_of("of-unknown", "p-held") / "session.json"
     record.write_text("{")
     try:
-        refused("/participants/p-held/", "1 more sessions with damaged records may be theirs")
+        refused("/participants/p-held/", "1 sessions with damaged records may also be theirs")
         assert not owned.exists()
     finally:
         shutil.rmtree(record.parent)
@@ -201,7 +201,7 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         for name, size, frames, status, words in (
             ("a.mov", 11, 10, 413, "at most 0.0001 million are allowed"),
             ("b.mov", 10, 10, 200, "session_id"),
-            ("c.mov", 10, 1, 400, "c.mov: has a single frame"),
+            ("c.mov", 10, 1, 400, "c.mov: has only one frame"),
         ):
             answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
             assert (answer.status_code, words in answer.text) == (status, True), answer.text

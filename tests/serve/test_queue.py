@@ -147,7 +147,7 @@ def test_limits_end_what_spins_or_eats_and_its_processes(folder):
             assert answer.status_code == 400, answer.text
         answer = server.upload(key, b"video long")
         assert answer.status_code == 413
-        assert "lasts 10000 s, at most 600 s" in answer.json()["error"]
+        assert "lasts 10000 s, but at most 600 s" in answer.json()["error"]
         assert sessions_in(server) == {spins, eats, crashes}
         assert "60 s, its time limit" in server.until(key, spins, "failed")["reason"]
         reason = server.until(key, eats, "failed")["reason"]

@@ -70,7 +70,7 @@ def test_keypoints_are_sent_with_their_video(tmp_path):
             assert session.record.keypoints.model == "HRNet"
             with pytest.raises(BadInputError) as refused:
                 client.create(video, exercise_name="Squat", keypoints=short)
-        fault = "short.csv: has 20 frames, and the video walk.mp4 has 30; use the keypoints of "
+        fault = "short.csv: has 20 frames, but the video walk.mp4 has 30; use keypoints for "
         assert f"{fault}each frame of this video" in str(refused.value)
         assert ".keypoints" not in str(refused.value)
         uploads = server.store / ".server" / "uploads"

@@ -80,7 +80,7 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         ("subject", "12", "must be two numbers, x and y in pixels"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
         ("movement", "knee_flexion", "not to Overhead Squat"),
-        ("model", "heavy", "fetch it once with 'mobility models --model heavy'"),
+        ("model", "heavy", "download it once with 'mobility models --model heavy'"),
     ],
 )
 def test_options_of_the_analysis_are_those_of_the_command(

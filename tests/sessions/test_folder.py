@@ -123,7 +123,7 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
     assert not (place.reports / "one").exists()
     assert [session.id for session in place.open().sessions()] == ["two"]
     for act in (lambda: opened.set_camera_side("left", by="ann"), opened.analyze):
-        with pytest.raises(NotFoundError, match="deleted meanwhile"):
+        with pytest.raises(NotFoundError, match="deleted in the meantime"):
             act()
     with pytest.raises(NotFoundError):
         store.delete("one")

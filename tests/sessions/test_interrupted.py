@@ -262,7 +262,7 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
         assert "is still being created or deleted" in typed("sessions", "list")[1]
         assert "nothing is stored" not in typed("participants", "delete", ANN)[1]
     again, output = typed(*words)
-    gone = "not in the store" in output or "nothing is stored about them" in output
+    gone = "not in the store" in output or "nothing is stored about this participant" in output
     assert kind in FUNCTIONS or again == 0 or (again == 2 and gone), output
     assert left_of(store, kind) == [], (step, output)
     # The others have lost nothing.

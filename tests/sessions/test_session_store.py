@@ -271,7 +271,7 @@ def test_where_store_and_reports_may_be(tmp_path, monkeypatch):
         with pytest.raises(BadInputError, match="store"):
             Store(name)
     for url in ("s3://bucket/prefix", f"file://{tmp_path}", Path("memory://a")):
-        with pytest.raises(BadInputError, match=r"^store: is a URL; copy or mount what it names"):
+        with pytest.raises(BadInputError, match=r"^store: is a URL; copy or mount the file"):
             Store(url)
     (tmp_path / "sessions").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "sessions")
@@ -504,7 +504,7 @@ def test_a_session_of_an_exercise_that_is_not_installed_is_not_called_damaged(st
     change_record(session, exercise="Heel Raise")
     assert store.sessions() == []
     _, unread = store.sessions_and_damaged()
-    assert "'Heel Raise', which is not installed here; install the package" in unread[session.id]
+    assert "'Heel Raise', which is not installed here; install its package" in unread[session.id]
     assert "delete" not in unread[session.id]
 
 

@@ -116,7 +116,7 @@ def test_two_videos_have_two(store, video, second_video, openpose, tmp_path):
 def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose, tmp_path):
     short = files.openpose(tmp_path / "short", files.walker(20))
     for given, fault in (
-        ({"keypoints": short}, "has 20 frames, and the video walk.mp4 has 30"),
+        ({"keypoints": short}, "has 20 frames, but the video walk.mp4 has 30"),
         ({"keypoints": [openpose, openpose]}, "got 2 for 1 video"),
         ({"keypoints_model": "HRNet"}, "names the model of imported keypoints; add them"),
         ({"keypoints": openpose, "keypoints_model": " "}, "keypoints_model: must be a non-empty"),
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
             {"keypoints": openpose, "options": {"model": "full"}},
             "has no effect with imported keypoints",
         ),
-        ({"keypoints": openpose, "options": {"subject": (5, 5)}}, "nobody is at 5,5"),
+        ({"keypoints": openpose, "options": {"subject": (5, 5)}}, "nobody first appears at 5,5"),
         ({"keypoints": tmp_path / "absent"}, "no such file or folder"),
         ({"keypoints": 3}, "keypoints"),
     ):
@@ -148,7 +148,7 @@ def test_one_of_several_people_is_chosen_when_it_is_made(store, video, tmp_path)
         session.set_subject((65, 60))
     with pytest.raises(BadInputError, match="subject: its keypoints were imported for one person"):
         session.analyze(subject=(65, 60))
-    with pytest.raises(BadInputError, match="its keypoints were imported, and a check finds"):
+    with pytest.raises(BadInputError, match="its keypoints were imported, but a check needs"):
         check_session(session)
 
 

@@ -171,7 +171,7 @@ def test_results_that_lack_what_is_read_are_left_out_and_outdated_ones_are_said_
     sessions = [store.session(name) for name in ("a0", "b0")]
     frame = cohort.to_dataframe(sessions)
     table = cohort.overview(frame).set_index("session_id")
-    why = "session b0: its results come from a different version, and lack the data needed here"
+    why = "session b0: its results come from a different version, without the data needed here"
     assert table.loc["b0", "reason"].startswith(why)
     assert table.loc["a0", "reason"] == ""
     answers = cohort.checks(frame, sessions)

@@ -316,7 +316,7 @@ def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any)
         mb.mean_curves([shop.demo("Overhead Squat"), shop.demo("Squat")])
     joints = mb.mean_curves([shop.demo("Joint Angle Mobility")], "elbow_flexion")
     assert set(joints["reason"].values.ravel()) == {
-        "movements of single joints are not averaged with other movements"
+        "single-joint movements are not averaged with other movements"
     }
 
 
@@ -361,7 +361,7 @@ def test_pairs_find_what_people_hide_who_differ_more() -> None:
     np.testing.assert_allclose(test["difference"], 2.45)
     assert test["left_out"].values.tolist() == [1, 1]
     assert test["n_second"].values.tolist() == [10, 10]
-    with pytest.raises(BadInputError, match=r"p0, p1 and p2 are in both groups; give paired=True"):
+    with pytest.raises(BadInputError, match=r"p0, p1 and p2 are in both groups; pass paired=True"):
         mb.compare_curves(means, "before", "after", paired=False)
 
 
@@ -407,7 +407,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
     two = people(2)
     ready = mb.mean_curves(two, groups=["a", "b"], participants=names(2))
     for call, says in (
-        (lambda: mb.normalise(angles), "give the repetitions"),
+        (lambda: mb.normalise(angles), "pass the repetitions"),
         (lambda: mb.normalise(angles, repetitions, phase="rise"), "'descent', 'bottom'"),
         (
             lambda: mb.normalise(angles, repetitions.drop_vars("bottom_end"), phase="ascent"),
@@ -421,12 +421,12 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         ),
         (lambda: mb.mean_curves(two), "name the participants"),
         (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
-        (lambda: mb.mean_curves(two, participants="ab"), "must be a list with one name for each"),
+        (lambda: mb.mean_curves(two, participants="ab"), "must be a list with a name for each"),
         (lambda: mb.mean_curves(two, participants=["a", np.nan]), "number 2 must be a name"),
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),
         (
             lambda: mb.mean_curves(two, participants=names(2), phase="bottom"),
-            "not 101 of the bottom",
+            "instead of 101 of the bottom",
         ),
         (lambda: mb.mean_curves(two, participants=names(2), points=51), "101 points"),
         (lambda: mb.compare_curves(ready, "a", "c", paired=False), "no group 'c'"),

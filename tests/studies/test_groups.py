@@ -312,7 +312,7 @@ def test_large_numbers_have_the_differences_of_small_ones() -> None:
         (lambda t: pd.concat([t, t[["value"]]], axis=1), "column 'value' twice"),
         (lambda t: t.assign(units=["degree", "m"] * (len(t) // 2)), "different units"),
         (lambda t: t.assign(group=["b", *t["group"][1:]]), "P0 is in b and a"),
-        (lambda t: t.assign(session_id=t["participant"], rep=1), "session P0 is there twice"),
+        (lambda t: t.assign(session_id=t["participant"], rep=1), "session P0 occurs twice"),
     ],
 )
 def test_a_bad_table_is_one_line(change: Any, words: str) -> None:

@@ -253,7 +253,7 @@ def test_scores_have_a_kappa_in_place_of_a_correlation():
         assert (row["participants"], row["values"]) == (8, 16)
     several = reliability(study(participant=4).assign(value=1), ordinal=["depth"]).statistics
     assert several["value"].isna().all()
-    assert several["reason"].str.contains("choose one trial").all()
+    assert several["reason"].str.contains("keep one recording of each").all()
 
 
 def test_levels_have_an_order_and_a_change_names_them():

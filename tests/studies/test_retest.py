@@ -226,7 +226,7 @@ def test_bad_input_is_one_line() -> None:
         (lambda: mb.retest_curves(table[:0]), "has no row"),
         (lambda: mb.retest_curves(table, kind="both"), "kind"),
         (lambda: mb.retest_curves(table.assign(percent="x")), "percent"),
-        (lambda: mb.retest_curves(table.assign(side="L")), "'L' is none of left, right and empty"),
+        (lambda: mb.retest_curves(table.assign(side="L")), "'L' is not left, right or empty"),
         (lambda: mb.retest_curves(table.assign(units=["degree", "radian"] * 18)), "units"),
         (lambda: mb.plot.retest_curves(table), "Dataset of mobility.retest_curves"),
         (lambda: mb.plot.retest_curves(mb.retest_curves(table), side="left"), "no side 'left'"),

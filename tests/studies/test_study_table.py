@@ -95,9 +95,9 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
             "session,participant\na1,bob\n",
             "study.csv, line 2: .* belongs to participant ann, not to bob",
         ),
-        ("session\nx1\n", "study.csv, line 2: .* names no participant"),
+        ("session\nx1\n", "study.csv, line 2: .* has no participant"),
         ("video\nv.mp4\n", "has no column 'participant'"),
-        ("video,participant\nv.mp4,ann\n", "nothing was run"),
+        ("video,participant\nv.mp4,ann\n", "Nothing was run"),
         ("video,participant\nv.mp4,ann\nv.mp4,ann\n", "lines 2, 3 are the same session, v.mp4"),
     ],
 )
@@ -163,7 +163,7 @@ AGES = "session,age\na,41\nb,forty\nc,\nd,39\n"
         ("session,height_m\na,inf\n", "line 2: height_m 'inf' is not a number"),
         (
             "session,visit\na,1\nb,one\nc,2\n",
-            "line 3: visit 'one' is not a number, as most of the column are; correct it, or begin "
+            "line 3: visit 'one' is not a number, like most of the column; correct it, or begin "
             "all its values with a letter if they are names$",
         ),
         ("session,dose\na,1\nb,NA\nc,2\n", "line 3: dose 'NA' is not .* leave it empty"),

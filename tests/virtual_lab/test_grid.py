@@ -140,10 +140,16 @@ def test_faults_of_a_grid_are_named(tmp_path: Path) -> None:
         ({"sample": {"n": 2, "ranges": drawn_low}}, "set low and high, mean and sd"),
         ({"sample": {"n": 2, "ranges": {"body.height_m": by_sex}}}, "draw body.sex before it"),
         ({"sample": {"n": 2, "ranges": {"body.height_m": by_sex | {"share": 0.5}}}}, "of each sex"),
-        ({"sample": {"n": 2, "ranges": {"body.height_m": nested}}}, "must not be in another range"),
+        (
+            {"sample": {"n": 2, "ranges": {"body.height_m": nested}}},
+            "cannot be in the range of one sex",
+        ),
         ({"sample": {"views": {"back": 2}, "ranges": {}, "parts": [part]}}, "did you mean 'back'"),
         ({"sample": {"views": {"back": 2}, "ranges": {}, "parts": [turned]}}, "out of the parts"),
-        ({"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3, "high": 1}}}}, "low exceeds"),
+        (
+            {"sample": {"n": 2, "ranges": {"motion.depth": {"low": 3, "high": 1}}}},
+            "low is larger than",
+        ),
         ({"sample": {"ranges": {}}}, "set either n or views"),
         ({"sample": {"views": {"frnt": 1}, "ranges": {}}}, "did you mean 'front'"),
         ({"smaple": {}}, "did you mean 'sample'"),

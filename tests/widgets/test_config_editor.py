@@ -98,7 +98,7 @@ def test_what_somebody_else_saved_is_not_overwritten_unasked(session, ask):
     ask(one, "save")
     ask(other, "save")
     assert (one.notice["kind"], other.notice["kind"]) == ("done", "conflict")
-    assert "somebody else has saved them" in other.notice["text"]
+    assert "somebody has saved these settings" in other.notice["text"]
     assert session.config() == {"shown_angles": ["knee_angle"], "comments": one.comments}
     # What the other wrote is still there, and only said so it goes over it.
     assert (other.shown, other.comments) == (["hip_angle"], {"hip_angle": "the other's"})

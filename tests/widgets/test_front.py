@@ -182,6 +182,7 @@ def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(mon
     assert content == address
     monkeypatch.setitem(sys.modules, "segno", None)
     with pytest.raises(
-        BadInputError, match=r"need the extra open: pip install 'mobility-workbench\[open\]'"
+        BadInputError,
+        match=r"need the extra open; install it with: pip install 'mobility-workbench\[open\]'",
     ):
         local.text("http://192.168.1.5")

@@ -176,7 +176,7 @@ def test_films_of_last_week_have_the_date_that_is_given(form, store, ask, sent, 
     upload(form, ask, sent, clip, date="2025-03-01")
     assert f"{store.sessions()[0].record.visit_day}" == "2025-03-01"
     upload(form, ask, sent, clip, date="2999-03-01")
-    assert "lies in the future" in form.errors["date"][0]
+    assert "is in the future" in form.errors["date"][0]
     assert len(store.sessions()) == 1
 
 
@@ -264,10 +264,10 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
     assert upload(form, ask, sent, b"", name="", **wrong) == []
     names = {"video-0", "user_id", "exercise_name-0", "body_joint_angles-0"}
     assert set(form.errors) == names
-    assert form.errors["video-0"] == ["choose a film"]
+    assert form.errors["video-0"] == ["choose a video"]
     assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name-0"][0]
     ask(form, "begin", films=[], person={})
-    assert form.errors == {"video": ["choose a film"]}
+    assert form.errors == {"video": ["choose a video"]}
     assert upload(form, ask, sent, b"abc", exercise_name="") == []
     assert form.errors == {"exercise_name-0": ["choose the exercise"]}
     for field, given, words in (
@@ -282,7 +282,7 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
         assert words in form.errors[name][0]
     small = UploadForm(store, most_bytes=1_000_000)
     assert upload(small, ask, sent, b"", size=2_500_000) == []
-    assert "has 2.5 MB, at most 1.0 MB" in small.errors["video-0"][0]
+    assert "has 2.5 MB, but at most 1.0 MB" in small.errors["video-0"][0]
     store.read_only = True  # as the demo
     assert upload(form, ask, sent, b"abc") == []
     assert "cannot be changed" in form.notice["text"]

@@ -165,7 +165,7 @@ def legs(page: ReportPage) -> Markup:
     lines = []
     for side in SIDES:
         of_leg, counted = int((leg == side).sum()), int(accepted[leg == side].sum())
-        amount = "all" if counted == of_leg else "some"
+        amount = "some" if counted < of_leg else "one" if counted == 1 else "all"
         parts = [words[amount].format(counted=counted, found=of_leg)]
         for name, what in words["measures"].items():
             if side in (values := values_of(page.metrics, name)):

@@ -1,7 +1,7 @@
 """The fitted body: joints, segments, offsets of landmarks, and limits of its joints.
 
-A pose without depth fits a body and its mirror image in depth about equally well. In only one of
-the two do knees and elbows bend as in people (table ``fit``, entry range_of_motion).
+A body and its mirror image in depth fit a pose without depth about equally well. Knees and elbows
+bend as in people in only one of the two (table ``fit``, entry range_of_motion).
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def hip_line(joints: Array) -> Array:
 
 
 def trunk_line(joints: Array) -> Array:
-    """Return the vector from the middle of the hips to that of the shoulders, (n, 3)."""
+    """Return the vector from the middle of the hips to the middle of the shoulders, (n, 3)."""
     middle: Array = joints[:, SHOULDERS].mean(axis=1) - joints[:, HIPS].mean(axis=1)
     return middle
 

@@ -1,11 +1,10 @@
 """Several cameras that filmed the same movement: when each started, and where it was.
 
-The cameras need neither calibration nor synchronisation. Heights in the picture change alike in
-every view, so the time offset is the one at which their speeds correlate best. The place of a
+The cameras need neither calibration nor synchronisation. Heights in the picture change in the same
+way in every view, so the time offset is found where their speeds correlate best. The place of a
 camera comes from aligning the bodies that were fitted to each view separately, and is then solved
 together with the body (:func:`~mobility.kinematics.fit.entry.fit_body`). Calibrated cameras have
-known places; their time offset is the one at which the lines of sight to each landmark come
-closest.
+known places. Their time offset is found where the lines of sight to each landmark come closest.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ _LARGEST_RESIDUAL = 0.035
 def aligned(points: Array, target_points: Array, weight: Array) -> tuple[Array, Array]:
     """Return R and t that bring ``R points + t`` closest to `target_points` (Kabsch).
 
-    Both are (n, 3). The weight of points that stay far off is reduced from round to round.
+    Both are (n, 3). The weight of points that stay far away is reduced in each round.
     """
     factor = np.ones(len(points))
     rotation, translation = np.eye(3), np.zeros(3)
@@ -97,9 +96,9 @@ def with_cameras(
 ) -> tuple[Problem, Problem, Array, bool]:
     """Add the views of further cameras to the problems of the first, with joints to start from.
 
-    Each view is solved separately and coarsely, and aligning the bodies gives the cameras' places.
-    If the places are known, the lines of sight give the start. The last result is whether these
-    bodies may contradict each other.
+    Each view is solved separately and coarsely, and the cameras' places come from aligning the
+    bodies. If the places are known, the start comes from the lines of sight. The last result is
+    whether these bodies may contradict each other.
     """
     doubtful = False
     if calibrated is None:
@@ -117,8 +116,8 @@ def with_cameras(
         covered = (observed.weight > LEAST_WEIGHT).sum(axis=1) >= 6
         if covered.sum() < 4:
             raise BadInputError(
-                f"the cameras have less than {LEAST_OVERLAP:g} s of the person in common; use "
-                "videos of the same movement"
+                f"the cameras show the person at the same time for less than {LEAST_OVERLAP:g} "
+                "s; use videos of the same movement"
             )
         observed, start = starting_point(observed)
         observed_fine, speed_fine = _at_knots(fine, sight, offset)

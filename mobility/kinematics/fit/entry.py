@@ -128,7 +128,7 @@ def fit_body(
     cameras. Its segments keep their lengths, and its feet stay in place while they stand. Posterior
     samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it like any
     pose, and gives each angle its error. Pass `height_m` if lengths matter (angles do not depend on
-    it), and a `calibration` if there is one.
+    it), and a `calibration` if you have one.
 
     Parameters
     ----------
@@ -136,16 +136,16 @@ def fit_body(
         Pose Dataset with ``image_position`` (pixels), ``confidence`` and the attributes image_width
         and image_height. ``position`` (metres) may be missing, as for models without depth: the fit
         then starts from how short segments look, and is less certain. Landmarks may be missing, but
-        not all of shoulders, hips, knees and ankles. Exchanges of left and right should have been
-        undone, with ``clean_pose(pose, visibility_threshold=0.1)``: the fit weights landmarks by
-        their visibility and needs the hidden side too.
+        not all of the shoulders, hips, knees or ankles. Exchanges of left and right should have
+        been undone with ``clean_pose(pose, visibility_threshold=0.1)``: the fit weights landmarks
+        by their visibility, and needs the hidden side too.
 
         A sequence of poses of the same movement, from several cameras that did not move, gives one
         body that agrees with all of them. The cameras need not be calibrated or started together:
         time offsets (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are
-        estimated. The first camera defines the times and the axes. If two views, each fitted
-        separately, give angles that contradict each other beyond their errors, only the view that
-        fits better is used, in its times and axes.
+        estimated. The first camera defines the times and the axes. Two views are also fitted
+        separately. If their angles contradict each other beyond their errors, only the view that
+        fits better is used, with its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
@@ -156,36 +156,37 @@ def fit_body(
     calibration
         File with the lenses and places of the cameras
         (:func:`~mobility.kinematics.calibration.read_calibration`). Focal lengths, places and scale
-        are then known, and the vertical if the file states which way is up; the landmarks are
-        undistorted. A video belongs to the camera whose name is in its file name (``source_file``);
-        otherwise cameras and videos are matched by order. With several cameras only the time
-        offsets are estimated; with one camera, its lens and the vertical are used.
+        are then known, and so is the vertical if the file states which way is up. Lens distortion
+        is removed from the landmarks. A video belongs to the camera whose name is in its file name
+        (``source_file``); otherwise cameras and videos are matched by order. With several cameras
+        only the time offsets are estimated; with one camera, only its lens and the vertical are
+        used.
     camera_pitch
         Downward tilt of the camera in degrees, measured within about 2 degrees; negative if it
-        looks up. One number for all cameras, or a tuple with one for each. Without it the pitch is
-        fitted; in a view from the front this can tilt the whole body.
+        looks up. One number for all cameras, or a tuple with one for each. Without it, the pitch is
+        fitted, which can tilt the whole body in a view from the front.
     height_m
-        Stature in metres, by default 1.70; only lengths depend on it. With several calibrated
-        cameras it is measured.
+        Stature in metres, by default 1.70. Only lengths depend on it. Several calibrated cameras
+        measure it.
     feet_planted
         Whether the feet stay in place; None lets the function decide. For feet that are lifted,
         pass the times (s) in which each foot stays in one place, ``{"left": [(0, 12)], "right":
-        [(0, 3), (14, 25)]}``. Each time has its own place, the centre of mass is over the feet that
-        stay, and a lifted foot is not held anywhere, however still it is.
+        [(0, 3), (14, 25)]}``. The foot has a separate place in each of these times, and the centre
+        of mass is over the feet that stay. A lifted foot is not held anywhere, however still it is.
     unbalanced
-        Whether something besides the feet carries the body at times, as a chair does. The centre of
-        mass is then not held over the feet in any frame.
+        Whether something besides the feet, such as a chair, carries the body at times. The centre
+        of mass is then not held over the feet in any frame.
     standing
         "straight": while the feet stay, the subject is assumed to stand straight when tallest, as
         in the static trial of a laboratory. The errors of the world landmarks at that moment are
         assumed to last through the recording. A number is the measured flexion of the knees in
-        standing, degrees. "free": nothing is assumed about how the subject stands; from the front,
-        knees and trunk are then less certain.
+        standing, in degrees. "free" means that nothing is assumed about how the subject stands;
+        from the front, knees and trunk are then less certain.
     without
         Terms of the table ``fit`` to leave out, for benchmarks.
     rate_hz
-        Most knots per second; the frame rate if that is lower. The default follows movements of up
-        to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
+        Largest number of knots per second, at most the frame rate. The default follows movements of
+        up to about 3 Hz. On squats, 15 gave the same lower-body errors within 0.1 degrees.
     draws
         Number of posterior samples.
 
@@ -194,9 +195,10 @@ def fit_body(
     xarray.Dataset
         The pose schema with the attribute ``method="fitted_body"``. ``position``: x right of the
         camera, y up against gravity, z horizontally towards the camera, metres, the floor at y = 0
-        and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
-        NaN if nobody was seen for 0.25 s, and for a joint that was never seen. ``position_draws``
-        (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the knots.
+        and the camera at x = z = 0. Face and hands move with the body, at their place in the
+        picture. Values are NaN if nobody was seen for 0.25 s, and for a joint that was never seen.
+        ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
+        knots.
 
         The history entry has the camera, lengths as a fraction of stature, offsets, and whether the
         feet were planted. It also has the ``stances`` and the ``steps`` between them
@@ -212,19 +214,19 @@ def fit_body(
 
     Notes
     -----
-    The page `The fit` has the terms and equations of what is minimised, the table ``fit`` their
-    numbers and sources. No term concerns the posture of a measured joint, except those of standing,
-    weak ones on flexion, and the trunk lean of a subject who walks. MediaPipe's smoothing delays
-    its landmarks; that delay (table ``pose_sources``) is subtracted.
+    The page `The fit` has the terms and equations of the function that is minimised, and the table
+    ``fit`` has their numbers and sources. No term concerns the posture of a measured joint, except
+    terms on standing, weak terms on flexion, and the trunk lean of a subject who walks. MediaPipe's
+    smoothing delays its landmarks; that delay (table ``pose_sources``) is subtracted.
 
-    The posterior samples come from the Hessian, and from solutions with single limbs mirrored in
-    depth that explain the picture nearly as well. Compute any quantity from each sample to
-    propagate its uncertainty; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
+    The posterior samples come from the Hessian, and from solutions with one limb mirrored in depth
+    that explain the picture nearly as well. To propagate the uncertainty to any quantity, compute
+    it from each sample; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------
-    Triggs et al. 2000, Bundle adjustment, LNCS 1883:298; Schmidt 1966, Adv Control Syst 3:293
-    (considered parameters); de Leva 1996, J Biomech 29:1223; Drillis & Contini 1966.
+    Triggs et al. 2000, Bundle adjustment, LNCS 1883:298. Schmidt 1966, Adv Control Syst 3:293
+    (considered parameters). De Leva 1996, J Biomech 29:1223. Drillis & Contini 1966.
     """
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
     if not poses:

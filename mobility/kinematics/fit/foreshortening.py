@@ -1,8 +1,8 @@
 """Starting depths for a pose without depth: a segment that looks short points out of the picture.
 
-The depth of an end follows from how short its segment looks; its sign follows from how a body is
-built: knees bend forwards, trunks lean forwards, feet point forwards. Only the start of the fit and
-the direction that a person faces depend on it; no term of the fit does.
+The depth of the end of a segment comes from how short the segment looks, and its sign from how a
+body is built: knees bend forwards, trunks lean forwards, feet point forwards. Only the start of the
+fit and the direction that a person faces depend on these depths; no term of the fit does.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array
     side = int(pair_visible.mean(axis=0).argmax())
     if not pair_visible[:, side].any():
         raise BadInputError(
-            "no frame shows shoulder, hip, knee and ankle of one side at once, and without "
-            "depth a body cannot be fitted otherwise"
+            "no frame shows the shoulder, hip, knee and ankle of one side together, and without "
+            "depth the fit needs such a frame; film the whole body"
         )
     both = pair_visible.all(axis=1)
     length = np.where(both, lines.mean(axis=1), lines[:, side])

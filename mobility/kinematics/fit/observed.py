@@ -166,7 +166,7 @@ def seen_span(sight: Detections) -> tuple[slice, Mask]:
     """Return the span from the first to the last frame with a person, and their mask."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
     if present.sum() < 5:
-        raise BadInputError(f"{int(present.sum())} frames show a person; at least 5 are needed")
+        raise BadInputError(f"{int(present.sum())} frames show a person, but at least 5 are needed")
     first, last = np.flatnonzero(present)[[0, -1]]
     return slice(int(first), int(last) + 1), present
 

@@ -2,7 +2,8 @@
 
 Without depth, a person who is close and bent looks like a person who is far away and straight. Feet
 that stay on the floor distinguish the two, and so does a moment in which the person visibly stands
-straight. A picture in which the thighs look short compared with the shanks is no such moment.
+straight. A picture in which the thighs look short compared with the shanks does not show such a
+moment.
 """
 
 from __future__ import annotations

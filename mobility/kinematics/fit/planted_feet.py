@@ -44,9 +44,9 @@ Planted = bool | Mapping[Literal["left", "right"], Sequence[Interval]] | None
 def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 0.0) -> Problem:
     """Find out whether the feet are planted, and when each stays in one place.
 
-    Unless the user stated it, feet are planted if they stay all the time, or long enough between
-    steps. If the camera moves as far as a step (:func:`.observed.camera_shift`), no step can be
-    seen.
+    Unless the user states whether feet are planted, they are if they stay all the time, or long
+    enough between steps. If the camera moves as far as a step (:func:`.observed.camera_shift`), no
+    step can be seen.
     """
     problem = replace(problem, feet_given=isinstance(feet_planted, bool))
     if isinstance(feet_planted, Mapping):
@@ -70,9 +70,9 @@ def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 
 def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
     """Plant both feet in each interval in which they stay, if the intervals are long enough.
 
-    A foot that is hidden for a stance is assumed to stay like the other. If the feet are elsewhere
-    at the end of a long interval although they never step, the camera was turned: they are not
-    planted at all.
+    A foot that is hidden during a stance is assumed to stay like the other foot. If the feet are in
+    another place at the end of a long interval although they never step, the camera was turned, and
+    the feet do not count as planted.
     """
     first, last = problem.knots[0], problem.knots[-1]
     stances: list[Stance] = []
@@ -128,7 +128,7 @@ def _visible_joints(problem: Problem) -> Mask:
 
 
 def foot_spread(problem: Problem, side: int, first: float, last: float) -> float | None:
-    """Return by how many metres a foot moves in a time, from its stillest point; None if unseen."""
+    """Return how far a foot moves during a time from its stillest point (m); None if hidden."""
     return _spread_within(problem, Stance(side, first, last))
 
 
@@ -170,7 +170,7 @@ def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
 
 
 def intervals_of(problem: Problem) -> list[Interval]:
-    """Return the times in which both feet stay; none if each foot has its own times."""
+    """Return the times in which both feet stay; empty if each foot has separate times."""
     if not problem.planted:
         return []
     sides = [
@@ -188,9 +188,9 @@ def stays(problem: Problem) -> list[Interval]:
 
     A foot has changed its place if the median of each of its landmarks (ankle, heel, toe) in the
     picture differs before and after. Bending knees and rising heels move some of the landmarks, and
-    squats move all of them back and forth. A step towards the camera counts as one to the side, but
-    is smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not step,
-    however long they were away.
+    squats move all of them back and forth. A step towards the camera counts like a step to the
+    side, but is smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not
+    step, however long they were away.
     """
     time = problem.knots
     places, visible = _places_that_show_steps(problem), _visible_joints(problem)
@@ -334,7 +334,7 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
 
 
 def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> Problem:
-    """Give a problem and its further views other stances of planted feet."""
+    """Replace the stances of planted feet in a problem and its further views."""
     first_view = replace(problem, stances=stances, views=())
     views = tuple(
         replace(
@@ -396,8 +396,9 @@ def _level(vectors: Array, up: Array) -> Array:
 def stances_and_steps(problem: Problem, joints: Array, shared: Array) -> dict[str, Any]:
     """Return the history of the times in which both feet stay, and of the steps between them.
 
-    A step has three numbers in metres: the way of the middle of both feet along the subject's own
-    axes, the increase of the distance between the feet, and the way of the foot that moves farther.
+    A step has three numbers in metres. They are the path of the middle of both feet along the
+    subject's axes, the increase of the distance between the feet, and the longer path of the two
+    feet.
     """
     intervals = intervals_of(problem)
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing

@@ -179,10 +179,11 @@ class TimeOffset(NamedTuple):
 class View:
     """A further camera: its observations at the knots, and its part of the shared numbers.
 
-    A point x in the axes of the first camera is at ``R x + t`` in the axes of this one, with ``R =
-    exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
+    A point x in the axes of the first camera is at ``R x + t`` in the axes of this camera, with ``R
+    = exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
     logarithm of the focal length, a correction of the time offset, and the errors of its depths.
-    They also include the differences of the landmarks' offsets from those in the first camera.
+    The differences of the landmarks' offsets from the offsets in the first camera are also shared
+    numbers.
     """
 
     problem: Problem

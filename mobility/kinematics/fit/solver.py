@@ -131,9 +131,9 @@ def schur_complement(normal: Normal) -> Array:
 def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: int) -> Array:
     """Draw posterior deviations of the shared numbers, (number, draw).
 
-    The fit holds the posture of standing fixed, because the data would give it with a larger error.
-    It is therefore a considered parameter: it is drawn from the spread among people, and the other
-    numbers follow it.
+    The fit keeps the posture of standing fixed, because an estimate from the data would have a
+    larger error. It is therefore a considered parameter: it is drawn from the spread among people,
+    and the other numbers follow.
     """
     held = np.isin(np.arange(len(precision)), (KNEE_BEND, TRUNK_LEAN))
     free_precision = precision[np.ix_(~held, ~held)]
@@ -146,7 +146,7 @@ def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: 
 
 
 def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
-    """Draw deviations of the positions, (draw, n, joint, 3), for those of the shared numbers."""
+    """Draw deviations of the positions, (draw, n, joint, 3), given those of the shared numbers."""
     from scipy.linalg import lapack
 
     size = len(normal.gradient)

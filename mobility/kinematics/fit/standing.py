@@ -51,7 +51,7 @@ _DRAWS_OF_SEEN_BENT = 256
 def standing_weights(
     problem: Problem, *, measured: bool = False
 ) -> tuple[Array | None, WhyNotStanding]:
-    """Return the weight of each knot as one of straight standing; None if there is none.
+    """Return how much each knot counts as standing straight; None if there is no such knot.
 
     The second result is the reason, if the knees turn out to be bent at the tallest knots. Heights
     in the picture are compared within a stance, because a step towards the camera makes them

@@ -216,7 +216,7 @@ def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[
 
 
 def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    """Depths between joints that the world landmarks give."""
+    """Depths between joints from the world landmarks."""
     towards = np.array([0.0, 0.0, 1.0])
     share = share * (SHARE_OF_SEVERAL if problem.views else 1.0)
     calibrated = "depth_errors" in problem.terms

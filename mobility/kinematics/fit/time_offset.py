@@ -67,11 +67,12 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
 
     The signals are the speeds of the heights in the picture of hips, shoulders, nose, wrists and
     knees, in units of the body's height in the picture. Over the part that both videos show, their
-    normalised cross-correlation :math:`\rho` is computed for every offset. The offset is the one
-    that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
-    independent values in the overlap. A parabola through its neighbours gives it to a fraction of a
-    frame. Its standard deviation comes from the curvature of the peak, or from the spread of the
-    offsets of the single signals if that is larger.
+    normalised cross-correlation :math:`\rho` is computed for every offset.
+
+    The estimated offset has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
+    independent values in the overlap. A parabola through the neighbours gives a fraction of a
+    frame. The standard deviation comes from the curvature of the peak, or from the spread of the
+    offsets of the separate signals if that is larger.
 
     Frame rate, length, size of the picture and view may differ; the cameras must not have moved. An
     error is raised if nothing moves, if the videos show different movements or too little of the
@@ -93,8 +94,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     allowed = (overlap >= LEAST_OVERLAP) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
-            f"the two videos have less than {LEAST_OVERLAP:g} s of the person in common; use two "
-            "videos of the same movement"
+            f"the two videos show the person at the same time for less than {LEAST_OVERLAP:g} "
+            "s; use two videos of the same movement"
         )
     rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
@@ -103,8 +104,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     likeness = float(rho[best])
     if likeness < _LEAST_LIKENESS:
         raise BadInputError(
-            "the two videos do not show the same movement (the best correlation of the speeds "
-            f"of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); use two "
+            f"the two videos do not show the same movement (the best correlation of the body's "
+            f"speeds is {likeness:.2f}, but at least {_LEAST_LIKENESS:g} is needed); use two "
             "videos of the same movement"
         )
     _refuse_rivals(evidence, rho, lags * step + start_a - start_b, best)
@@ -141,7 +142,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     tall = tall[np.isfinite(tall)]
     if tall.size < 5 or np.percentile(tall, 90) <= 0:
         raise BadInputError(
-            f"the {what} video hardly shows the person from shoulders to feet; film the whole body"
+            f"the {what} video rarely shows the person from shoulders to feet; film the whole body"
         )
     body = float(np.percentile(tall, 90))
     grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
@@ -165,8 +166,8 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         valid.append(near.astype(np.float64))
     if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
         raise BadInputError(
-            f"the person hardly moves in the {what} video, so that the two cannot "
-            "be aligned; film a movement"
+            f"the person hardly moves in the {what} video, so the two videos cannot be aligned; "
+            "film a movement"
         )
     return float(time[0]), np.array(speeds), np.array(valid)
 
@@ -177,8 +178,8 @@ def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> No
     for rival in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
         if evidence[best] - evidence[rival] < _RIVAL:
             raise BadInputError(
-                "the movement repeats itself so evenly that the offset of the second "
-                f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[rival]:+.2f} s); start "
+                "the movement is so regular that the offset of the second video is ambiguous "
+                f"({offsets[best]:+.2f} s or {offsets[rival]:+.2f} s); start "
                 "both videos before the first repetition and stop them after the last"
             )
         return
@@ -220,11 +221,13 @@ def sight_offset(
 ) -> TimeOffset:
     """Find how much later the second of two calibrated cameras was started.
 
-    Lines of sight to a landmark at the same instant meet. The offset is the one with the strongest
-    evidence: over the part that both videos show, the lines miss each other least, compared with
-    the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first camera
-    is at ``rotation x + translation`` in those of the second. An error is raised if the lines never
-    meet, because the calibration belongs to other cameras, or if they meet at another offset too.
+    Lines of sight to a landmark at the same instant meet. At the estimated offset, over the part
+    that both videos show, the lines miss each other least, compared with the median over all
+    offsets (mean logarithm, Cauchy).
+
+    A point x in the axes of the first camera is at ``rotation x + translation`` in the axes of the
+    second. An error is raised if the lines never meet, because the calibration belongs to other
+    cameras, or if they also meet at another offset.
     """
     essential = cross_matrix(translation) @ rotation
     one, other = _filled(first), _filled(second)
@@ -239,7 +242,8 @@ def sight_offset(
     late = first.time[-1] - second.time[0] - least
     if late < early:
         raise BadInputError(
-            f"the cameras have less than {LEAST_OVERLAP:g} s in common; use videos of the same "
+            f"the cameras filmed at the same time for less than {LEAST_OVERLAP:g} s; use videos "
+            "of the same "
             "movement"
         )
     offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
@@ -278,8 +282,7 @@ def sight_offset(
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
         raise BadInputError(
-            "the person hardly moves in the two videos, so that they cannot be "
-            "aligned; film a movement"
+            "the person hardly moves in the two videos, so they cannot be aligned; film a movement"
         )
     return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)
 

@@ -64,7 +64,8 @@ there are more such solutions then."""
 def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> dict[str, Array]:
     """Return other starting points with nearly the same picture: limbs mirrored in depth.
 
-    If depth was not measured, also the trunk, and the whole body turned to the other side.
+    If depth was not measured, the trunk is mirrored too, and the whole body is turned to the other
+    side.
     """
     z = joints[..., 2]
     mirrored: dict[str, Array] = {}
@@ -225,9 +226,10 @@ def _is_possible(problem: Problem, solution: Solution) -> bool:
 def try_mirrored(
     problem: Problem, best: Solution
 ) -> tuple[Solution, list[tuple[float, Array]], dict[str, float]]:
-    """Solve from mirrored limbs; return the best, its rivals with probabilities, and gains.
+    """Solve from mirrored limbs; return the best solution, rivals with probabilities, and gains.
 
-    If depth was not measured, an impossible body is no rival, and is replaced by a possible one.
+    If depth was not measured, an impossible body does not count as a rival, and is replaced by a
+    possible body.
     """
     solutions: list[Solution] = []
     gains = {}

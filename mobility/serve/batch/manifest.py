@@ -2,7 +2,7 @@
 
 Every row is checked before anything runs. All problems of a table are reported at once, each with
 its row and column. In a folder, to which anybody may add files, a bad file only affects its own
-row. The checks decode no whole video; they only need its hash.
+row. The checks do not decode whole videos; they only need their hashes.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ class Row:
 
     @property
     def subjects(self) -> dict[str, Any]:
-        """Return options that identify the subject, with which keypoints are read at creation."""
+        """Return the options that identify the subject when keypoints are read at creation."""
         names = ("subject", "second_subject")
         return {name: self.options[name] for name in names if name in self.options}
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file of a folder that cannot be run, while the others can."""
+    """A file of a folder that cannot be run, although the others can."""
 
     number: int
     video: Path
@@ -144,10 +144,10 @@ def read_manifest(
     """Read and check the work of a batch; `participant` and `exercise` apply to rows without one.
 
     A CSV file has the columns `COLUMNS`, of which only ``video`` is required, and paths relative to
-    its folder. All its problems are raised at once. In a folder every video is a row, and the name
-    of a subfolder is the participant. A file that cannot be read, or equals another one, is
-    rejected alone. `here` says whether this machine does the work, and therefore needs the pose
-    models.
+    its folder. All its problems are raised at once. In a folder, every video is a row, and the name
+    of a subfolder is the participant. A file that cannot be read, or that equals another file, is
+    rejected without affecting others. `here` is true if this machine does the work and therefore
+    needs the pose models.
     """
     require_path(path, what="manifest")
     manifest = Path(path)

@@ -1,8 +1,8 @@
 """Many videos: analysis and report of each, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped anywhere, or run by two batches at once. A lock of the store lets one batch at a time work
-on a session, and the second has nothing left to do.
+stopped anywhere, or run by two batches at once. A lock of the store lets only one batch at a time
+work on a session, so the second has nothing left to do.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def run_batch(
     manifest
         Title of the summary.
     workers
-        Processes of this machine that do the work, by default one for each processor. Results do
-        not depend on their number.
+        Number of processes of this machine that do the work, by default one per processor. Results
+        do not depend on the number.
     scheduler
         Dask scheduler (``tcp://host:8786``) whose workers do the work instead. They must see the
         store, the reports and the videos under the same paths.
@@ -449,7 +449,7 @@ def _result(future: Any, row: Row) -> BatchRow:
         reason = "the connection to the scheduler was lost; run the batch again"
     except Exception as error:  # for instance, the worker does not have this package
         may_pass = False
-        reason = f"the worker could not do it: {type(error).__name__}: {error}"
+        reason = f"the worker failed: {type(error).__name__}: {error}"
     return _outcome(row, reason=reason, may_pass=may_pass)
 
 
@@ -486,7 +486,8 @@ def _client_of_scheduler(scheduler: str) -> Any:
     try:
         return Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        fault = f"{scheduler} cannot be reached ({_one_line(error)}); check address and scheduler"
+        reason = _one_line(error)
+        fault = f"{scheduler} cannot be reached ({reason}); check the address and the scheduler"
         raise BadInputError.of({"scheduler": fault}) from None
 
 
@@ -519,8 +520,8 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
         except (RuntimeError, OSError) as error:
             reason = _one_line(error.__cause__ or error)
             raise StorageError(
-                f"the workers could not be started ({reason}); in a script, call this below "
-                'if __name__ == "__main__":'
+                f"the workers could not be started ({reason}); in a script, call this function "
+                'below if __name__ == "__main__":'
             ) from None
         stack.enter_context(cluster)
         stack.enter_context(_replace_lost_workers(cluster, workers))
@@ -599,7 +600,7 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
             make_folder(reports)
             folder.mkdir(FOLDER_MODE)
             return folder
-    raise StorageError(f"{reports}: a thousand batches were begun here in this second; try again")
+    raise StorageError(f"{reports}: a thousand batches were started here in this second; try again")
 
 
 def _interrupted(reports: Path, rows_digest: str) -> Path | None:

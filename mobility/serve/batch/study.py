@@ -31,7 +31,7 @@ def read_study(
     curves: bool | Names = False,
     workers: Workers | None = None,
 ) -> Study:
-    """Read the list of a study, and the measures of its sessions.
+    """Read the list of a study and the measures of its sessions.
 
     Videos without an analysis are analysed first, as with ``mobility batch``.
 
@@ -40,14 +40,14 @@ def read_study(
     path
         A CSV file, see :func:`mobility.studies.study_table.read_list`.
     store
-        Store of the sessions, also of those for the videos.
+        Store of the sessions, including the sessions made from videos.
     recordings, level, visits
         As in :func:`mobility.studies.study_table.study_table`.
     curves
-        Whether to read the mean curves of the sessions, too, for :func:`mobility.retest_curves`, or
-        the names of the angles. True reads the angles in the report of the exercise.
+        Whether to also read the mean curves of the sessions for :func:`mobility.retest_curves`, or
+        the names of the angles to read. True reads the angles in the report of the exercise.
     workers
-        Processes that share the analysis of videos; default: one for each processor.
+        Number of processes that share the analysis of videos; by default one per processor.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def read_study(
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
     """Return ids of the sessions of videos, in the order of the list."""
     if "participant" not in listed:
-        raise BadInputError(f"{file}: has no column 'participant'; add it for the videos")
+        raise BadInputError(f"{file}: has no column 'participant', which videos need; add it")
     columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
     entries = [
         (row["line"], {name: row[name] for name in columns if row[name]})
@@ -94,7 +94,7 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
     except ManifestError as error:
         first, *further_problems = error.problems
         more = f" (and {len(further_problems)} more)" if further_problems else ""
-        raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
+        raise BadInputError(f"{file}: {first}{more}. Nothing was run", error.fields) from None
     analysed = {session.id for session in store.sessions() if session.record.state == "analyzed"}
     waiting = [row for row in rows if row.session_id not in analysed]
     if waiting:

@@ -32,29 +32,32 @@ RowState = Literal["done", "skipped", "failed"]
 class BatchRow(Document):
     """Outcome of one row of a manifest."""
 
-    row: Annotated[int, Field(description="line of the manifest, or number of the file")]
+    row: Annotated[int, Field(description="line of the manifest, or number of the video")]
     video: Annotated[str, Field(description="name of the file")]
     participant: str
     exercise: ExerciseName
     session_id: str
     state: RowState
-    reason: Annotated[str, Field(description="why it failed")] = ""
+    reason: Annotated[str, Field(description="why the analysis failed")] = ""
     may_pass: Annotated[
-        bool, Field(description="whether it failed of what may pass: a full disk, a lost worker")
+        bool,
+        Field(
+            description="whether the cause may be temporary, such as a full disk or a lost worker"
+        ),
     ] = False
     report: Annotated[
-        str | None, Field(description="HTML page, as seen from the folder of the summary")
+        str | None, Field(description="HTML page, relative to the folder of the summary")
     ] = None
-    redone: Annotated[list[str], Field(description="stages that were not skipped")] = Field(
-        default_factory=list
+    redone: Annotated[list[str], Field(description="stages that were computed in this run")] = (
+        Field(default_factory=list)
     )
-    seconds: Annotated[dict[str, float], Field(description="for each redone stage")] = Field(
-        default_factory=dict
+    seconds: Annotated[dict[str, float], Field(description="seconds for each redone stage")] = (
+        Field(default_factory=dict)
     )
     took_s: Annotated[
-        float | None, Field(description="in its worker, with what belongs to no stage")
+        float | None, Field(description="seconds in the worker, including work outside the stages")
     ] = None
-    verdict: Annotated[str, Field(description="what the recording is good for, and why")] = ""
+    verdict: Annotated[str, Field(description="verdict on the recording, with its reason")] = ""
     warnings: list[str] = Field(default_factory=list)
 
 
@@ -62,11 +65,11 @@ class BatchSummary(Document):
     """``summary.json`` of a batch."""
 
     schema_version: Literal["1"] = "1"
-    manifest: Annotated[str, Field(description="name of the file or folder")]
+    manifest: Annotated[str, Field(description="name of the manifest's file or folder")]
     started: AwareDatetime
     ended: AwareDatetime
     took_s: Annotated[
-        float | None, Field(description="also right where the clock was set meanwhile")
+        float | None, Field(description="duration in seconds, unaffected by changes of the clock")
     ] = None
     versions: dict[str, str]
     rows: list[BatchRow]

@@ -1,4 +1,4 @@
-"""Watches a folder: each video is processed once, when it has stopped growing.
+"""Watching a folder: each video is processed once, after it has stopped growing.
 
 The store keeps a list of processed videos, so a watch that is started again continues where the
 last one stopped. An interrupted video is processed again, and its session is finished.
@@ -54,8 +54,8 @@ class Seen(Document):
 class Watched(Document):
     """``.watch/<digest>.json``: the processed videos of a folder, by digest of their path in it.
 
-    Digests name nobody: a deleted participant is not named, and their videos are not processed
-    again. `pages_due` are digests of the ids of sessions whose visits have no page yet.
+    Digests name nobody. A deleted participant is therefore not named, and their videos are not
+    processed again. `pages_due` are digests of the ids of sessions whose visits have no page yet.
     """
 
     schema_version: Literal["2"] = "2"
@@ -96,9 +96,9 @@ def watch(
     subfolder is the participant of its videos; `participant` and `exercise` apply to videos without
     one.
 
-    `on_outcome` is called with the outcome of each video. If `on_visit` is given, pages of visits
-    with processed videos are made, and it is called with each. If a watch was stopped before it
-    made them, the next one does.
+    `on_outcome` is called with the outcome of each video. If there is an `on_visit`, pages of
+    visits with processed videos are made, and it is called with each page. If a watch was stopped
+    before it made them, the next watch makes them.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -213,7 +213,8 @@ def _process(
                 yield outcome, name_of[outcome.row]
             if running.status != "running":
                 raise StorageError(
-                    f"scheduler {scheduler or ''}: the connection was lost; start the watch again"
+                    f"scheduler {scheduler or ''}: the connection was lost; start mobility "
+                    "watch again"
                 )
 
 

@@ -46,7 +46,8 @@ class Components(NamedTuple):
     last. `variances` (term) are estimated by REML and never negative. `mean_squares` (term) have
     the degrees of `freedom` (term). Multiplied by `solution` (term, mean square), they give the
     variances of the analysis of variance. `systematic` (term) marks the terms that shift several
-    participants alike. If `reason` says why there are no variances, the arrays are empty.
+    participants in the same way. If there are no variances, `reason` explains why, and the arrays
+    are empty.
     """
 
     participants: int
@@ -77,10 +78,10 @@ class Components(NamedTuple):
     def draws(self, weights: Mapping[str, float]) -> Array:
         """Sample the generalised distribution of a weighted sum of the variances of some terms.
 
-        The same sample always belongs to the same mean squares, so that samples of two sums can be
+        The same sample always belongs to the same mean squares, so samples of two sums can be
         divided to get the interval of a ratio. Mean squares of systematic terms have one or two
-        degrees of freedom each, and a sum of independent samples of several would be too large too
-        often. They therefore vary together, by the root of the sum of squares, like the ends of
+        degrees of freedom each, and a sum of several independent samples would be too large too
+        often. They therefore vary together, by the root of the sum of squares, like the limits of
         :meth:`interval`.
         """
         weighted = self._weights(weights)
@@ -128,7 +129,7 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     Parameters
     ----------
     terms
-        Those of :class:`Components`.
+        Terms as in :class:`Components`.
     The factors that differ between two values, each with the number of levels in the mean: 1 for
     one value. Without factors, only the residual is an error.
     """
@@ -167,25 +168,25 @@ class _Design(NamedTuple):
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashable]]) -> Components:
-    r"""Estimate how much each factor of a design, and each pair of them, adds to the variance.
+    r"""Estimate how much each factor of a design, and each pair of factors, adds to the variance.
 
     The model is :math:`y = \mu + \sum_t Z_t u_t + e` with independent normal effects of each term
-    t: the participant, each other factor, all pairs of them, and all of them together if cells have
-    repeated values. A term that the design cannot distinguish from another is left out. A pair with
-    one value in each cell is the residual. A factor whose levels each belong to one participant
-    (dates of visits) only has an effect within participants.
+    t. The terms are the participant, each other factor, all pairs, and all factors together if
+    cells have repeated values. A term that the design cannot distinguish from another is left out.
+    A pair with one value in each cell is the residual. A factor whose levels each belong to one
+    participant (dates of visits) only has an effect within participants.
 
     The variances are estimated by restricted maximum likelihood (REML) and never negative. In a
     balanced design without negative estimates they equal those of the analysis of variance.
 
-    The intervals are those of modified large samples. Their lower end is calibrated by a parametric
-    bootstrap so that the truth is below it in about 2.5 % of studies.
+    The intervals use the method of modified large samples. Their lower limit is calibrated by a
+    parametric bootstrap, so that the truth is below it in about 2.5 % of studies.
 
-    Each term has a mean square of what it explains beyond the terms that do not contain it (type
-    II), with expectation :math:`\sum_s c_{ts} \sigma^2_s`. Solved for the variances, these are sums
-    of mean squares. In a balanced design the mean squares are independent and distributed as
-    chi-square; in others their degrees of freedom are Satterthwaite's. A factor with two levels has
-    one degree of freedom, and an upper end that is far away.
+    Each term has a mean square for the part that it explains beyond the terms that do not contain
+    it (type II), with expectation :math:`\sum_s c_{ts} \sigma^2_s`. Solving for the variances gives
+    sums of mean squares. In a balanced design, the mean squares are independent and distributed as
+    chi-square; in other designs, their degrees of freedom are Satterthwaite's. A factor with two
+    levels has one degree of freedom, and an upper limit that is far away.
 
     Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
     (``benchmarks/reliability.md``). The intervals held sums of variances in 94 to 98 %, and their

@@ -51,9 +51,9 @@ class Limits(NamedTuple):
 class BlandAltman(NamedTuple):
     """Mean difference and 95 % limits of agreement, each with its 95 % confidence interval.
 
-    All are in the unit of the values. With too few pairs they are NaN, and `reason` says why. `sd`
-    is the standard deviation of one difference. `sd_between` and `sd_within` participants are its
-    components, NaN if every participant has one pair.
+    All are in the unit of the values. With too few pairs they are NaN, and `reason` explains why.
+    `sd` is the standard deviation of one difference. `sd_between` and `sd_within` participants are
+    its components, NaN if every participant has one pair.
     """
 
     pairs: int
@@ -80,7 +80,7 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
     differences are correlated. With the mean square between clusters :math:`B` and within clusters
     :math:`W` of a one-way analysis of variance, the variance of one difference is :math:`(B - W) /
     m_0 + W`, with :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. `means`, `variances` (of the
-    sample) and `counts` are those of the differences of each cluster. The result is NaN with fewer
+    sample) and `counts` belong to the differences of each cluster. The result is NaN with fewer
     than two clusters, or if no cluster has two differences. Bland & Altman 2007, J Biopharm Stat
     17:571 (true value varies).
     """
@@ -114,9 +114,10 @@ def bland_altman(
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
     the mean of the participants' means, so that each participant counts once. If participants have
     several pairs with different true values (repetitions), s comes from the variances between and
-    within participants (:func:`limits_of_agreement`). The intervals of the limits combine those of
-    mean and standard deviation (MOVER), so that they are wider towards the outside. They treat the
-    two mean squares as independent, which is exact if all participants have equally many pairs.
+    within participants (:func:`limits_of_agreement`). The intervals of the limits combine the
+    intervals of mean and standard deviation (MOVER), so they are wider towards the outside. They
+    treat the two mean squares as independent, which is exact if all participants have equally many
+    pairs.
 
     Pairs with NaN are left out. By default every pair belongs to another participant. If all
     differences are equal, which does not happen with two real methods, only the bias is computed.
@@ -129,7 +130,8 @@ def bland_altman(
     labels = np.arange(len(one)) if participants is None else np.asarray(participants).astype(str)
     if len(labels) != len(one):
         raise BadInputError(
-            f"bland_altman: {len(labels)} participants for {len(one)} pairs; name one for each pair"
+            f"bland_altman: there are {len(labels)} participants for {len(one)} pairs; name one "
+            "for each pair"
         )
     valid = np.isfinite(one - other)
     difference = (one - other)[valid]
@@ -230,21 +232,21 @@ def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
 def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, float]:
     """Return the 95 % interval of the expectation of a sum of independent normal mean squares.
 
-    `parts` are the mean squares, each times its coefficient, which may be negative. With one part
-    the interval is exact. With several, the upper limit is that of modified large samples. Their
-    lower limit is too high if one part has few degrees of freedom, as with two visits: the truth is
-    below it in 3 to 5 % of studies.
+    `parts` are the mean squares, each multiplied by its coefficient, which may be negative. With
+    one part, the interval is exact. With several parts, the upper limit is that of modified large
+    samples. The lower limit of that method is too high if one part has few degrees of freedom, as
+    with two visits. The truth is then below it in 3 to 5 % of studies.
 
-    The lower limit is therefore calibrated by a parametric bootstrap: it is the sum for which 2.5 %
-    of studies would have a lower limit of modified large samples above the one that was computed.
-    For each sum that is tried, the expectations of the mean squares are the most likely ones.
+    The lower limit is therefore calibrated by a parametric bootstrap. If it were the true sum, 2.5
+    % of studies would have a higher lower limit of modified large samples than this study. For each
+    sum that is tried, the expectations of the mean squares are the most likely ones.
 
     If a part with few degrees of freedom is truly small, the truth is above the interval in fewer
     than 2.5 % of studies. This cannot be avoided, because the upper limit has to allow for a large
     part with few degrees of freedom, and for the error of the other parts.
 
-    Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner 2008, Stat
-    Med 27:1693 (MOVER); DiCiccio & Romano 1990, Int Stat Rev 58:59 (bootstrap along the likeliest
+    Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples). Zou & Donner 2008, Stat
+    Med 27:1693 (MOVER). DiCiccio & Romano 1990, Int Stat Rev 58:59 (bootstrap along the likeliest
     values of nuisance parameters).
     """
     from scipy import stats
@@ -319,7 +321,7 @@ def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
 
 
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:
-    """Say how many people have `what` (a name in the table), and how many are needed."""
+    """State how many people have `what` (a name in the table), and how many are needed."""
     key = {0: "nobody", 1: "one"}.get(count, "several")
     has = tables.sentence(f"reasons.few_of_what.{what}")
     return tables.sentence(f"reasons.few.{key}", count=count, what=has, least=least)
@@ -328,7 +330,7 @@ def too_few(count: int, what: str, *, least: int = LEAST) -> str:
 def numbers(values: ArrayLike, *, what: str) -> Array:
     """Return values as an array of numbers, NaN if one is missing.
 
-    Infinite values raise an error: they are not missing, but come from a faulty computation.
+    Infinite values raise an error, because they come from a faulty computation.
     """
     try:
         raw = np.asarray(values)
@@ -446,14 +448,14 @@ def cluster_bootstrap(
     """Return the 95 % interval of the mean over participants, drawn with replacement.
 
     `values` has one for each cluster (participant), such as the mean over its repetitions. The
-    errors of a participant's frames and repetitions are correlated; treated as independent values
-    they would make the interval too narrow. NaN values are left out. The same `seed` gives the same
-    interval.
+    errors of a participant's frames and repetitions are correlated. If they were treated as
+    independent values, the interval would be too narrow. NaN values are left out. The same `seed`
+    gives the same interval.
 
-    The interval is NaN with fewer than five clusters. The percentiles are widened to those
-    that give the t interval for a mean of normal values, because few clusters vary too little
-    (Hesterberg 2015, Am Stat 69:371). :data:`BOOTSTRAP_COVERAGE` is its coverage; Efron's BCa
-    interval covered less, the bootstrap-t more, but was 1.6 to 2.3 times as wide.
+    The interval is NaN with fewer than five clusters. The percentiles are widened to those that
+    give the t interval for a mean of normal values, because few clusters vary too little
+    (Hesterberg 2015, Am Stat 69:371). :data:`BOOTSTRAP_COVERAGE` is the coverage. Efron's BCa
+    interval covered less. The bootstrap-t covered more, but was 1.6 to 2.3 times as wide.
     """
     from scipy import stats
 

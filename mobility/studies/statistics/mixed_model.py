@@ -39,8 +39,8 @@ class MixedModel(NamedTuple):
     covariance
         Their covariance (p, p) if the variances were known.
     adjusted
-        The same, with what estimating the variances adds if the effects depend on them, as they do
-        if values are lost.
+        The same covariance, including the error of the estimated variances if the effects depend on
+        them, as they do if values are lost.
     variances
         For each stratum ("" if there are none), the variance of each grouping and of the residual,
         in squared units. A negative variance means that values of the same group differ more than
@@ -69,7 +69,7 @@ class MixedModel(NamedTuple):
     def contrast(self, weights: ArrayLike) -> tuple[float, float, float]:
         """Return value, standard error and Satterthwaite's freedom of `weights` · effects.
 
-        Satterthwaite 1946, Biometrics Bull 2:110; Giesbrecht and Burns 1985, Biometrics 41:477;
+        Satterthwaite 1946, Biometrics Bull 2:110. Giesbrecht and Burns 1985, Biometrics 41:477.
         Kenward and Roger 1997, Biometrics 53:983 (the standard error).
 
         Raises
@@ -112,7 +112,7 @@ def fit_mixed_model(
         separates all values, or that equals another one, is left out.
     strata
         The people of each value (n,) that have their own variances; None if all have the same. With
-        one value a person in two strata, it is Welch's t test.
+        one value per person in two strata, it is Welch's t test.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def fit_mixed_model(
         Variances may be negative if the data require it, because tests that forbid it reject too
         often or too rarely. In balanced studies they equal those of the analysis of variance. If
         values are lost, a negative variance can make one person's mean exact, so that this person
-        decides everything (null studies with p = 0); in that case, none is negative.
+        decides the result (null studies with p = 0). In that case, no variance is negative.
 
     Raises
     ------
@@ -135,7 +135,9 @@ def fit_mixed_model(
     """
     y, x = np.asarray(values, float), np.asarray(fixed, float)
     if len(y) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
-        raise BadInputError("mixed model: too few values for its effects, or effects that coincide")
+        raise BadInputError(
+            "mixed model: there are too few values for its effects, or its effects coincide"
+        )
     terms = _terms(groupings, np.full(len(y), "") if strata is None else np.asarray(strata, str))
     # # Far from 0 the values lose digits, so the search uses their residuals.
     start = np.linalg.lstsq(x, y, rcond=None)[0]
@@ -245,7 +247,9 @@ def _most_likely(model: _Model) -> _Found:
         return stopped
     search = _search_bounded(model)
     if search.theta[model.residuals].min() <= (_NO_ERROR if search.ended else _FLOOR):
-        raise BadInputError("mixed model: too few people with several values to estimate the error")
+        raise BadInputError(
+            "mixed model: there are too few people with several values to estimate the error"
+        )
     if not search.ended:
         raise BadInputError(_ENDLESS)
     return search

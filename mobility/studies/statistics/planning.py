@@ -37,9 +37,8 @@ class Plan(NamedTuple):
     """Number of participants (in each group, if there are two), and its assumptions.
 
     `trials` is the number of measurements of each participant. `reached` is the precision or power
-    of a study of this size: at least what was requested. `assumption` lists what was assumed.
-    `cost` is the number of participants added because of the error of measurement, if a plan knows
-    it.
+    of a study of this size: at least the requested one. `assumption` lists the assumptions. `cost`
+    is the number of participants added because of the error of measurement, if the plan knows it.
     """
 
     participants: int
@@ -53,12 +52,12 @@ class Plan(NamedTuple):
 def icc(
     width: _Share, *, icc: _Share, trials: _Repeats = 2, assurance: _Share | None = None
 ) -> Plan:
-    r"""Return the participants for a 95 % interval of an intraclass correlation of a given width.
+    r"""Return the number of participants for a given width of the 95 % interval of an ICC.
 
-    With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
-    w^2)`. With two trials and :math:`\rho \ge 0.7`, 5 ρ are added (Bonett). A few people are added
-    if the interval of :func:`mobility.reliability` (consistency; McGraw and Wong) is still wider
-    than w on average.
+    With k measurements of each participant and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 +
+    (k-1) \rho)^2 / (k (k-1) w^2)`. With two measurements and :math:`\rho \ge 0.7`, 5 ρ are added
+    (Bonett). A few people are added if the interval of :func:`mobility.reliability` (consistency;
+    McGraw and Wong) is still wider than w on average.
 
     The interval is wider than w in about half of the studies. With `assurance`, it is at most w in
     that share of studies: Zou's number, and more if the interval needs it (Zou's number gives 70 %
@@ -116,13 +115,13 @@ def icc(
 
 @checked
 def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
-    r"""Return the participants for a standard error of measurement with a given precision.
+    r"""Return the number of participants for a given precision of a standard error of measurement.
 
     The 95 % interval of an error with :math:`f = (n - 1)(k - 1)` degrees of freedom is from
     :math:`\sqrt{f / \chi^2_{0.975}}` to :math:`\sqrt{f / \chi^2_{0.025}}` times the error. Half of
-    its width is to be at most `precision`, a share of the error (0.2: ± 20 %). This applies to the
-    error of consistency. How visits differ on average depends on the number of visits, not of
-    participants.
+    its width should be at most `precision`, a share of the error (0.2 means ± 20 %). This applies
+    to the error of consistency. How visits differ on average depends on the number of visits, not
+    of participants.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
 
 @checked
 def limits(half_width: _Size, *, sd: _Size) -> Plan:
-    """Return the participants for 95 % limits of agreement with a given precision.
+    """Return the number of participants for a given precision of the 95 % limits of agreement.
 
     Parameters
     ----------
@@ -179,12 +178,12 @@ def groups(
     power: _Share = 0.8,
     alpha: _Share = 0.05,
 ) -> Plan:
-    r"""Return the participants in each of two equal groups to show a difference of their means.
+    r"""Return how many participants each of two equal groups needs to show a difference of means.
 
-    The power is that of the two-sided t test, from the noncentral t distribution. The values have
-    the variance :math:`sd^2 + sem^2 / m` if each value is the mean of m trials: the differences
-    between people, and the error of measurement. `cost` is how many more participants each group
-    needs because of that error.
+    The power is that of the two-sided t test, from the noncentral t distribution. If each value is
+    the mean of m measurements, the values have the variance :math:`sd^2 + sem^2 / m`, from the
+    differences between people and from the error of measurement. `cost` is how many more
+    participants each group needs because of that error.
 
     Parameters
     ----------
@@ -200,7 +199,7 @@ def groups(
     power
         Probability of finding the difference.
     alpha
-        Two-sided level of the test.
+        Two-sided significance level of the test.
 
     References
     ----------

@@ -48,7 +48,7 @@ class MeanSquares(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its 95 % confidence interval; NaN with too little data, as `reason` says.
+    """A value with its 95 % confidence interval; NaN, with a `reason`, if there are too few data.
 
     `n` is the number of independent targets. For an error, `freedom` belongs to its variance.
     """
@@ -97,8 +97,8 @@ def intraclass_correlation(
 ) -> Estimate:
     r"""Compute the intraclass correlation of a two-way design, with its 95 % confidence interval.
 
-    With the mean squares between rows R, between columns C, of the error E, n targets and k
-    columns,
+    For n targets and k columns, R is the mean square between rows, C between columns, and E that of
+    the error:
 
     - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement of single
       values (Shrout and Fleiss's 2,1): a bias counts. Use this form to compare two methods;
@@ -115,17 +115,17 @@ def intraclass_correlation(
     depends on what the columns are:
 
     - ``"random"``, a sample of many, such as visits and operators: the generalised interval of Tian
-      and Cappelleri. It held the coefficient in 93 to 98 % of simulated studies with 10, 20 and 40
-      targets and 2 or 3 columns (``benchmarks/reliability.md``); McGraw and Wong's held it in
-      74 to 97 %. With 2 columns it is wide, because they show little of how columns differ.
+      and Cappelleri. It contained the coefficient in 93 to 98 % of simulated studies with 10, 20
+      and 40 targets and 2 or 3 columns (``benchmarks/reliability.md``). McGraw and Wong's interval
+      contained it in 74 to 97 %. With 2 columns the interval is wide, because two columns show
+      little of how columns differ.
     - ``"fixed"``, all that exist, such as video and lab: McGraw and Wong's interval, which then
-    held it
-      in 95 to 100 %.
+      contained it in 95 to 100 %.
 
-    The coefficient is NaN with fewer than three targets, if all values are the same, or if the
-    formula leaves -1 to 1 because a variance that it subtracts is larger than that between targets.
-    The interval is NaN if there is no error at all, or if Satterthwaite's approximation for
-    fixed columns breaks down (some negative coefficients).
+    The coefficient is NaN with fewer than three targets, or if all values are the same. It is also
+    NaN if it would be outside -1 to 1, because a subtracted variance is larger than the variance
+    between targets. The interval is NaN if there is no error at all, or if Satterthwaite's
+    approximation for fixed columns breaks down (some negative coefficients).
 
     Shrout & Fleiss 1979, Psychol Bull 86:420. McGraw & Wong 1996, Psychol Methods 1:30, with the
     correction in 1:390. Tian & Cappelleri 2004, Stat Med 23:2125.
@@ -141,7 +141,7 @@ def intraclass_correlation(
     denominator = single if form[-1] == "1" else squares.rows + between
     value = (squares.rows - squares.error) / denominator if denominator else np.nan
     if not -1 <= value <= 1:
-        why = "people differ less than their errors do, and its formula leaves -1 to 1"
+        why = "people differ less than their errors, so the coefficient would be outside -1 to 1"
         return _missing(n, f"ICC({form}): {why}")
     low, high = _interval_of_single(form, columns, squares, (squares.rows - squares.error) / single)
     if form[-1] == "k":
@@ -160,20 +160,20 @@ def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
 
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
-    Its interval is for columns that are a sample of many, such as visits, by modified large samples
-    with a lower limit that is calibrated by a parametric bootstrap; with 2 columns the upper limit
-    is far away.
+    Its interval applies to columns that are a sample of many, such as visits. It uses modified
+    large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns
+    the upper limit is far away.
 
     In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
-    above it in 0 to 3.2 %. It is seldom above if columns hardly differ, because two or three
-    columns cannot show that they are alike (``benchmarks/reliability.md``). For one value,
+    above it in 0 to 3.2 %. The truth is seldom above if columns hardly differ, because two or three
+    columns cannot show that they are similar (``benchmarks/reliability.md``). For one value,
     :func:`mdc95` of the error is the smallest detectable change. For two methods, the error is not
     a change but the error of the method (:func:`~mobility.lab.agreement.agreement`).
 
     The error has the unit of the values. Targets with NaN are left out; NaN with fewer than three,
     or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol
-    59:1033; Weir 2005, J Strength Cond Res 19:231; Burdick, Borror, Montgomery 2005, Design and
-    Analysis of Gauge R&R Studies, SIAM; DiCiccio & Romano 1990, Int Stat Rev 58:59 (the bootstrap).
+    59:1033. Weir 2005, J Strength Cond Res 19:231. Burdick, Borror, Montgomery 2005, Design and
+    Analysis of Gauge R&R Studies, SIAM. DiCiccio & Romano 1990, Int Stat Rev 58:59 (the bootstrap).
     """
     squares = mean_squares(values)
     n = squares.targets
@@ -217,8 +217,8 @@ def weighted_kappa(
     interval is NaN, with the reason, if agreement is perfect, if all variation comes from one
     target, or if the ratings do not overlap.
 
-    Cohen 1968, Psychol Bull 70:213; Light 1971, Psychol Bull 76:365 (mean over pairs); Fleiss,
-    Cohen, Everitt 1969, Psychol Bull 72:323; Efron & Stein 1981, Ann Stat 9:586 (jackknife).
+    Cohen 1968, Psychol Bull 70:213. Light 1971, Psychol Bull 76:365 (mean over pairs). Fleiss,
+    Cohen, Everitt 1969, Psychol Bull 72:323. Efron & Stein 1981, Ann Stat 9:586 (jackknife).
     """
     from scipy import stats
 
@@ -241,7 +241,7 @@ def weighted_kappa(
     without = np.mean([kappas for _, kappas in of_pairs], axis=0)
     why = ""
     if not np.isfinite(without).all():
-        why = "all ratings but those of one person are the same"
+        why = "all ratings except those of one person are the same"
     elif value > 1 - 1e-12:
         why = "agreement is perfect"
     elif np.ptp(without) < 1e-12:

@@ -40,8 +40,8 @@ class CurveTest(NamedTuple):
 
     `t` and `p` are over the points: the statistic, and the share of arrangements whose largest |t|
     of all points is at least as large (Westfall and Young). |t| exceeds `threshold` if p is at most
-    the level of the test. `arrangements` is the number that was tried, which is all of them if
-    `exact`.
+    the level of the test. `arrangements` is the number of arrangements that were tried; if `exact`,
+    all were.
     """
 
     t: Array
@@ -94,7 +94,7 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
 def multiple_correlation(curves: ArrayLike) -> float:
     r"""Compute the coefficient of multiple correlation of curves (CMC).
 
-    With Y of cycle g, protocol p, frame f, the mean over protocols :math:`\bar Y_{gf}` and the
+    With Y in cycle g, protocol p and frame f, the mean over protocols :math:`\bar Y_{gf}` and the
     mean of a cycle :math:`\bar Y_g`,
 
     .. math:: \sqrt{1 - \frac{\sum (Y - \bar Y_{gf})^2 / \sum_g F_g (P - 1)}
@@ -105,15 +105,15 @@ def multiple_correlation(curves: ArrayLike) -> float:
     protocols, and sessions in place of cycles, it is the repeatability of one protocol (Kadaba et
     al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
 
-    It is 1 for equal curves, and NaN if the curves differ more than they move, or with fewer than
-    two frames. It hardly falls with errors that are small compared with the range of motion, so on
-    its own it does not prove agreement.
+    The coefficient is 1 for equal curves, and NaN if the curves differ more than they vary over
+    time, or with fewer than two frames. Errors that are small compared with the range of motion
+    hardly reduce it, so it does not prove agreement by itself.
     """
     values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3:
         raise BadInputError(
-            "multiple_correlation: curves must be over (cycle, protocol, frame) (got "
-            f"{values.shape}); for a single cycle pass [curves]"
+            f"multiple_correlation: curves must be over (cycle, protocol, frame) (got "
+            f"{values.shape}); pass [curves] for a single cycle"
         )
     protocols = values.shape[1]
     between_protocols = within_cycle = 0.0
@@ -150,7 +150,7 @@ def paired_curve_test(
     Raises
     ------
     BadInputError
-        There are too few pairs for any p to fall to `alpha`, or the differences are all alike.
+        There are too few pairs for any p to fall to `alpha`, or all differences are the same.
 
     Notes
     -----
@@ -178,8 +178,8 @@ def independent_curve_test(
 
     Like :func:`paired_curve_test`, for curves of different participants. The statistic is Welch's
     t. It is compared with that of curves about their group's mean whose signs are flipped (wild
-    bootstrap-t, as in :func:`band_factor`). No group therefore takes over the spread of the other,
-    as happens if people are exchanged between groups. ``benchmarks/groups.md`` shows how often the
+    bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread, which it
+    would not if people were exchanged between groups. ``benchmarks/groups.md`` shows how often the
     test finds a difference that does not exist.
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
@@ -187,7 +187,7 @@ def independent_curve_test(
     if min(counts) < LEAST_CURVES:
         raise BadInputError(
             f"test of curves: groups of {counts[0]} and {counts[1]} are too small; use at least "
-            f"{LEAST_CURVES} in each to estimate its spread"
+            f"{LEAST_CURVES} people in each"
         )
     _require_arrangements(2.0 ** (sum(counts) - 1), alpha, f"groups of {counts[0]} and {counts[1]}")
     means = [curves.mean(axis=0) for curves in groups]
@@ -238,8 +238,8 @@ def _without_gaps(curves: ArrayLike) -> Array:
 def _require_arrangements(different: float, alpha: float, what: str) -> None:
     if alpha * different < 1:
         raise BadInputError(
-            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, the level "
-            f"is {alpha:g}; give more participants"
+            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, but the "
+            f"level is {alpha:g}; use more participants"
         )
 
 

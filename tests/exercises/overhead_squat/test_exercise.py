@@ -456,8 +456,16 @@ def test_bad_input(squat_pose: Any, repetitions_of: Any) -> None:
     pose, angles, repetitions = trial.pose, joint_angles(trial.pose), repetitions_of(trial)
     for function, given_, message in (
         (overhead_squat, (pose, angles.drop_vars("knee_flexion"), repetitions), "knee_flexion"),
-        (overhead_squat, (pose, angles.isel(time=slice(1, None)), repetitions), "same frames"),
-        (overhead_squat, (pose.isel(time=slice(1, None)), angles, repetitions), "same frames"),
+        (
+            overhead_squat,
+            (pose, angles.isel(time=slice(1, None)), repetitions),
+            "frames, but the pose has",
+        ),
+        (
+            overhead_squat,
+            (pose.isel(time=slice(1, None)), angles, repetitions),
+            "frames, but the pose has",
+        ),
     ):
         with pytest.raises(BadInputError, match=message):
             function(*given_)

@@ -295,7 +295,7 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
     for line, leg in ((left, "Left"), (right, "Right")):
         degrees = r"−?\d+° ± \d+°"
         assert re.fullmatch(
-            f"{leg} leg: repetitions: 3, knee flexion {degrees}, knee inwards \\(FPPA\\) {degrees}",
+            f"{leg} leg: 3 repetitions, knee flexion {degrees}, knee inwards \\(FPPA\\) {degrees}",
             line,
         )
     found = page.repetitions
@@ -304,7 +304,7 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
     inwards = "frontal_plane_projection_angle_at_60"
     vars(page)["metrics"] = page.metrics.assign({inwards: page.metrics[inwards] * np.nan})
     (line,) = str(legs.of(page)).split("</p>")[:-1]
-    right = "Right leg: repetitions: 2 accepted of 3 found, knee flexion "
+    right = "Right leg: 2 of 3 repetitions accepted, knee flexion "
     assert re.sub("<[^>]+>", "", line).startswith(right)
     assert "inwards" not in line
 

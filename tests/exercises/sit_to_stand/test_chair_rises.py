@@ -459,23 +459,23 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
     ("course", "lines"),
     [
         (five(), [r"Time for five repetitions: [\d.]+ s ± 0.4 s until seated again and [\d.]+ s "
-                  r"± 0.4 s until standing. 5 repetitions, each from leaning forward to sitting "
+                  r"± 0.4 s until standing. Each repetition, from leaning forward to sitting "
                   r"down: (?:[\d.]+(, | s)){5} ± 0.4."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Time for five repetitions: .* until seated again and .* until standing. 5 .*, each.*",
+         [r"Time for five repetitions: .* until seated again and .* until standing. Each .*",
           r"Not compared with a norm: the video does not begin with the person sitting still."]),
         (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. "
-                        r"5 rep.*, – s ± 0.4.",
-                        r"Time for five repetitions until seated again is not reported: the end is "
-                        r"not visible."]),
+                        r"Each rep.*, – s ± 0.4.",
+                        r"The time for five repetitions until seated again is not reported: the "
+                        r"end is not visible."]),
         (Course(1.0).go(1.0).rises(4),
-         [r"4 repetitions, each from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
-          r"Time for five repetitions is not reported: five repetitions in a row are needed, and 4 "
-          r"were found."]),
+         [r"Each repetition, from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
+          r"The time for five repetitions is not reported: five repetitions in a row are needed, "
+          r"and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
-         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each from leaning forward "
-          r"to sitting down: .*",
-          r"Time for five repetitions is not reported: repetition 3 was not accepted: .*"]),
+         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted repetition, "
+          r"from leaning forward to sitting down: .*",
+          r"The time for five repetitions is not reported: repetition 3 was not accepted: .*"]),
     ],
     ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
 )  # fmt: skip

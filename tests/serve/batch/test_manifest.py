@@ -229,7 +229,7 @@ def test_what_is_no_table(place):
         (b'video\n"a.mp4\n', "is not a CSV file"),
         (b"video\na.mp4,b,c\n", "3 values for 1 columns"),
         (b"video\n\xff\xfe.mp4\n", "is not UTF-8"),
-        (b"video\na\0.mp4\n", "holds NUL characters"),
+        (b"video\na\0.mp4\n", "contains NUL characters"),
     ):
         (place / "m.csv").write_bytes(content)
         with pytest.raises(BadInputError) as caught:
@@ -273,4 +273,5 @@ def test_keypoints(place):
         in problems(place, text.format("a.mp4,,json,,,model=full"))[2, "options"]
     )
     assert "no such file" in problems(place, text.format("a.mp4,,absent,,,"))[2, "keypoints"]
-    assert "add them with keypoints" in problems(place, text.format("a.mp4,,,,HRNet,"))[2, "keypoints"]
+    model_alone = problems(place, text.format("a.mp4,,,,HRNet,"))
+    assert "add them with keypoints" in model_alone[2, "keypoints"]

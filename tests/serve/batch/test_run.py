@@ -165,10 +165,10 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
     (place / "m.csv").write_text("video\na.mp4\n")
     for typed, words in (
         ("--scheduler nonsense", "--scheduler: write it as tcp://host:8786 (got nonsense)"),
-        ("--scheduler tcp://a:1 --workers 2", "exclude each other"),
+        ("--scheduler tcp://a:1 --workers 2", "cannot be combined"),
         ("--on-end=", "--on-end: must not be empty"),
         ("--reports s3://bucket/reports", "is a URL"),
-        ("--store s3://bucket/prefix", "--store: is a URL; copy or mount what it names"),
+        ("--store s3://bucket/prefix", "--store: is a URL; copy or mount the file"),
         ("--workers 0", "--workers: Input should be greater than or equal to 1"),
     ):
         refused(command("batch", "m.csv", "--json", *typed.split()), words)

@@ -44,6 +44,6 @@ def test_videos_are_analysed_first_and_only_once(
 def test_rows_that_cannot_be_analysed_are_named(tmp_path: Path, clips: ModuleType) -> None:
     clips.make_clip(tmp_path / "a.mp4", 3)
     (tmp_path / "study.csv").write_text("video,participant,exercise\na.mp4,ann,Overhead Squad\n")
-    with pytest.raises(BadInputError, match=r"row 2, column exercise: .*nothing was run") as caught:
+    with pytest.raises(BadInputError, match=r"row 2, column exercise: .*Nothing was run") as caught:
         read_study(tmp_path / "study.csv", store=Store(tmp_path / "sessions"))
     assert list(caught.value.fields) == ["row 2, column exercise"]

@@ -210,8 +210,8 @@ def test_what_cannot_be_told_apart_is_refused_with_its_reason():
     seen = [not (o and v) for o, v in zip(partly["operator"], partly["visit"], strict=True)]
     partly = {name: np.asarray(each)[seen] for name, each in partly.items()}
     assert variance_components(more[seen], partly).reason == (
-        "components: the combined effect of operator and visit cannot be separated from the effect of each "
-        "alone"
+        "components: the combined effect of operator and visit cannot be separated from the effect "
+        "of each alone"
     )
     once = variance_components([1.0, 2.0, 3.0], {"participant": [1, 2, 3]})
     assert once.reason == "components: each participant was measured once"

@@ -160,7 +160,7 @@ def test_a_coefficient_outside_of_minus_1_to_1_is_refused_with_its_reason():
     table = [[1, 9], [9, 1], [2, 8], [8, 2], [5, 5]]
     icc = intraclass_correlation(table, form="A,1")
     assert np.isnan(icc[1:4]).all()
-    assert icc.reason.startswith("ICC(A,1): people differ less than their errors do")
+    assert icc.reason.startswith("ICC(A,1): people differ less than their errors")
     assert intraclass_correlation(table, form="C,1").value == -1
 
 
@@ -336,7 +336,7 @@ def test_kappa_without_variety_is_refused_with_its_reason():
     assert perfect.value == 1
     assert perfect.reason == "kappa interval: agreement is perfect"
     single = weighted_kappa([[1, 1], [1, 1], [1, 1], [2, 2]])
-    assert single.reason == "kappa interval: all ratings but those of one person are the same"
+    assert single.reason == "kappa interval: all ratings except those of one person are the same"
     apart = weighted_kappa([[1, 0], [2, 0], [3, 0], [2, 0]], weights="linear")
     assert apart.value == 0
     assert apart.reason == "kappa interval: the ratings do not overlap"
