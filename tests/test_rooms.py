@@ -23,7 +23,7 @@ def test_the_picture_shows_what_is_imported_now(rooms):
     assert shortened == {"a": {"b"}, "b": {"c"}, "c": set()}
 
 
-OF_EACH_EXERCISE = {"analysis.py", "documents.py", "kernels.py", "page.py"}
+OF_EACH_EXERCISE = {"exercise.py", "documents.py", "kernels.py", "page.py"}
 OF_EACH_WING = {"commands.py", "report_files.py"}
 
 

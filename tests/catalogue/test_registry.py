@@ -131,6 +131,7 @@ def of_the_page(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Exercise, ...]]:
     """Give the exercises with that of the page, of which parts of files are replaced."""
+    registry.exercises()  # kept as they are without it
 
     def install(*changes: tuple[str, str, str]) -> tuple[Exercise, ...]:
         package = f"heel_raise_{next(NUMBER)}"

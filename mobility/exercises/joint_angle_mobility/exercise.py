@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class JointAngleMobility(ExerciseStages):
-    """Movements of single joints."""
+    """Movements in one or several joints."""
 
     depends: ClassVar[Depends] = {
         "fitted": (("pose", "second_pose"), ("exercise",), ()),

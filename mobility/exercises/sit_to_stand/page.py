@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RisesPage(RepeatedPage):
-    """Report of sitting, leaving the seat, and standing."""
+    """Report of a rise: seated, at seat-off and standing."""
 
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
