@@ -127,12 +127,14 @@ class Mark:
         return not self.joints or f"{side} {joint}" in self.joints
 
 
-def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> list[dict[str, Any]]:
+def checked_movements(
+    movements: Movements, *, joints: Sequence[str] = JOINTS
+) -> list[dict[str, Any]]:
     """Check movements that a person marked.
 
     Parameters
     ----------
-    given
+    movements
         For each ``start``, ``bottom`` (the turn) and ``end`` in seconds, in the order of their
         starts, and ``joints``, which joints it is of ("left elbow", as a list or as one text with
         commas); without them it is of every joint that moves in it. Movements of the same joint
@@ -150,11 +152,11 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
     BadInputError
         A time is missing or out of order, or a joint or the name of an entry is unknown.
     """
-    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+    if isinstance(movements, str | Mapping) or not isinstance(movements, Sequence):
         raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
     allowed = [f"{side} {joint}" for joint in joints for side in SIDES]
     checked: list[dict[str, Any]] = []
-    for number, movement in enumerate(given, start=1):
+    for number, movement in enumerate(movements, start=1):
         what = f"movement {number}"
         start, bottom, end = check_times(movement, others=["joints"], what=what)
         if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):

@@ -69,8 +69,8 @@ class Repeated(ExerciseStages):
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
         """Warn of the first other exercise that recognises itself."""
-        others = (each for each in registry.exercises() if each.name != self.name)
-        warnings = (stages_of(each).recognised_in(pose) for each in others)
+        other_exercises = (each for each in registry.exercises() if each.name != self.name)
+        warnings = (stages_of(each).recognised_in(pose) for each in other_exercises)
         return next(filter(None, warnings), [])
 
     def warned(self, metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
@@ -143,8 +143,8 @@ def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
     repetitions = trial.repetitions
     measured = any("before" in entry for entry in trial.exercise.moments.values())
     starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
-    known = "nobody_stands" in {each["code"] for each in warnings_of(trial.fitted)}
-    if not measured or not starts.size or known:
+    already_warned = "nobody_stands" in {each["code"] for each in warnings_of(trial.fitted)}
+    if not measured or not starts.size or already_warned:
         return metrics
     before = repetitions["time"].to_numpy() <= starts.min()
     if repetitions["standing"].to_numpy()[before].any():

@@ -58,11 +58,11 @@ class RepeatedPage(ExercisePage):
         if "findings" in verdict.rules_out:
             return tables.sentence("report.in_short.squat", counted=counted)
         findings = verdict.keep(find(session.metrics()))
-        found = findings_in_words([f for f in findings if f.status == "found"])
+        outside = findings_in_words([f for f in findings if f.status == "found"])
         judged = any(f.result in ("met", "borderline") for f in findings)
         words = {"counted": counted, "result": in_words("outside")}
-        if found:
-            return tables.sentence("report.in_short.outside", **words, findings=found)
+        if outside:
+            return tables.sentence("report.in_short.outside", **words, findings=outside)
         if judged:
             return tables.sentence("report.in_short.none_outside", **words)
         return tables.sentence("report.in_short.nothing_judged", counted=counted)

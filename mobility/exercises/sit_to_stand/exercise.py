@@ -40,8 +40,8 @@ class SitToStand(Repeated):
         pitch of the camera or the depth: from the front or the back, and for keypoints without
         depth.
         """
-        seen = camera_view(cleaned).kind not in ("front", "back", UNKNOWN)
-        return {"unbalanced": True, "standing": "free" if seen else "straight"}
+        from_side = camera_view(cleaned).kind not in ("front", "back", UNKNOWN)
+        return {"unbalanced": True, "standing": "free" if from_side else "straight"}
 
     def repetitions(self, trial: Trial) -> xr.Dataset:
         """Find the chair rises, or take the times that were set by hand."""
