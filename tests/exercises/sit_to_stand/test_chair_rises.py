@@ -608,6 +608,7 @@ def test_rises_of_a_lab_are_those_of_its_markers(
 def test_straight_standing_is_assumed_from_the_front_alone(azimuth: float, standing: str) -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), azimuth=azimuth)
-    assert stages_of(registry.exercise("sit-to-stand")).fit_options(pose) == {"unbalanced": True, "standing": standing}
+    stages = stages_of(registry.exercise("sit-to-stand"))
+    assert stages.fit_options(pose) == {"unbalanced": True, "standing": standing}
     without_depth = pose.drop_vars("position")
-    assert stages_of(registry.exercise("sit-to-stand")).fit_options(without_depth)["standing"] == "straight"
+    assert stages.fit_options(without_depth)["standing"] == "straight"
