@@ -2,8 +2,8 @@
 
 :func:`hip_height` is the signal. ``_cycles`` finds its lowest points, ``_end_of_way`` where a
 repetition begins and ends, ``_bottom_band`` and ``_middle_of_bottom`` when its bottom is, and
-``_why_rejected`` whether it counts. Single-leg squats, sit-to-stand and
-:func:`repetitions_of_signal`, for other movements, use the same functions.
+``_why_rejected`` whether it counts. Other exercises use these functions too, and so does
+:func:`repetitions_of_signal`, for other movements.
 """
 
 from __future__ import annotations

@@ -12,19 +12,18 @@ import xarray as xr
 from analytic import minimum_jerk, pose_dataset
 
 import mobility as mb
-from mobility.assessment.exercise_stages import Trial
+from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import Finding, find
 from mobility.catalogue.joints import JOINTS
 from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
-from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.kernels import feet_down, height_above_other_foot, stances
 from mobility.exercises.single_leg_squat.page import judged_criteria, legs, rated_good
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.reports.page import ReportPage
 
 THIGH, SHANK, TRUNK, FPS = 0.42, 0.42, 0.5, 20.0
-EXERCISE = exercise("single-leg-squat")
+EXERCISE = stages_of(exercise("single-leg-squat"))
 DROP, LEAN, FORWARD = 6.0, 5.0, 20.0
 
 
@@ -96,7 +95,7 @@ def repetitions_in(
     pose: xr.Dataset, *, intervals: Sequence[Mapping[str, Any]] | None = None
 ) -> xr.Dataset:
     """Repetitions alone, as an analysis finds them; all that is measured of them takes seconds."""
-    return analysis.repetitions(trial_of({"fitted": pose}, intervals))
+    return EXERCISE.repetitions(trial_of({"fitted": pose}, intervals))
 
 
 def measured(
@@ -105,8 +104,8 @@ def measured(
     """Repetitions and metrics, as an analysis makes them."""
     made = {"fitted": pose, "angles": mb.joint_angles(pose)}
     trial = trial_of(made, intervals)
-    made["repetitions"] = analysis.repetitions(trial)
-    made["metrics"] = analysis.metrics(trial)
+    made["repetitions"] = EXERCISE.repetitions(trial)
+    made["metrics"] = EXERCISE.metrics(trial)
     return made["repetitions"], made["metrics"]
 
 
@@ -173,7 +172,7 @@ def test_a_free_foot_held_still_never_stands_and_never_changes_the_depth(lift: f
     assert held["left"] == [(pytest.approx(-1.0), pytest.approx(time[-1] + 1))]
     assert len(held["right"]) == 2
     assert not any(first <= middle <= last for first, last in held["right"])
-    assert analysis.fit_options(pose) == {"feet_planted": held}
+    assert EXERCISE.fit_options(pose) == {"feet_planted": held}
     depth = repetitions_in(pose)["depth"].to_numpy()
     usual = repetitions_in(pose_of(one_leg("left")[0]))["depth"].to_numpy()
     assert depth == pytest.approx(usual)
@@ -196,7 +195,7 @@ def test_a_squat_on_both_feet_and_a_stance_on_one_are_no_repetitions() -> None:
     assert set(repetitions["leg"].values) <= {""}
     assert set(repetitions["reason"].values) <= {"both feet are on the floor"}
     assert int(metrics["accepted_repetitions"]) == 0
-    assert analysis.fit_options(pose_of(points)) == {}
+    assert EXERCISE.fit_options(pose_of(points)) == {}
     still, metrics = measured(pose_of(one_leg("left", knee=10.0)[0]))
     assert not still["accepted"].any()
     assert np.isnan(metrics["pelvic_drop"]).all()
@@ -264,7 +263,7 @@ def filmed(points: np.ndarray) -> xr.Dataset:
 def test_the_fit_puts_only_the_standing_foot_on_the_floor() -> None:
     points, deep = one_leg("left", squats=1, lift=0.15)
     pose = filmed(points)
-    held = analysis.fit_options(pose)["feet_planted"]
+    held = EXERCISE.fit_options(pose)["feet_planted"]
     bottom, scale = deep == 1, 1.70 / 1.65
 
     def heights(fitted: xr.Dataset) -> list[float]:

@@ -19,7 +19,6 @@ from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning, warnings_of
 from mobility.catalogue import registry
 from mobility.documents.fill import group_metrics
-from mobility.exercises.sit_to_stand import analysis
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.kernels import slope
 from mobility.exercises.sit_to_stand.page import rises
@@ -609,6 +608,7 @@ def test_rises_of_a_lab_are_those_of_its_markers(
 def test_straight_standing_is_assumed_from_the_front_alone(azimuth: float, standing: str) -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), azimuth=azimuth)
-    assert analysis.fit_options(pose) == {"unbalanced": True, "standing": standing}
+    stages = stages_of(registry.exercise("sit-to-stand"))
+    assert stages.fit_options(pose) == {"unbalanced": True, "standing": standing}
     without_depth = pose.drop_vars("position")
-    assert analysis.fit_options(without_depth)["standing"] == "straight"
+    assert stages.fit_options(without_depth)["standing"] == "straight"
