@@ -202,8 +202,8 @@ def joint_mobility(
         every time.
 
         Over (joint, side) without an error: ``movements`` (count), ``shown`` (name in the table
-        ``movements``, or ""), ``repeatability`` (degree; standard deviation over three or more
-        turns), ``detectable_change`` (degree; see below), ``reference`` (degree, or NaN),
+        ``movements``, or ""), ``repeatability`` (degree, the standard deviation over three or more
+        turns), ``detectable_change`` (degree, explained below), ``reference`` (degree, or NaN),
         ``reference_kind`` ("active", "weight_bearing" or ""), ``refused_share`` (of the frames),
         ``note`` (why a value is NaN, and other remarks) and ``advice`` (how to film withheld
         values).
@@ -265,15 +265,17 @@ def joint_mobility(
     ``detectable_change`` is the smallest detectable change: the change that is exceeded by chance
     in at most one of twenty recordings with the same set-up. It is 1.96 sqrt(2) times
     ``end_of_range_sem``, the standard error of measurement between visits
-    (:func:`~mobility.assessment.trial_errors.visit_sem`) for n turns. That combines the spread of
-    the turns with the errors of another recording (from movements that were filmed twice) and of
-    another day (published), both in ``constants.yaml``. Errors that are the same in every recording
-    of a set-up cancel in a change and are not included; a different set-up adds to the error.
+    (:func:`~mobility.assessment.trial_errors.visit_sem`) for n turns.
 
-    ``score`` = 100 clip(maximum / R, 0, 1). R is the mean active range of people of the same sex
-    and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing lunge. The
-    score is NaN if no source measured such people, or the same angle, and the note explains why.
-    Passive ranges are not used, because an examiner moves a joint farther.
+    The standard error of measurement combines the spread of the turns with the errors of another
+    recording (from movements that were filmed twice) and of another day (published), both in
+    ``constants.yaml``. Errors that are the same in every recording of a set-up cancel in a change
+    and are not included. A different set-up adds to the error.
+
+    ``score`` = 100 min(max(maximum / R, 0), 1), where R is the mean active range of people of the same
+    sex and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing lunge.
+    The score is NaN if no source measured such people, or the same angle, and the note explains
+    why. Passive ranges are not used, because an examiner moves a joint farther.
 
     References
     ----------

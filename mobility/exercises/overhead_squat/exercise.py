@@ -95,9 +95,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         :mod:`mobility.assessment.summaries`).
 
         Other values over the accepted repetitions: ``knee_ankle_separation_ratio`` (median of the
-        smallest value from mid-descent to mid-ascent), ``knee_ankle_separation_ratio_standing``,
-        ``knee_deviation`` (median of the largest value during the same phases),
-        ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``, ``heel_rise``,
+        smallest value in mid-descent, bottom and mid-ascent),
+        ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the largest value in
+        the same phases), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``, ``heel_rise``,
         ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out`` (medians of the
         bottom values), ``stance_width`` and ``stance_width_m`` (in standing), ``smoothness_sparc``
         and ``accepted_repetitions``. The attribute ``phase`` of an extreme names the phase in which
@@ -119,9 +119,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     end are NaN.
 
     If the camera does not see the frontal plane
-    (:func:`mobility.keypoints.view.hides_frontal_plane`), these values are NaN, with the attribute
-    ``note`` and a warning: hip abduction, pelvic obliquity, lateral shift, toe-out, stance width,
-    all side differences and the knee movement. From the side
+    (:func:`mobility.keypoints.view.hides_frontal_plane`), values in that plane are NaN, with the
+    attribute ``note`` and a warning. They are hip abduction, pelvic obliquity, lateral shift,
+    toe-out, stance width, all side differences and the knee movement. From the side
     (:func:`mobility.keypoints.view.near_side`), all values of the far side are NaN, and the
     attribute ``hidden_side`` of the Dataset names it. Values in the sagittal plane are withheld
     only if their error is too large.
@@ -149,7 +149,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     applies to its change from standing and to its difference of the sides, each with its own error.
     For a fitted body, the errors of the body are used, whatever ``_sd`` the angles have.
 
-    For a fitted body, the first three errors are computed from the draws of the fit: the number is
+    For a fitted body, the first three errors are computed from the draws of the fit. The number is
     computed for each draw, and its spread is multiplied by a calibration factor
     (:func:`~mobility.assessment.trial_errors.trial_errors`). The fourth comes from
     ``tables/trial_errors.yaml`` (camera; m if it was not measured) and

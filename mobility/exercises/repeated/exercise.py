@@ -74,7 +74,7 @@ class Repeated(ExerciseStages):
         return next(filter(None, warnings), [])
 
     def warned(self, metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-        """Warn if nobody stands before the first repetition, or if only single joints move."""
+        """Warn if nobody stands before the first repetition, or if joints move one at a time."""
         return _warned_of_joints(_warned_of_standing(metrics, trial), trial)
 
     def verdict(
@@ -94,8 +94,7 @@ class Repeated(ExerciseStages):
         metrics: xr.Dataset,
         warnings: Sequence[AnalysisWarning],
     ) -> list[AnalysisWarning]:
-        """Drop warnings of unmeasured angles; without findings, keep those that decide the
-        verdict."""
+        """Drop warnings of unmeasured angles; without findings, keep only the decisive ones."""
         angles = self.angles
         warnings_left = [
             each
@@ -140,8 +139,7 @@ class Repeated(ExerciseStages):
 
 
 def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-    """Warn if nobody stands still before the first repetition and the exercise measures
-    standing."""
+    """Warn if nobody stands still before the first repetition, unless standing is not measured."""
     repetitions = trial.repetitions
     measured = any("before" in entry for entry in trial.exercise.moments.values())
     starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
@@ -156,7 +154,7 @@ def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
 
 
 def _warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-    """Warn if single joints move instead of the whole body."""
+    """Warn if individual joints move instead of the whole body."""
     if trial.repetitions.sizes["rep"] or not (moved := _joints_that_move(trial.fitted)):
         return metrics
     warning = tables.warning(

@@ -136,9 +136,7 @@ def squat_moments(
     shown = "knee_flexion" if "knee_flexion" in metrics else trial[0]
     turn = capital(words["turn"])
     standing, first = first_of(of_kind("before"), math.nan), "Standing"
-    if math.isnan(
-        standing
-    ):  # the recording cuts off this repetition, but perhaps not the other end
+    if math.isnan(standing):  # cut off here, but perhaps not at the other end
         start = float(repetition["start"])
         still = time[repetitions["standing"].values.astype(bool)]
         still = still[stance_at(repetitions, still) == stance_at(repetitions, np.array(start))]
@@ -193,8 +191,7 @@ def squat_moments(
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
-    """Set the value of a moment to the value that the page reports, so that an angle has one
-    number."""
+    """Set the value of a moment to the reported value, so that an angle has only one number."""
     if moment.angle not in metrics:
         return moment
     number = shown(metrics, moment.angle, moment.number.side or None)

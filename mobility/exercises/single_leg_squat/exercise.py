@@ -137,8 +137,7 @@ class SingleLegSquat(Repeated):
         metrics: xr.Dataset,
         warnings: Sequence[AnalysisWarning],
     ) -> list[AnalysisWarning]:
-        """Drop the warning that counts withheld angles, because it also counts those of the free
-        leg."""
+        """Drop the warning that counts withheld angles: it also counts those of the free leg."""
         warnings_left = super().warnings_kept(joints, quality, metrics, warnings)
         return [warning for warning in warnings_left if warning.code != "angle_refused"]
 
@@ -235,8 +234,7 @@ def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr
 def _joined_legs(
     metrics_of: Mapping[str, xr.Dataset], all_repetitions: xr.Dataset, trial: Trial
 ) -> xr.Dataset:
-    """Join both legs in one Dataset: `side` is the standing leg; NaN for a leg that was not
-    shown."""
+    """Join both legs in one Dataset: `side` is the standing leg; NaN for a leg not shown."""
     first = next(iter(metrics_of.values()))
     metric_of_each_error = owners(first.variables)
     joined: dict[str, xr.DataArray] = {}

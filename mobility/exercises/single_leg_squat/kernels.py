@@ -49,8 +49,8 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
 
     Between two lifts, the foot still counts as lifted if the other foot stays down, because it may
     touch the floor between squats, or stay just above it. However still such a foot is, it does not
-    stand. For a fitted pose, the stances that the fit assumed are used instead, because its foot
-    behind the other has an uncertain height.
+    stand. For a fitted pose, the stances that the fit assumed are used instead, because the height
+    of a foot behind the other is uncertain.
     """
     time = pose["time"].to_numpy()
     if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
@@ -87,7 +87,7 @@ def _runs(on: Mask) -> list[NDArray[np.intp]]:
 
 
 def stances(pose: xr.Dataset, exercise: Exercise) -> dict[str, list[tuple[float, float]]]:
-    """Times (s) at which each foot is put down and lifted again."""
+    """Return the times (s) at which each foot is put down and lifted again."""
     limits = exercise.own_table("measures")["limits"]
     time = pose["time"].to_numpy()
     stance_times: dict[str, list[tuple[float, float]]] = {}

@@ -77,8 +77,7 @@ Status = Literal["met", "failed", "not_told"]
 
 
 class Criterion(NamedTuple):
-    """One criterion of one leg; `labels` name its findings, or the reasons why it is
-    inconclusive."""
+    """One criterion of one leg; `labels` name its findings, or why it is inconclusive."""
 
     name: str
     status: Status

@@ -69,8 +69,7 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class _Signals:
-    """Height of the hips on the seat, and angular speed of the trunk lean at the times of
-    `hips`."""
+    """Height of the hips on the seat, and angular speed of the trunk at the times of `hips`."""
 
     hips: HipHeight
     seat: float

@@ -91,7 +91,7 @@ def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _event_sd(trial: MeasuredTrial) -> float:
-    """Standard error of the time between two moments."""
+    """Error (standard deviation) of the time between two moments."""
     from_side = bool(trial.hidden_side)
     return math.sqrt(2) * event_sd(trial.repetitions, trial.limits, from_side=from_side)
 

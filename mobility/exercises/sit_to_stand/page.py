@@ -63,8 +63,7 @@ class RisesPage(RepeatedPage):
 
 @section("")
 def rises(page: ReportPage) -> Markup:
-    """Describe how long five rises take by each definition, how many count, and the time of
-    each."""
+    """Describe how long five rises take by each definition, and list all that count."""
     if not page.accepted or "findings" in page.verdict.rules_out:
         return Markup()
     metrics, words = page.metrics, page.exercise.own_table("sentences")

@@ -54,8 +54,7 @@ def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
 def norm_of(
     exercise: Exercise, name: str, *, sex: str | None, age: float | None, reasons: list[str]
 ) -> dict[str, Any]:
-    """Return ``norm_limit`` and ``norm`` (in words) for an age; otherwise ``no_norm``, the
-    reason."""
+    """Return ``norm_limit`` and ``norm`` (in words) for an age, or the reason ``no_norm``."""
     if reasons:
         return {"no_norm": listed(reasons)}
     if age is None:
@@ -71,8 +70,7 @@ def norm_of(
 
 
 class Rises:
-    """Times and counts of the sit-to-stand repetitions of a recording, by the rules of the
-    tests."""
+    """Times and counts of sit-to-stand repetitions, by the rules of the tests."""
 
     def __init__(self, repetitions: xr.Dataset, limits: Mapping[str, float]) -> None:
         self.repetitions = repetitions
@@ -97,8 +95,7 @@ class Rises:
         }
 
     def time_of_five(self, until: str) -> tuple[float, str]:
-        """Time from the first lean to `until` of the fifth rise; NaN with the reason if
-        withheld."""
+        """Time from the first lean to `until` of the fifth rise; NaN with the reason if refused."""
         why = self._why_not_timed(until)
         if why:
             return math.nan, why
@@ -122,8 +119,7 @@ class Rises:
         )
 
     def _why_unsure(self, faulty: Any, last: float) -> str:
-        """Explain why rises until `last` (s) cannot be counted: one is faulty, or a gap may hide
-        one."""
+        """Explain why rises until `last` (s) cannot be counted: a faulty rise, or a gap."""
         if faulty.size:
             number = int(faulty[0])
             why = str(self["reason"][number])
@@ -141,8 +137,7 @@ class Rises:
         )
 
     def why_not_the_test(self) -> str:
-        """Explain why the recording is not the test, though its repetitions can be timed; else
-        empty."""
+        """Explain why the recording is not the test although it can be timed; else empty."""
         if not self.accepted.size:
             return ""
         rest = self["start"][0] - self["seated_since"][0]
@@ -154,8 +149,7 @@ class Rises:
         return bool(gap <= self.limits["longest_unseen_s"])
 
     def in_30_s(self) -> tuple[float, str]:
-        """Count the rises within 30 s of the first lean, or return the reason why there is no
-        count."""
+        """Count the rises within 30 s of the first lean, or explain why there is no count."""
         if self.is_slow:
             return math.nan, tables.sentence("reasons.slow_frames")
         if not self.accepted.any():
