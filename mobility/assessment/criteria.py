@@ -107,7 +107,7 @@ def is_stated(probability: float, *, met: float | None = None) -> bool | None:
 
 
 def probability_in_words(probability: float) -> str:
-    """Write the probability of a finding, or of its absence, rounded away from each limit."""
+    """Write the probability of a finding, or its absence, rounded without crossing a limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
     return formatting.probability(probability, limits=[*limits, *(1 - limit for limit in limits)])

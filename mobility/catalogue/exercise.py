@@ -169,7 +169,7 @@ class Exercise(OfExercise):
         return document in self.table["documents"]
 
     def part(self, name: str, kind: type) -> Any:
-        """Make the `kind` of class that its module `name` defines, or else the inherited one."""
+        """Make an object of the `kind` that its module `name` defines, or else an inherited one."""
         modules = [f"{each}.{name}" for each in self.packages]
         classes = (class_in(module, kind) for module in modules if find_spec(module))
         return next(filter(None, classes))()
@@ -177,7 +177,7 @@ class Exercise(OfExercise):
     def named(self, part: str, name: str) -> Any:
         """Find a section or a kernel in its modules ``page`` or ``kernels``; None if there is none.
 
-        Its own modules are searched, then the inherited ones and those of its extensions.
+        Its own modules are searched first, then the inherited ones, then those of its extensions.
         """
         modules = [f"{each}.{part}" for each in (*self.packages, *self.extensions)]
         definitions = (getattr(imported(each), name, None) for each in modules if find_spec(each))

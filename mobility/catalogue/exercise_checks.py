@@ -42,7 +42,7 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
             raise BadInputError(f"{what}: {each.package} has the same name")
     other_tables = [each.own_table for each in beside]
     check_own_tables(exercise.own_table, other_tables=other_tables, package=package)
-    if not package.startswith(f"{PACKAGE}."):  # notebooks of a package that usually has none
+    if not package.startswith(f"{PACKAGE}."):  # packages cannot bring notebooks
         notebooks = {e.table["notebook"] for e in beside if e.table["noun"] == table["noun"]}
         hint = f"; choose {' or '.join(sorted(notebooks))}"
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)

@@ -170,7 +170,9 @@ class ExerciseTable(Strict):
     page: Annotated[
         tuple[Key, ...], Field(description="sections of its report, if it has repetitions")
     ] = USUAL_PAGE
-    parts: Annotated[list[str], Field(description="exercises that a verdict can rule out")]
+    parts: Annotated[
+        list[str], Field(description="parts of the results that a verdict can rule out")
+    ]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
     film: _Film | None = None
     measures: Annotated[

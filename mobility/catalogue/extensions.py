@@ -40,7 +40,7 @@ class _ExtensionTable(Strict):
     ] = "measures"
     tables: Annotated[
         list[ReportTable],
-        Field(default_factory=list, description="groups in the section of all measures"),
+        Field(default_factory=list, description="tables in the section of all measures"),
     ]
 
 

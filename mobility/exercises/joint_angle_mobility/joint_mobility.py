@@ -272,10 +272,10 @@ def joint_mobility(
     ``constants.yaml``. Errors that are the same in every recording of a set-up cancel in a change
     and are not included. A different set-up adds to the error.
 
-    ``score`` = 100 min(max(maximum / R, 0), 1), where R is the mean active range of people of the same
-    sex and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing lunge.
-    The score is NaN if no source measured such people, or the same angle, and the note explains
-    why. Passive ranges are not used, because an examiner moves a joint farther.
+    ``score`` = 100 min(max(maximum / R, 0), 1), where R is the mean active range of people of the
+    same sex and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing
+    lunge. The score is NaN if no source measured such people, or the same angle, and the note
+    explains why. Passive ranges are not used, because an examiner moves a joint farther.
 
     References
     ----------

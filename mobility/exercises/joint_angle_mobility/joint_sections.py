@@ -73,7 +73,7 @@ _MOST_DIFFERENCES = 2
 """Largest number of side differences on the first page with a sentence of their own."""
 
 MOST_GAUGES = 6
-"""Largest number of gauges on the first page, because each also names its reference group."""
+"""Largest number of gauges on the first page; each also takes a line for its reference group."""
 
 COMPARED = (
     *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
@@ -212,7 +212,7 @@ def _side_head(metrics: xr.Dataset, side: str) -> str:
 
 
 def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Both ends of a movement in its own direction, the end where it begins first."""
+    """Both ends of a movement in its own direction, beginning with its start."""
     shown = str(one["shown"].item())
     if shown and movement(shown)["end"] == "smallest":
         return ("maximum", -1), ("minimum", -1)

@@ -201,7 +201,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         slopes = np.gradient(deviations, knots, axis=1)
         times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
-        # Same rule as for the range: an uncertainty of both ends also affects the way between them.
+        # As for the range, the uncertainty of both ends makes the distance between them uncertain.
         less = both / float(np.median(sizes)) * numbers["peak_velocity"]
         numbers[sd_name("peak_velocity")] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
