@@ -94,7 +94,7 @@ def leans_far_forward(
 
 
 def gross_lean_limit() -> float:
-    """Return the height of the trunk in the picture below which it leans far forward."""
+    """Return the least height of a trunk in the picture that does not lean far forward."""
     return float(tables.load("measures")["limits"]["short_trunk_in_picture"]["value"])
 
 

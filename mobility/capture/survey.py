@@ -117,7 +117,7 @@ class Look(BaseModel):
 
 @dataclass
 class Track:
-    """One person through the looks of a survey."""
+    """One person, followed through the frames of a survey."""
 
     times: list[float] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)

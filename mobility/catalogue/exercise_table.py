@@ -601,7 +601,9 @@ def check_names(
     described = {name: described[name] for name in table["measures"]}
     for name, entry in described.items():
         where = f"measures.yaml of {package}: {name}: from"
-        check_among([entry["from"].partition(".")[0]], ["angles", *kernels], where)
+        kernel = entry["from"].partition(".")[0]
+        decorated = "; a kernel in kernels.py has @of_points(...) or @of_trial above it"
+        check_among([kernel], ["angles", *kernels], where, likely(kernel, kernels) or decorated)
     knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show both together
     if len(knees & described.keys()) == 1:
         raise BadInputError(

@@ -67,7 +67,7 @@ class Check(_WithResult):
     units: str
     direction: Annotated[
         Literal["below", "above", "outside"],
-        Field(description="side of the limit on which a value is outside its target"),
+        Field(description="side of the limit that is outside the target"),
     ]
     limit: Number
     margin: Annotated[Number, Field(description="smallest difference from the limit that matters")]

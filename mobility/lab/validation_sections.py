@@ -420,7 +420,7 @@ def estimator_table(agreement: xr.Dataset) -> Markup:
 
 
 def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> Markup:
-    """Describe how the lab's definitions differ from ours, in words and measured on one trial.
+    """List how the lab's definitions differ from ours, with the difference on one trial.
 
     Parameters
     ----------

@@ -307,7 +307,7 @@ def panels(
 
 
 def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
-    """Put one legend above all panels; nothing without handles."""
+    """Put one legend above all panels, if there are handles."""
     about: dict[str, Any] = {"loc": "outside upper left", "ncols": len(handles)} | options
     if handles:
         figure.legend(

@@ -63,7 +63,7 @@ class Client:
     url
         Address of the Jupyter Server, with its base path if it has one.
     key
-        An API key, or a token of Jupyter.
+        An API key or a Jupyter token.
     timeout_s
         Seconds to wait for a response, which may include the time to render a report.
 

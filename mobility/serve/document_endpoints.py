@@ -64,7 +64,7 @@ class SessionHandler(Handler):
         return session
 
     def require_not_waiting(self, session: Session) -> None:
-        """Raise an error if a session still waits for its results."""
+        """Raise an error if a session is still waiting for its results."""
         if not session.store.read_only and self.served.queue.position(session.id):
             raise NotFoundError(
                 f"session {session.id}: is not analysed yet; check its state, and try again later"

@@ -125,7 +125,7 @@ def fit_mixed_model(
     Raises
     ------
     BadInputError
-        There are not more values than fixed effects, the effects depend on each other, the search
+        There are too few values for the fixed effects, the effects depend on each other, the search
         does not end, or the values leave no error to estimate.
 
     References

@@ -52,7 +52,7 @@ class CurveTest(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Neighbouring points that are all beyond the threshold: first, last, peak, and its p."""
+    """Neighbouring points beyond the threshold: the first, the last, the peak, and their p."""
 
     first: int
     last: int
