@@ -80,7 +80,7 @@ class ExerciseStages(Exercise, ABC):
 
     depends: ClassVar[Depends] = {}
     """By stage, the stages, options and corrections that its result depends on, if they differ from
-    :data:`mobility.pipeline.analysis.STEPS`."""
+    :data:`mobility.pipeline.analysis.STEPS`. A class adds to what it inherits."""
 
     @abstractmethod
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:

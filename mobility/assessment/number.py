@@ -221,7 +221,10 @@ def _note_of_place(
         return str(of_part)
     if "joint" not in place or "note" not in metrics.variables:
         return ""
-    index = metrics.variables["joint"].values.tolist().index(place["joint"])
+    joints = metrics.variables["joint"].values.tolist()
+    if place["joint"] not in joints:
+        return ""
+    index = joints.index(place["joint"])
     of_sides = dict(
         zip(metrics.variables["side"].values, metrics.variables["note"].values[index], strict=True)
     )

@@ -202,8 +202,10 @@ def _read_source(source: bytes, package: str) -> _Source:
             for alias, name in _imports_of(node, package):
                 if _module_of(name)[1]:
                     imports.append((alias, name))
-                else:
-                    modules[alias] = name
+                    continue
+                if modules.get(alias, name) != name:  # the same alias in another function
+                    imports.append(("", modules[alias]))
+                modules[alias] = name
             return
         if isinstance(node, ast.Name) and node.id in modules:
             code.append(f"module {numbers.setdefault(node.id, len(numbers))}")

@@ -36,7 +36,7 @@ def is_error(name: object) -> bool:
 
 
 def name_of_value(name: object) -> str:
-    """Return the name of the value that belongs to an error; any other name is unchanged."""
+    """Return the name of the value that a standard deviation belongs to; others are unchanged."""
     return str(name).removesuffix(SD)
 
 

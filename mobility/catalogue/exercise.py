@@ -172,7 +172,9 @@ class Exercise(OfExercise):
         """Make an object of the `kind` that its module `name` defines, or else an inherited one."""
         modules = [f"{each}.{name}" for each in self.packages]
         classes = (class_in(module, kind) for module in modules if find_spec(module))
-        return next(filter(None, classes))()
+        if (defined := next(filter(None, classes), None)) is None:
+            raise BadInputError(f"{name}.py of {self.package}: needs a class of {kind.__name__}")
+        return defined()
 
     def named(self, part: str, name: str) -> Any:
         """Find a section or a kernel in its modules ``page`` or ``kernels``; None if there is none.

@@ -11,7 +11,7 @@ from mobility import tables
 from mobility.base.options import likely, quoted
 from mobility.catalogue.exercise import Exercise, main_moment, plain
 from mobility.catalogue.exercise_folders import PACKAGE
-from mobility.catalogue.exercise_imports import OfExercise, class_in, imported
+from mobility.catalogue.exercise_imports import OfExercise, imported
 from mobility.catalogue.exercise_table import check_among, check_names, check_own_tables
 from mobility.errors import BadInputError
 
@@ -119,9 +119,8 @@ def check_sections(exercise: Exercise) -> None:
 
 def _check_classes(exercise: Exercise) -> None:
     """Create the classes of the exercise's folder, which fails if one lacks a required method."""
-    for module in (f"{exercise.package}.{part}" for part in ("documents", "page")):
-        if find_spec(module) and (own_class := class_in(module, OfExercise)):
-            own_class()
+    for part in ("documents", "page"):
+        exercise.part(part, OfExercise)
     depends = exercise.loaded().depends
     try:
         _DEPENDS.validate_python(depends)

@@ -759,7 +759,9 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Return the stages of a session, without those of an absent second video."""
-    differs = stages_of(record.kind).depends
+    differs: dict[str, Any] = {}
+    for base in reversed(type(stages_of(record.kind)).__mro__):  # a subclass adds to its bases
+        differs |= vars(base).get("depends", {})
     _check_depends(record.kind.package, differs)
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)

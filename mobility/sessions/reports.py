@@ -229,14 +229,23 @@ def _remove_report(folder: Path, kind: ReportOnPeople) -> None:
         remove_if_empty(folder)
 
 
+_COLUMNS = frozenset({"session_id", "session", "user_id", "participant"})
+"""Columns that say whom a report is about."""
+
+
 def _holds(folder: Path, kind: ReportOnPeople, sessions: list[str], user_id: str | None) -> bool:
-    """Whether a report contains one of the sessions, or a participant."""
-    with suppress(
-        MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
-    ):
+    """Whether a report contains one of the sessions, or a participant.
+
+    A report whose list cannot be read may contain anybody, so it goes with every session.
+    """
+    try:
+        rows = list(kind.rows(folder))
+        if any(_COLUMNS.isdisjoint(row) for row in rows):  # of another program
+            return True
         return any(
             not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
             or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))
-            for row in kind.rows(folder)
+            for row in rows
         )
-    return False
+    except (MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error):
+        return True

@@ -260,7 +260,7 @@ def of_the_page(
             "exercise.py",
             "exercises.repeated.exercise import",
             "assessment.exercise_stages import ExerciseStages as",
-            "abstract class HeelRaise",
+            "needs a class of",
         ),
         ("exercise.py", "(Repeated)", "", "exercise: defines no exercise, as in: class"),
         ("page.py", "def moments(", "def moment(", "did you mean 'moments'"),

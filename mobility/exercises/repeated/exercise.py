@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -19,17 +20,37 @@ from mobility.base.formatting import capital
 from mobility.base.options import check_intervals
 from mobility.base.provenance import AnalysisWarning, warnings_of, with_history
 from mobility.catalogue import registry
+from mobility.catalogue.exercise_folders import in_short
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movements
 from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
 if TYPE_CHECKING:
-    from mobility.assessment.exercise_stages import Trial
+    from mobility.assessment.exercise_stages import Depends, Trial
+    from mobility.catalogue.exercise import Exercise
+
+
+_log = logging.getLogger(__name__)
+
+
+def _recognised(exercise: Exercise, pose: xr.Dataset) -> list[dict[str, Any]]:
+    """Ask another exercise whether it is shown; a fault of another package is logged."""
+    try:
+        return stages_of(exercise).recognised_in(pose)
+    except Exception as error:
+        if exercise.package.startswith("mobility."):
+            raise
+        _log.warning("%s: recognised_in: %s", exercise.package, in_short(error))
+        return []
 
 
 class Repeated(ExerciseStages):
     """An exercise with repetitions that lower the hips and raise them again."""
+
+    depends: ClassVar[Depends] = {
+        "metrics": (("fitted", "angles", "repetitions"), ("sex", "age"), ()),
+    }
 
     def subject(self, joints: Sequence[str], movement: str | None) -> None:
         """Measure the largest person."""
@@ -70,7 +91,7 @@ class Repeated(ExerciseStages):
     ) -> list[dict[str, Any]]:
         """Warn of the first other exercise that recognises its own movement."""
         other_exercises = (each for each in registry.exercises() if each.name != self.name)
-        warnings = (stages_of(each).recognised_in(pose) for each in other_exercises)
+        warnings = (_recognised(each, pose) for each in other_exercises)
         return next(filter(None, warnings), [])
 
     def warned(self, metrics: xr.Dataset, trial: Trial) -> xr.Dataset:

@@ -29,7 +29,6 @@ class SitToStand(Repeated):
 
     depends: ClassVar[Depends] = {
         "fitted": (("pose", "second_pose"), ("exercise",), ()),
-        "metrics": (("fitted", "angles", "repetitions"), ("sex", "age"), ()),
     }
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
