@@ -153,8 +153,8 @@ def in_brief(film: Film, lab: xr.Dataset) -> Iterator[str]:
     arms = ("shoulder", "elbow")
     found = [one for one in trusted(film, lab) if not one.what.startswith(arms)]
     rendered = [one.rendered for one in found if one.rendered is not None]
-    yield f"\nFor {lab.sizes['case']} rendered people, seen from all sides, the errors of knee, hip,"
-    yield f"ankle and trunk angles in a squat are {_span(rendered)} degrees."
+    yield f"\nFor {lab.sizes['case']} rendered people, seen from all sides, the errors of knee,"
+    yield f"hip, ankle and trunk angles in a squat are {_span(rendered)} degrees."
 
 
 def in_full(film: Film, lab: xr.Dataset) -> Iterator[str]:
