@@ -153,8 +153,8 @@ def in_brief(film: Film, lab: xr.Dataset) -> Iterator[str]:
     arms = ("shoulder", "elbow")
     found = [one for one in trusted(film, lab) if not one.what.startswith(arms)]
     rendered = [one.rendered for one in found if one.rendered is not None]
-    yield f"\nOn {lab.sizes['case']} rendered people, seen from all sides, the errors of knee, hip,"
-    yield f"ankle and trunk in a squat are {_span(rendered)} degrees."
+    yield f"\nFor {lab.sizes['case']} rendered people, seen from all sides, the errors of knee,"
+    yield f"hip, ankle and trunk angles in a squat are {_span(rendered)} degrees."
 
 
 def in_full(film: Film, lab: xr.Dataset) -> Iterator[str]:
@@ -191,7 +191,7 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     angles = ("knee flexion", "hip flexion", "ankle dorsiflexion", "trunk lean")
     yield "| | " + " | ".join(angles) + " |"
     yield "|---" * (len(angles) + 1) + "|"
-    free = "fitted body, not assuming that they stand"
+    free = "fitted body, without assuming that they stand"
     named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": free}
     standing = film.clips("standing")
     straight, monocular = f"{people(standing)} people who stand straight", "OpenCap Monocular"

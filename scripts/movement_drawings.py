@@ -381,7 +381,7 @@ def page(text: str) -> str:
     usual = max(sources, key=sources.count)
     rows = "".join(listed(name, entry, usual) for name, entry in movements.items())
     rules = "".join(f"- {line}\n" for line in tables.load("filming")["rules"]["lines"])
-    below = f"Published ranges: {usual}. A row names another study if its range comes from one."
+    below = f"Published ranges: {usual}. A row names another study if its range comes from there."
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     made = f"{RULES}\n\n{rules}{HEAD_OF_TABLE}{rows}\n{below}\n\n"
