@@ -45,8 +45,8 @@ def probability_of(
     :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
     ``outside`` is the likelier tail, :math:`q = \max(P(x > t), P(x < -t))`, if that exceeds one
-    half, otherwise both tails, at most one half. With a large error both tails together would be
-    nearly certain, although not even the sign is known.
+    half. Otherwise it is both tails together, but at most one half. With a large error, both tails
+    together would be nearly certain, although not even the sign of the value is known.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def is_stated(probability: float, *, met: float | None = None) -> bool | None:
     probability
         Probability that the finding is true.
     met
-        Largest probability at which its absence is stated, if the rule has its own.
+        Largest probability at which its absence is stated, if the rule has a separate one.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def is_stated(probability: float, *, met: float | None = None) -> bool | None:
 
 
 def probability_in_words(probability: float) -> str:
-    """Write the probability of a finding, or of its absence, on its side of each limit."""
+    """Write the probability of a finding, or of its absence; rounding never crosses a limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
     return formatting.probability(probability, limits=[*limits, *(1 - limit for limit in limits)])
@@ -123,7 +123,7 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
         Metrics Dataset.
     view
         Name of the camera's view (:attr:`mobility.keypoints.view.View.name`): a camera at the side
-        sees one leg, which then stands for both.
+        sees only one leg, which then represents both.
 
     Returns
     -------
@@ -133,8 +133,9 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
         attribute ``verdict`` of both is "3" if that is at least the probability in the table. It is
         "at most 2; another trial with raised heels is needed" if a criterion fails with that
         probability. Otherwise it is "cannot be judged" with the reason: the uncertain criteria
-        ("heels uncertain"), or that all are met separately, but not together. If only the feet are
-        uncertain, which are placed before the squat, it is "3 if the feet point forward".
+        ("heels uncertain"), or the note that all are met separately, but not together. If only the
+        feet are uncertain, it is "3 if the feet point forward", because the feet are placed before
+        the squat.
 
         ``score`` names which of these applies, ``pain`` explains why there is no 0, and ``notes``
         (JSON) lists what is missing.

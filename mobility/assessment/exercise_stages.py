@@ -1,4 +1,4 @@
-"""What an exercise does, as a class: the stages of its analysis, and the verdict."""
+"""The base class of exercises: the stages of an analysis, and the verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Names = tuple[str, ...]
 
 Depends = Mapping[str, tuple[Names, Names, Names]]
-"""By stage, the names of stages, options and corrections."""
+"""Names of stages, options and corrections, by stage."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Trial:
     exercise
         The exercise that was filmed.
     joints
-        Joints that were chosen.
+        The chosen joints.
     fit
         Whether a body was fitted.
     movement
@@ -74,20 +74,24 @@ class Trial:
 class ExerciseStages(Exercise, ABC):
     """An exercise, with the stages of its analysis and the verdict.
 
-    It stands in ``exercise.py`` of its folder, mostly as a class that inherits from
+    It is defined in ``exercise.py`` of its folder, usually as a class that inherits from
     :class:`mobility.exercises.repeated.exercise.Repeated`.
     """
 
     depends: ClassVar[Depends] = {}
-    """By stage, the stages, options and corrections that its result depends on, if they differ from
-    :data:`mobility.pipeline.analysis.STEPS`."""
+    """For each stage, the stages, options and corrections that its result depends on, if they
+    differ from :data:`mobility.pipeline.analysis.STEPS`.
+    """
 
     @abstractmethod
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Choose among several people the one who moves a joint; None chooses the largest."""
+        """Choose the person who moves a joint, if there are several people.
+
+        None chooses the largest person.
+        """
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Return options of :func:`mobility.fit_body` that the exercise decides."""
+        """Return the options of :func:`mobility.fit_body` that the exercise sets."""
         return {}
 
     @abstractmethod
@@ -96,7 +100,7 @@ class ExerciseStages(Exercise, ABC):
 
     @abstractmethod
     def repetitions(self, trial: Trial) -> xr.Dataset:
-        """Find the repetitions, or take those that were set by hand."""
+        """Find the repetitions, or use the repetitions that were set by hand."""
 
     @abstractmethod
     def checked_repetitions(
@@ -115,7 +119,10 @@ class ExerciseStages(Exercise, ABC):
         return []
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
+        """Warn that the fitted pose from another exercise shows this one.
+
+        The result is empty if it is unclear.
+        """
         return []
 
     @abstractmethod
@@ -136,9 +143,10 @@ class ExerciseStages(Exercise, ABC):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Decide the same for a cohort, from the number of accepted repetitions; None if unknown.
+        """Decide on the use of a recording in a cohort, from the number of accepted repetitions.
 
-        `dataset` reads the result of a stage by its name, if the number is not enough.
+        The result is None if it is unknown. If the number is not enough, `dataset` reads the result
+        of a stage by its name.
         """
 
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
@@ -170,13 +178,13 @@ class ExerciseStages(Exercise, ABC):
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Return angles and repetitions for a comparison with lab data.
 
-        ``compared(rep, [angle], side)`` of the repetitions marks what each repetition shows, if
-        that is not everything; the median of a value is taken from ``<value>_start`` to
-        ``<value>_end``.
+        ``compared(rep, [angle], side)`` of the repetitions marks the angles that each repetition
+        shows, if it does not show all of them; the median of a value is taken from
+        ``<value>_start`` to ``<value>_end``.
         """
 
 
 def stages_of(exercise: Exercise) -> ExerciseStages:
-    """Return an exercise with its stages: an object of the class in its folder."""
+    """Return the stages of an exercise: an object of the class in its folder."""
     stages: ExerciseStages = exercise.loaded()
     return stages
