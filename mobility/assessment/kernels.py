@@ -281,7 +281,7 @@ class PointKernel:
     def of_array(
         self, limits: Mapping[str, float]
     ) -> Callable[[Array, Array], Mapping[str, Array]]:
-        """Convert it to a function of two arrays (time, joint, side, space): all and standing points."""
+        """Convert it to a function of two arrays (time, joint, side, space): all, and standing."""
 
         def computed(points: Array, standing: Array) -> Mapping[str, Array]:
             outputs = self.compute(self._named(points), self._named(standing), limits)

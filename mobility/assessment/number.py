@@ -142,7 +142,7 @@ def value_at(metrics: xr.Dataset, name: str, side: str | None = None, **place: A
 
 
 def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:
-    """Read a metric over the accepted repetitions: left and right, or one number if it has no sides.
+    """Read a metric over the accepted repetitions: left and right, or one number without sides.
 
     Raises
     ------

@@ -141,7 +141,7 @@ def check_path(path: Any) -> str | os.PathLike[str]:
 
 
 def require_path(path: Any, *, what: str) -> None:
-    """Raise an error unless `path`, called `what` in messages, can be the path of a file or folder."""
+    """Raise an error unless `path`, called `what` in messages, is the path of a file or folder."""
     try:
         check_path(path)
     except BadInputError as error:

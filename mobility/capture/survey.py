@@ -170,7 +170,7 @@ class Track:
         return (float(np.interp(time, self.times, x)), float(np.interp(time, self.times, y)))
 
     def boxes_between(self, start: float, stop: float) -> list[Box]:
-        """The boxes at all looks between two times, and at both times."""
+        """Return the boxes at all looks between two times, and at both times."""
         inside = [
             box for time, box in zip(self.times, self.boxes, strict=True) if start < time < stop
         ]

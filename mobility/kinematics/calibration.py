@@ -104,7 +104,7 @@ class Camera:
         return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), scaled
 
     def undistorted(self, points: Array) -> Array:
-        """Return points of the picture (..., 2) without distortion, with the optical axis in the middle."""
+        """Return points of the picture (..., 2) undistorted, relative to the optical axis."""
         import cv2
 
         middle = np.array(self.size) / 2

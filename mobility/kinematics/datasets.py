@@ -321,7 +321,7 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
 def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
-    """Raise an error unless a variable has the dimensions `needed`, and no others except `beside`."""
+    """Raise an error unless a variable has the dimensions `needed`, and only `beside` as others."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
@@ -386,7 +386,7 @@ def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> No
 
 
 def check_repetitions(value: Any) -> xr.Dataset:
-    """Return repetitions unchanged, if each begins before it ends, and is marked as accepted or not."""
+    """Return repetitions unchanged, if each begins before it ends and is accepted or not."""
     dataset = _dataset(value, "must be a Dataset of repetitions, as from find_repetitions")
     lacking = [name for name in ("start", "end") if name not in dataset]
     if lacking:

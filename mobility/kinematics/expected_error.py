@@ -125,13 +125,13 @@ def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) ->
 
 
 def alike_kinds(kind: str) -> list[str]:
-    """Return the kinds of fit whose factors apply to a kind: the kind itself, then similar kinds."""
+    """Return the kinds of fit whose factors apply to a kind: the kind itself, then similar ones."""
     like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
     return [kind, *(alike_kinds(like) if like else [])]
 
 
 def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
-    """Return the test-retest standard errors of measurement of a person, by metric.
+    """Return the standard errors of measurement between recordings of one person, by metric.
 
     The camera is put back to the same place between recordings. Metrics that were not measured are
     absent. The result is empty for kinds of fit (:func:`kind_of`) that were not measured (two
@@ -184,7 +184,7 @@ def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
-    """List how a recording differs from those on which the errors were measured, one line for each difference."""
+    """List the differences from the recordings on which the errors were measured, line by line."""
     if not of_fit(fitted):
         return []
     difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
@@ -206,7 +206,7 @@ def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
 def metric_sd(
     name: str, drawn: NDArray[np.float64], fitted: xr.Dataset | None = None
 ) -> NDArray[np.float64]:
-    """Return the standard deviation of a metric of positions from the spread of its posterior samples.
+    """Return the standard deviation of a metric of positions, given its spread over the samples.
 
     `fitted` identifies the model of the keypoints; without it, the measured model is assumed.
     """

@@ -93,9 +93,9 @@ _LEAST_BEND = 20.0
 
 @dataclass(frozen=True)
 class HipHeight:
-    """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid.
+    """Height of the hips above the ankles (1 = standing), at the frames and on a regular grid.
 
-    For another movement its course: 1 at rest, 0 at the end of range.
+    For other movements, it is the course of the movement: 1 at rest, 0 at the end of range.
     """
 
     time: Array

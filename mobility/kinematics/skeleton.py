@@ -47,7 +47,7 @@ _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 def landmarks(
     pose: xr.Dataset, name: str = "position", *, keypoints: Sequence[str] = KEYPOINTS
 ) -> NDArray[np.float64]:
-    """Return the values of a pose variable: (time, landmark), with x, y, z or u, v as last dimension."""
+    """Return the values of a pose variable: (time, landmark), then x, y, z or u, v."""
     variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
     last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
     points = variable.sel({"keypoint": list(keypoints), **last})
@@ -55,7 +55,7 @@ def landmarks(
 
 
 def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """Return the `names` that are missing in the keypoints of a pose, with no confidence in any frame."""
+    """Return the `names` that are missing in the keypoints of a pose in every frame."""
     if "confidence" not in pose or not pose["confidence"].notnull().any():
         return []
     absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))

@@ -1,4 +1,4 @@
-"""Stances of a recording (the times in which both feet stay in place), and the steps between them."""
+"""Stances of a recording: times in which both feet stay in place, and the steps between them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Joint centres from the markers of a lab, as a pose from which our formulas compute angles.
 
-The angles of the lab are computed from its joint centres with the same formulas as ours, so that
-the comparison is fair. A centre that the markers cannot determine is NaN, with the reason.
+The angles of the lab are computed with the same formulas as the angles of the video, so that the
+comparison is fair. A centre that the markers cannot determine is NaN, with the reason.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def with_cameras(
     feet_planted: Planted,
     calibrated: KnownCameras | None = None,
 ) -> tuple[Problem, Problem, Array, bool]:
-    """Add the views of further cameras to the problems of the first, and return joints to start from.
+    """Add the views of further cameras to the problems of the first; return joints to start from.
 
     Each view is solved separately and coarsely, and the positions of the cameras come from aligning
     the bodies. If the positions are known, the starting joints come from the lines of sight. The
@@ -240,7 +240,7 @@ def camera_entries(
     shared_draws: Array,
     sights: Sequence[Detections],
 ) -> list[dict[str, Any]]:
-    """Return the history entry of each camera: view, residual, time offset, focal length, position."""
+    """Return the history of each camera: view, residual, time offset, focal length, position."""
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))

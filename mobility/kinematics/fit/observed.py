@@ -297,9 +297,9 @@ def seen_at(image: Array, depth: Array) -> Array:
 
 
 def starting_point(problem: Problem) -> tuple[Problem, Array]:
-    """Move the world landmarks to places that match the picture.
+    """Move the world landmarks to positions that match the picture.
 
-    It assumes nothing about the posture in which the recording begins.
+    The function assumes nothing about the posture at the beginning of the recording.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 

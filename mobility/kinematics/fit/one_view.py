@@ -1,4 +1,4 @@
-"""Decides whether one view of a recording must be used alone, and whether a pose without depth suffices.
+"""Checks whether one view must be used alone, and whether a pose without depth suffices.
 
 Without depth, a person who is close and bent looks like a person who is far away and straight. Feet
 that stay on the floor distinguish the two, and so does a moment in which the person visibly stands

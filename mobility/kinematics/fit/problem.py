@@ -90,7 +90,7 @@ class Problem:
 
     @property
     def footholds(self) -> tuple[Stance, ...]:
-        """Stances whose heel and toe positions, in this order, are unknowns that all frames share."""
+        """Stances whose heel and toe positions, in this order, are unknowns of the whole fit."""
         return (self.stances or BOTH_FEET) if self.planted else ()
 
     @property
@@ -208,7 +208,7 @@ class View:
 
     @property
     def offsets(self) -> slice:
-        """Indices of the differences between its landmarks' offsets and those in the first camera."""
+        """Indices of the differences of its landmarks' offsets from those in the first camera."""
         return slice(self.first + FIRST_LANDMARK_OFFSET, self.errors.start)
 
     @property

@@ -1,4 +1,4 @@
-"""Fit of a whole recording: from coarse to fine, in windows, and also with limbs mirrored in depth."""
+"""Fit of a whole recording: from coarse to fine, in windows, also with mirrored limbs."""
 
 from __future__ import annotations
 
