@@ -146,7 +146,7 @@ class Session(StoredSession):
         return is_current(self)
 
     def bring_up_to_date(self) -> None:
-        """Recompute results that are out of date: :func:`mobility.pipeline.analysis.bring_up_to_date`.
+        """Update outdated results: :func:`mobility.pipeline.analysis.bring_up_to_date`.
 
         Documents, texts, reports and comparisons call this first, so that no outdated result is
         shown.

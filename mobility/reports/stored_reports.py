@@ -101,7 +101,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Return the report like :func:`current_report`, or the earlier report if that fails.
 
-    The log records this. An earlier report is returned unchanged, so `faces` must be None.
+    The log records the failure. An earlier report is returned unchanged, so `faces` must be None.
     """
     try:
         return current_report(session, faces=faces)

@@ -1,4 +1,4 @@
-"""Metrics as a page shows them: a number with its 95 % interval, or the reason why there is none."""
+"""Metrics as a page shows them: a number with its 95 % interval, or why there is none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def missing(why: str) -> Markup:
 
 
 def cells_of_sides(metrics: xr.Dataset, name: str) -> Row:
-    """Write left, right and their difference, or one cell with the reason if neither was measured."""
+    """Write left, right and their difference, or one cell with the reason if all are missing."""
     if why := nothing_measured(metrics, name):
         return [Cell(missing(why), "both", columns=3)]
     sides, difference = ("left", "right"), f"{name}_asymmetry"

@@ -1,4 +1,4 @@
-"""Kernels that start at once: forked, if possible.
+"""Kernels that start at once, because they are forked if possible.
 
 A new kernel spends most of its time on starting and importing. Here each kernel is forked from a
 :mod:`mobility.reports.kernel_server` that has already done both. It is still a separate process, so

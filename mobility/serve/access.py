@@ -45,14 +45,12 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         help="Role of users who log in to Jupyter or have its token. If it is empty, they need "
         "a key.",
     )
-    queue_length = Int(
-        1000, min=1, help="Largest number of sessions that may wait for their analysis."
-    )
+    queue_length = Int(1000, min=1, help="Most sessions that may wait for their analysis.")
     analyses_at_once = Int(1, min=1, help="Number of analyses that run at the same time.")
     pose_workers = Int(
         0,
         min=0,
-        help="Number of processes that estimate the pose in an analysis; 0: one per processor.",
+        help="Processes that estimate the pose in an analysis; 0: one per processor.",
     )
     most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video in bytes.")
     most_pixels = Int(

@@ -174,7 +174,7 @@ class Client:
         return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
     def recording_check(self, session_id: str) -> RecordingCheck:
-        """Check the recording of a session at a first look, while the session waits for its analysis."""
+        """Take a first look at the recording of a session that is waiting for its analysis."""
         return self._ask(RecordingCheck, "GET", self._path(session_id, "recording-check/"))
 
     def analyze(self, session_id: str) -> SessionState:
@@ -215,7 +215,7 @@ class Client:
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Return the rule results of a session, one row for each side, like :meth:`Session.checks`."""
+        """Return the rule results of a session: a row for each side, like :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:

@@ -87,7 +87,7 @@ class RecordingCheck(Handler):
     what = "check of the video"
 
     async def get(self, session_id: str) -> None:
-        """Respond, after some seconds, with the verdict on the recording: good, or why to film again."""
+        """Respond, after some seconds, with the verdict on the recording, or why to film again."""
         session = await self.opened(session_id, "read")
         self.finish_json(await self.served.queue.check(session.id))
 

@@ -150,7 +150,7 @@ class Handler(JupyterHandler):
     def initialize(
         self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
     ) -> None:
-        """Store the objects that handlers share, the pattern of the address, and the allowed parameters."""
+        """Store the shared objects, the pattern of the address, and the allowed parameters."""
         self.served = served
         self.template = template
         self.parameters = parameters

@@ -174,7 +174,7 @@ class Queue:
         shared: bool = True,
         **fields: Any,
     ) -> dict[str, str]:
-        """Add a video as a new session, queue its analysis, and return ``session_id`` and ``title``.
+        """Add a video as a new session, queue its analysis; return ``session_id`` and ``title``.
 
         `confirm` is called when the session is in the queue, where a deletion of all data finds it,
         and again when it is created. If it raises an error, the session is removed, because an
@@ -368,7 +368,7 @@ class Queue:
             await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Remove all sessions of a participant from the queue, including sessions that are being created."""
+        """Remove all sessions of a participant from the queue, even while they are being created."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:

@@ -1,4 +1,4 @@
-"""Options of an analysis: their meaning, their allowed values, and the places where users can set them.
+"""Options of an analysis: their meaning, allowed values, and where users can set them.
 
 The command line, batches, the form, the HTTP interface and its client all read the fields of
 :class:`AnalysisOptions`. All of them check an option in the same way, with the same messages.

@@ -1,4 +1,4 @@
-"""Files that are either complete or missing: atomic writes, locks, allowed names, temporary folders.
+"""Files that are complete or missing: atomic writes, locks, allowed names, temporary folders.
 
 Every file is written under a hidden name next to its place, flushed to the disk, and renamed. If a
 process dies, at most a hidden file is left, which :func:`sweep` removes. Temporary folders do not
@@ -93,7 +93,7 @@ def check_id(value: str, *, what: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """Return `key` if it is the path of a document or lock in the store: IDs separated by slashes."""
+    """Return `key` if it is the path of a document or lock in the store (IDs with slashes)."""
     parts = key.split("/") if isinstance(key, str) else [""]
     if not all(is_id(part.removeprefix(".").removesuffix(".json")) for part in parts):
         raise BadInputError(f"must be a path in the store (got {quoted(key)})")
@@ -140,7 +140,7 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_visible(value: str, *, what: str) -> None:
-    """Raise an error for control characters, invisible characters, and changes of text direction."""
+    """Raise an error for control characters, invisible characters and changes of direction."""
     for character in filter(is_control, value):
         fault = f"holds the control character U+{ord(character):04X}; remove it"
         raise BadInputError.of({what: f"{fault} (got {quoted(value)})"})

@@ -1,4 +1,4 @@
-"""Checks whether sessions were filmed and analysed in the same way, so that test-retest errors apply."""
+"""Checks whether sessions were filmed and analysed alike, so that test-retest errors apply."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The folder of a store: its sessions, documents and locks.
 
-`store` is that folder. A key is the path of a document in it. Locks are locks of the operating
-system.
+`store` is that folder. A key is the path of a document in it. Locks are operating-system locks.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def session_ids(store: Path) -> list[str]:
 
 
 def possible_ids(store: Path) -> list[str]:
-    """Return the IDs of all sessions, and of folders that only contain session files but no record."""
+    """Return the IDs of all sessions, and of folders with session files but no record."""
     return [entry.name for entry in _visible(store) if _may_be_session(entry)]
 
 

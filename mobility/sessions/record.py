@@ -103,7 +103,7 @@ class Participant(Document):
     def age_reached(self, year: int) -> int | None:
         """Return the age that follows from the birth year in a given year.
 
-        None without a birth year, or with an impossible one, such as a later year.
+        None without a birth year, or if the birth year is impossible, such as a later year.
         """
         if self.birth_year is None or not 0 <= year - self.birth_year <= OLDEST:
             return None

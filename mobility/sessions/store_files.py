@@ -135,9 +135,9 @@ class StoreFiles:
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
-        """Return the IDs of all sessions, and of folders that only contain session files but no record.
+        """Return the IDs of all sessions, and of folders with session files but no record.
 
-        A folder with any other file is not a session.
+        A folder that contains any other file is not a session.
         """
         return {*folder.possible_ids(self.path)}
 

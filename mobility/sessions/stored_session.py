@@ -203,7 +203,7 @@ class StoredSession:
         return self.result("fitted")
 
     def measured_angles(self) -> xr.Dataset:
-        """Return all measured joint angles over time in degrees, including those that reports omit."""
+        """Return all measured joint angles over time in degrees, even if reports omit them."""
         return self.result("angles")
 
     def repetitions(self) -> xr.Dataset:
