@@ -146,7 +146,7 @@ class LoadedDetector:
         if confidence.size and not (confidence.min() >= 0 and confidence.max() <= 1):
             raise ModelError(
                 f"{where} confidence is from {confidence.min():.3g} to {confidence.max():.3g}; "
-                "it must be between 0 and 1"
+                "it must be from 0 to 1"
             )
         people = nobody(len(pixels))
         people["pixels"][:, self._rows] = pixels[:, self._columns]

@@ -19,7 +19,8 @@ CHANGED = 25
 """Difference from the previous picture, in levels of 255, from which a point counts as changed."""
 
 CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
-"""Least share of points that change at a cut, and the least ratio of this share to the shares in the frames before and after.
+"""Least share of points that change at a cut, and the least ratio of this share to the shares in
+the frames before and after.
 
 Before and after mean three frames, or a quarter of a second: videos with five pictures per second
 are stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
@@ -55,7 +56,8 @@ place where it is found.
 """
 
 GOES_ON, GOES_ON_BESIDE, LEAST_LEFT = 0.8, 0.6, 0.15
-"""Least share of the person that is found again if there is no cut, without a caption and next to one, and least share of the person that a caption must leave uncovered.
+"""Least share of the person that is found again if there is no cut, without a caption and next to
+one, and least share of the person that a caption must leave uncovered.
 
 Of 210 changes of captions, counters, bars of up to a third of the picture and of the exposure,
 drawn on nine filmed and rendered videos, 1 counts as a cut; of 45 cuts to another shot, nearer or

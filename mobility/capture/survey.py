@@ -53,7 +53,8 @@ SAME_PLACE = 0.1
 box's longer side: the width of a head."""
 
 HEAD = 0.17
-"""Radius of a head around the middle between nose and shoulders, as a share of the box's longer side.
+"""Radius of a head around the middle between nose and shoulders, as a share of the box's longer
+side.
 
 Shoulders are at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above that
 point; the rest is a margin for people who sit or are half hidden.
@@ -157,7 +158,7 @@ class Track:
         return not set(looks[max(after - 1, 0) : after + 1]).isdisjoint(self.times)
 
     def box_at(self, time: float) -> Box:
-        """The box at any time, interpolated linearly between looks and constant beyond them."""
+        """Return the box at any time, interpolated between looks and constant beyond them."""
         boxes = np.asarray(self.boxes)
         left, top, right, bottom = (
             float(np.interp(time, self.times, boxes[:, i])) for i in range(4)

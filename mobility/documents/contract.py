@@ -200,7 +200,9 @@ class ReportComments(Document):
 OutputQuality = Annotated[
     dict[str, Number],
     Field(
-        description="mobility_index and quality_index from 0 to 100. For each index, <index>_coverage is the share of its parts that have a result, and <index>_<part> is null for each part without a result"
+        description="mobility_index and quality_index from 0 to 100. For each index, "
+        "<index>_coverage is the share of its parts that have a result, and "
+        "<index>_<part> is null for each part without a result"
     ),
 ]
 
@@ -294,7 +296,8 @@ class VisitChange(Document):
     repetitions: Annotated[
         int,
         Field(
-            description="number of repetitions in the visit with fewer repetitions; 0 if not counted"
+            description="number of repetitions in the visit with fewer repetitions; 0 if "
+            "not counted"
         ),
     ]
     units: str

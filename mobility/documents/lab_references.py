@@ -39,7 +39,8 @@ class Conditions(Document, frozen=True):
     level: Annotated[
         Literal["session", "visit"],
         Field(
-            description="whether values come from one video, or were combined from the videos of one day"
+            description="whether values come from one video, or were combined from the "
+            "videos of one day"
         ),
     ] = "session"
     pose_source: Annotated[

@@ -63,13 +63,15 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     queue_per_user = Int(
         50,
         min=0,
-        help="Largest number of sessions of one user that may wait; 0: no limit. Does not apply to administrators.",
+        help="Largest number of sessions of one user that may wait; 0: no limit. Does not "
+        "apply to administrators.",
     )
     uploads_at_once = Int(256, min=1, help="Largest number of uploads at the same time.")
     uploads_per_key = Int(
         8,
         min=0,
-        help="Largest number of uploads that one key may run at the same time; 0: no limit. Does not apply to administrators.",
+        help="Largest number of uploads that one key may run at the same time; 0: no limit. "
+        "Does not apply to administrators.",
     )
     upload_stall_seconds = Float(
         30.0,
@@ -98,7 +100,8 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     requests_at_once = Int(
         8,
         min=1,
-        help="Largest number of requests, besides uploads, that one key may run at the same time. Does not apply to administrators.",
+        help="Largest number of requests, besides uploads, that one key may run at the same "
+        "time. Does not apply to administrators.",
     )
     idle_seconds = Float(
         30.0,
@@ -108,12 +111,14 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     refused_per_minute = Int(
         120,
         min=0,
-        help="Largest number of requests without a valid key that one address may make in a minute; 0: no limit.",
+        help="Largest number of requests without a valid key that one address may make in a "
+        "minute; 0: no limit.",
     )
     media_seconds = Int(
         3600,
         min=0,
-        help="Number of seconds for which the address of a video in a document works without a key.",
+        help="Number of seconds for which the address of a video in a document works "
+        "without a key.",
     )
 
     def store_place(self) -> str:

@@ -215,7 +215,7 @@ class Client:
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Return the rule results of a session: a row for each side, like :meth:`Session.checks`."""
+        """Return the rule results of a session, a row per side, like :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:

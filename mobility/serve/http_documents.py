@@ -260,7 +260,8 @@ class CreationForm(Document):
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
         Field(
-            description="a list, or one text with commas; for single-joint movements also trunk and neck"
+            description="a list, or one text with commas; for single-joint movements also "
+            "trunk and neck"
         ),
     ] = _LEFT_OUT
     movement: Annotated[

@@ -368,7 +368,7 @@ class Queue:
             await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Remove all sessions of a participant from the queue, even while they are being created."""
+        """Remove all sessions of a participant from the queue, even if still being created."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:

@@ -109,7 +109,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     title
         Name of the metric.
     group_title
-        What defines the groups.
+        The column that defines the groups.
     """
     groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
     sides = [side for side in ("left", "right", "") if side in set(values["side"])]
@@ -310,7 +310,7 @@ def groups_in_short(
     grouped
         From :func:`mobility.studies.cohort.by_group`, by metric.
     group_by
-        What defines the groups.
+        The column that defines the groups.
     """
     items = []
     for metric, values in grouped.items():

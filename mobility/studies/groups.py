@@ -116,11 +116,12 @@ def groups(
     `within`, because values of one person are similar. Each group of people has its own variances,
     because patients vary more than controls. With one value per person, this is Welch's t test.
 
-    Differences are between means over the other factors. Their tests and intervals use Kenward and
-    Roger's standard errors, which are larger if values are missing, and Satterthwaite's degrees of
-    freedom (``benchmarks/groups.md``). The p values of an effect are adjusted by Holm's method over
-    its comparisons, the measures and the sides. With three or more visits, two visits are compared
-    by a model of only these two, because some changes vary more than others.
+    Differences are between means that are averaged over the other factors. Their tests and
+    intervals use Kenward and Roger's standard errors, which are larger if values are missing, and
+    Satterthwaite's degrees of freedom (``benchmarks/groups.md``). The p values of an effect are
+    adjusted by Holm's method over its comparisons, the measures and the sides. With three or more
+    visits, two visits are compared by a model of only these two, because some changes vary more
+    than others.
 
     Parameters
     ----------

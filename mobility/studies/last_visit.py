@@ -73,7 +73,7 @@ class Change(NamedTuple):
     units
         Unit of both numbers.
     whose
-        People whose errors these are, in words.
+        The people on whom the errors were measured, in words.
     judged
         Whether the change is for the better.
     """
@@ -218,7 +218,7 @@ def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]
     before, now
         Number of repetitions behind the numbers of both visits.
     whose
-        People whose errors these are, in words.
+        The people on whom the errors were measured, in words.
     """
     few = {"both": before == 1 == now, "now": now == 1, "before": before == 1}
     sentences = [

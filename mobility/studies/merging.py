@@ -191,9 +191,9 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     right minus left of the knee comes from the videos that are filmed most from the front, unless
     the other videos are more precise.
 
-    Left and right are then adjusted to agree with the difference, with the smallest errors. If the
-    legs are exercised in turn, each leg is merged separately. A quantity that was measured in two
-    ways, for example by two versions, has no value.
+    Left and right are then adjusted to agree with this difference, so that their errors are
+    smallest. If the legs are exercised in turn, each leg is merged separately. A quantity that was
+    measured in two ways, for example by two versions, has no value.
 
     Parameters
     ----------

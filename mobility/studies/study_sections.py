@@ -311,7 +311,7 @@ def largest(study: Study, groups: Groups, count: int) -> list[str]:
 
 
 def methods(study: Study, groups: Groups, by: str, within: Sequence[str]) -> Markup:
-    """Write the methods paragraph of a paper."""
+    """Write the methods paragraph for a paper."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
     return paragraphs(
@@ -647,7 +647,7 @@ def components(study: Study, result: Reliability) -> Markup:
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:
-    """Write the methods paragraph of a paper."""
+    """Write the methods paragraph for a paper."""
     first = study.table.iloc[0]
     errors = _statistic(result, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))

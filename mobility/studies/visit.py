@@ -141,7 +141,7 @@ class Visit:
         return self._merged(exercise).copy()
 
     def checks(self) -> list[dict[str, Any]]:
-        """Return the results of the rules of each exercise, from numbers that are merged over its videos.
+        """Return the rule results of each exercise, from numbers that are merged over its videos.
 
         Returns
         -------
@@ -285,7 +285,7 @@ class Visit:
         return rows
 
     def not_compared(self) -> dict[str, datetime.date]:
-        """List exercises whose results from the previous visit are outdated, with the day of that visit."""
+        """List exercises with outdated results from the previous visit, and the visit's day."""
         return {
             exercise: earlier.date
             for exercise in self.exercises
@@ -683,7 +683,7 @@ def checks(
 
 
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
-    """Combine visits, and sessions without a visit, in the table from :func:`visits_to_dataframe`."""
+    """Combine visits, and sessions without one, in the table from :func:`visits_to_dataframe`."""
     columns, parts = [], []
     for visit in found:
         for exercise in visit.exercises:

@@ -115,7 +115,7 @@ def changes(
 
 
 def fewest_repetitions(session: StoredSession) -> int:
-    """Count the repetitions behind the numbers of a session, on the leg with the fewest repetitions.
+    """Count the repetitions behind the numbers of a session, on the leg with fewer of them.
 
     The count is 0 without repetitions, or if they are unreadable.
     """

@@ -62,7 +62,8 @@ def lab_sweep(
         path_option(
             "--cache",
             "PATH",
-            help="Folder for poses and true angles. Cases that are already in it are not rendered again.",
+            help="Folder for poses and true angles. Cases that are already in it are not "
+            "rendered again.",
         ),
     ] = Path("build/virtual-lab"),
     workers: Annotated[

@@ -283,7 +283,7 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
 def cases_like(
     case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
 ) -> list[Case]:
-    """Draw `n` cases that are similar to another case, as on a different day with a different person.
+    """Draw `n` cases similar to another case, as on a different day with a different person.
 
     Stature varies by 4 %, age by 8 years, the camera by 8 degrees of azimuth, 5 % of its distance
     and 10 cm of its height, the depth by 5. Sex, clothes, light, and the movement of knees and arms

@@ -266,7 +266,7 @@ def standing_in_balance(body: Body, stance: Stance) -> Standing:
 
 
 class Phases(NamedTuple):
-    """Repetitions, and the durations of their phases in seconds: at both ends, out, turn, back, and between."""
+    """Repetitions, and the seconds of each phase: at both ends, out, turn, back, and between."""
 
     repetitions: int
     lead_s: float

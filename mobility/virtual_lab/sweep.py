@@ -70,7 +70,7 @@ def case_digest(case: Case) -> str:
 
 
 def case_folder(cache: str | os.PathLike[str], case: Case) -> Path:
-    """Return the folder of a case in a cache: an existing one with the same content, or a new one."""
+    """Return the folder of a case in a cache: an existing one with this content, or a new one."""
     digest = case_digest(case)
     old = sorted(Path(cache).glob(f"*-{digest}"))
     return old[0] if old else Path(cache) / f"{_plain(case.name)}-{digest}"

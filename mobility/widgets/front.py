@@ -36,7 +36,7 @@ class FilmCheck(Widget):
         return {"put away": lambda content, _: self._put_away(content)}
 
     def check(self, session: Session, then: Callable[[Session], object]) -> None:
-        """Check the video of a session in the background, and then continue, whatever the result is."""
+        """Check the video of a session in the background, then continue whatever the result is."""
 
         def work() -> None:
             try:

@@ -73,7 +73,7 @@ def icc(
     icc
         Expected coefficient.
     trials
-        Measurements of each participant.
+        Number of measurements of each participant.
     assurance
         Share of studies in which the interval should be no wider, for example 0.8; None for the
         average.
@@ -130,7 +130,7 @@ def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
     precision
         Half of the width of the interval, as a share of the error.
     trials
-        Measurements of each participant.
+        Number of measurements of each participant.
 
     References
     ----------

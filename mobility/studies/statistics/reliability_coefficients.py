@@ -166,14 +166,15 @@ def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
     Its interval applies to columns that are a sample of many, such as visits. It uses modified
-    large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns
+    large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns,
     the upper limit is far away.
 
     In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
-    above it in 0 to 3.2 %. The truth is seldom above if columns hardly differ, because two or three
-    columns cannot show that they are similar (``benchmarks/reliability.md``). For one value,
-    :func:`mdc95` of the error is the smallest detectable change. For two methods, the error is not
-    a change but the error of the method (:func:`~mobility.lab.agreement.agreement`).
+    above it in 0 to 3.2 %. The true error is rarely above the interval if columns hardly differ,
+    because two or three columns cannot show that they are similar (``benchmarks/reliability.md``).
+    For one value, :func:`mdc95` of the error is the smallest detectable change. For two methods,
+    the error is not a change but the error of the method
+    (:func:`~mobility.lab.agreement.agreement`).
 
     The error has the unit of the values. Targets with NaN are left out. The error is NaN with fewer
     than three targets, or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J
