@@ -68,7 +68,7 @@ class MixedModel(NamedTuple):
     floor: float = 0.0
 
     def contrast(self, weights: ArrayLike) -> tuple[float, float, float]:
-        """Return value, standard error and Satterthwaite's freedom of the product `weights` · effects.
+        """Return value, standard error and Satterthwaite's freedom of `weights` · effects.
 
         Satterthwaite 1946, Biometrics Bull 2:110. Giesbrecht and Burns 1985, Biometrics 41:477.
         Kenward and Roger 1997, Biometrics 53:983 (the standard error).
