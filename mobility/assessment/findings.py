@@ -257,10 +257,10 @@ def say_gross(finding: Finding, level: Level) -> str:
 def wrong_expected(findings: Iterable[Finding]) -> float:
     """Compute how many results of findings are expected to be wrong.
 
-    The number is a sum of probabilities. For *outside* results, it is the probability that the
-    value is not outside its target; for *met* results, that it is outside; for *borderline*
-    results, that it is farther from the target than the margin. Other results make no statement
-    that could be wrong.
+    The number is a sum of probabilities. For *outside*, it is the probability that the value is not
+    outside its target. For *met*, it is the probability that it is outside. For *borderline*, it is
+    the probability that it is farther from the target than the margin. Other results make no
+    statement that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:

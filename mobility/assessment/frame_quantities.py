@@ -117,7 +117,7 @@ def frame_quantities(
 
 
 def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
-    """Compute the outputs, in every frame, of a measure function that all exercises can use.
+    """Compute the outputs of a measure function that all exercises can use in every frame.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class Filming(NamedTuple):
     Attributes
     ----------
     sentence
-        Where the camera is, and what the person does.
+        Position of the camera, and what the person does.
     drawing
         A drawing of the setup, an SVG file.
     """

@@ -74,8 +74,8 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
     xarray.DataArray
         Boolean, over ``(rep, phase, time)``. A phase before an event consists of the frames, in the
         half second before it, in which the subject stands with the feet where they are during the
-        repetition. A phase in the middle between two events consists of the frames in which the
-        hips are within a tenth of the way around the middle, or of the nearest frame.
+        repetition. A phase in the middle between two events consists of the frames with the hips
+        within a tenth of the way around the middle, or the nearest frame.
 
         A phase from one event to another, or around an event, consists of the frames there. If the
         recording cuts off the start or the end, phases that begin or end there have no frames.

@@ -140,11 +140,10 @@ def clean_pose(
        positions in space).
     2. Exchanges of left and right are undone for trunk, legs and arms separately. An exchange
        begins or ends at a frame that jumps by more than 10 % of the trunk length. Exchanging the
-       sides must more than halve the distance from the previous frame, or from the prediction by
-       constant velocity. The sides are exchanged in the part of the recording in which the
-       direction from right to left is unusual; the labels in the larger part are assumed to be
-       right. If the sides nearly coincide, nothing is exchanged. This step is omitted below 10
-       frames/s.
+       sides must more than halve the distance from the previous frame, or from a prediction. The
+       sides are exchanged in the part with the unusual direction from right to left. The labels in
+       the larger part are assumed to be right. If the sides nearly coincide, nothing is exchanged.
+       This step is omitted below 10 frames/s.
     3. If the length of a limb differs by more than `limb_length_tolerance` from its median within
        one second around the frame, its far end becomes NaN in ``position``. The median is local
        because the depth of a raw pose has a bias that depends on the posture, which only the fit

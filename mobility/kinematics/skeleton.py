@@ -193,12 +193,11 @@ def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
 def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) -> Array:
     """Return the angle between upper arm and forearm, negative if a hanging elbow is hyperextended.
 
-    The angle is in degrees and defined like :func:`knee_flexion`, but the transition is from 15 to
-    30 degrees sideways (for the carrying angle) and from 20 to 40 in total. The angle has a sign
-    only while the arm hangs (`down` the trunk) and the crease of the elbow faces forward. On a
-    raised arm the direction of the crease depends on the axial rotation of the upper arm, which
-    cannot be seen if shoulder, elbow and wrist are in one line. The sign therefore fades out
-    between 45 and 90 degrees of elevation.
+    Degrees, like :func:`knee_flexion`, but the transition is from 15 to 30 degrees sideways (for
+    the carrying angle) and from 20 to 40 in total. The angle has a sign only while the arm hangs
+    (`down` the trunk) and the crease of the elbow faces forward. On a raised arm the direction of
+    the crease depends on the axial rotation of the upper arm, which is invisible if shoulder, elbow
+    and wrist are in line. The sign therefore fades out between 45 and 90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)

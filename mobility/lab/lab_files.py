@@ -108,7 +108,7 @@ def read_lab(
     C3D files provide markers (those with a negative residual are gaps), modelled angles
     (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``), events and the origins
     of the pose matrices of Theia3D, but no forces, moments, powers or analog channels. The unit of
-    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. Of the
+    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. For
     states (``/jointset/hip_l/hip_flexion_l/value``, also from Moco), the values are read.
 
     A table has a header and one row for each frame, with commas, semicolons, tabs or blanks between

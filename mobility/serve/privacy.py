@@ -300,12 +300,11 @@ def erase(store: Store, user_id: str) -> list[str]:
     """Delete everything that is stored about a participant permanently.
 
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
-    several people are removed, see :mod:`mobility.serve.privacy`. Because of this order, a deletion
-    that was interrupted at any point can be repeated, and removes the rest. Files in other places
-    (exports, reports written with ``--out``) are kept. The function returns the IDs of sessions,
-    "participant" if there was a record, and "traces" if other files named the participant. If
-    something is in use or cannot be deleted, it raises an error after everything else has been
-    deleted.
+    several people are removed, see :mod:`mobility.serve.privacy`. In this order, a deletion that
+    was interrupted can be repeated, and removes the rest. Files in other places (exports, reports
+    written with ``--out``) are kept. The function returns the IDs of sessions, "participant" if
+    there was a record, and "traces" if other files named the participant. If something is in use or
+    cannot be deleted, it raises an error after everything else has been deleted.
     """
     check_id(user_id, what="user_id")
     store.require_writable()

@@ -78,8 +78,8 @@ class SingleLegSquat(Stance):
         greatest depth, in degrees. The line from the hips to the shoulders leans by about nine
         tenths of the lean of the thorax.
     descent_s, bottom_s, ascent_s, pause_s
-        Duration, in seconds, of the phases of a repetition, and of the pauses between two
-        repetitions, and on one leg before the first and after the last repetition.
+        Duration of the phases of a repetition, and of the pauses between two repetitions and on one
+        leg before the first and after the last, in seconds.
     lift_s, lead_s
         Duration of lifting the foot and putting it down, and of standing on both feet, seconds.
     """

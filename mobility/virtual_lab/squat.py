@@ -43,8 +43,7 @@ class Squat(Stance):
         How far the mid-hip descends, in percent of its standing height above the ankles; one
         number, or one for each repetition. The thighs are level near 55.
     descent_s, bottom_s, ascent_s, pause_s
-        Duration, in seconds, of the phases of a repetition, and of the pause between two
-        repetitions.
+        Duration of the phases of a repetition and of the pause between two repetitions, in seconds.
     lead_s
         Seconds of standing at the start and at the end.
     tibia_inclination

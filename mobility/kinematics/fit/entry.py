@@ -143,12 +143,12 @@ def fit_body(
         visibility_threshold=0.1)``: the fit weights landmarks by their visibility, so it needs the
         hidden side too.
 
-        If you pass a sequence of poses of the same movement, from several cameras that did not
-        move, one body is fitted to all of them. The cameras need not be calibrated, or started
-        together: their time offsets (:mod:`mobility.kinematics.fit.time_offset`), positions and
-        focal lengths are estimated. The first camera defines the times and the axes. Two views are
-        also fitted separately. If their angles differ by more than their errors allow, only the
-        view that fits better is used, with its times and axes.
+        Poses of the same movement, from several cameras that did not move, give one body that
+        agrees with all of them. The cameras need not be calibrated or started together: time
+        offsets (:mod:`mobility.kinematics.fit.time_offset`), positions and focal lengths are
+        estimated. The first camera defines the times and the axes. Two views are also fitted
+        separately. If their angles contradict each other, only the view that fits better is used,
+        with its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.

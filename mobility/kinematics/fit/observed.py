@@ -292,7 +292,7 @@ def local_means(
 
 
 def seen_at(image: Array, depth: Array) -> Array:
-    """Return the positions, in metres, of points of the picture at a given depth."""
+    """Return the positions (metres) of points of the picture at a given depth."""
     return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
 
 

@@ -191,7 +191,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
 
     Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
     (``benchmarks/reliability.md``). The intervals contained sums of variances in 94 to 98 % of the
-    studies, and their ratios in 93 to 98 %, except a ratio of absolute agreement with 10
+    studies, and their ratios in 93 to 98 %. The exception was a ratio of absolute agreement with 10
     participants and two visits (92 % in one scenario). They contained single components in 92 to 98
     %, and components that are truly zero in 97 to 99.8 %. With 15 % of the values lost, the shares
     were 92 to 99.6 %.

@@ -117,15 +117,14 @@ def bland_altman(
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
     the mean of the participants' means, so that each participant counts once. If participants have
     several pairs with different true values (repetitions), s comes from the variances between and
-    within participants (:func:`limits_of_agreement`). The intervals of the limits combine the
-    intervals of the mean and the standard deviation (MOVER), so they are wider on the outer side.
-    They treat the two mean squares as independent, which is exact if all participants have equally
-    many pairs.
+    within participants (:func:`limits_of_agreement`). The intervals of the limits combine those of
+    the mean and the standard deviation (MOVER), so they are wider on the outer side. They treat the
+    two mean squares as independent, which is exact if all participants have equally many pairs.
 
-    Pairs with NaN are left out. By default, every pair belongs to a different participant. If all
-    differences are equal, which does not happen with two real methods, only the bias is computed.
-    Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat
-    Methods Med Res 22:630.
+    Pairs with NaN are left out. By default, each pair has its own participant. If all differences
+    are equal, which does not happen with two real methods, only the bias is computed. Bland &
+    Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat Methods
+    Med Res 22:630.
     """
     from scipy import stats
 

@@ -217,7 +217,7 @@ def weighted_kappa(
 
     The interval is symmetric on Fisher's z, with the standard error of the jackknife over targets
     and t with n - 1 degrees of freedom. It contained kappa in 93 to 97 % of simulated studies with
-    10 to 40 targets and four categories (``benchmarks/reliability.md``); studies with perfect
+    10 to 40 targets and four categories (``benchmarks/reliability.md``). Studies with perfect
     agreement, for which there is no interval, were not counted.
 
     The result is NaN with fewer than three targets, or if the ratings have only one category. The
