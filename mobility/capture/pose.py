@@ -145,8 +145,8 @@ def estimate_pose(
         in the video file (mm), if it is there. Frames without the subject are NaN. Warnings (other
         people, person absent, parts out of the picture, camera motion, damaged file) are in the
         history. With another detector, ``position``, ``image_depth`` and ``presence`` are missing
-        unless its source has them. In this case, ``confidence`` has the meaning that the detector
-        gives it, and landmarks that the detector lacks are NaN.
+        unless its source has them. ``confidence`` then has the detector's meaning, and landmarks
+        that it lacks are NaN.
 
     Raises
     ------

@@ -301,10 +301,10 @@ def erase(store: Store, user_id: str) -> list[str]:
 
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
     several people are removed, see :mod:`mobility.serve.privacy`. In this order, a deletion that
-    was interrupted can be repeated, and removes the rest. Files in other places (exports, reports
-    written with ``--out``) are kept. The function returns the IDs of sessions, "participant" if
-    there was a record, and "traces" if other files named the participant. If something is in use or
-    cannot be deleted, it raises an error after everything else has been deleted.
+    was interrupted can be repeated, and removes the rest. Files in other places (exports,
+    ``--out``) are kept. The result has the IDs of sessions, "participant" if there was a record,
+    and "traces" if other files named the participant. If something cannot be deleted, an error is
+    raised after everything else is gone.
     """
     check_id(user_id, what="user_id")
     store.require_writable()

@@ -962,6 +962,6 @@ def test_of_an_own_pose_the_keypoints_are_kept_alone(tmp_path):
     np.testing.assert_array_equal(read["position"], pose["position"])
     turned = pose.assign(presence=("time", np.ones(30)))
     with pytest.raises(
-        BadInputError, match="'presence' must have the dimensions .time, keypoint, individual"
+        BadInputError, match=r"'presence' must have the dimensions \(time, keypoint, individual"
     ):
         mb.read_keypoints(stored(turned, tmp_path))

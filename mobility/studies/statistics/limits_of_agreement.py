@@ -115,11 +115,11 @@ def bland_altman(
     r"""Compute limits of agreement between two methods, with their 95 % confidence intervals.
 
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
-    the mean of the participants' means, so that each participant counts once. If participants have
-    several pairs with different true values (repetitions), s comes from the variances between and
-    within participants (:func:`limits_of_agreement`). The intervals of the limits combine those of
-    the mean and the standard deviation (MOVER), so they are wider on the outer side. They treat the
-    two mean squares as independent, which is exact if all participants have equally many pairs.
+    the mean of the participants' means. If participants have several pairs with different true
+    values (repetitions), s comes from the variances between and within participants
+    (:func:`limits_of_agreement`). The intervals of the limits combine those of the mean and the
+    standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
+    treated as independent, which is exact for equal numbers of pairs.
 
     Pairs with NaN are left out. By default, each pair has its own participant. If all differences
     are equal, which does not happen with two real methods, only the bias is computed. Bland &
