@@ -1,4 +1,4 @@
-"""Times of sit-to-stand repetitions, compared with those in recordings from a lab."""
+"""Times of repetitions from a chair, compared with those in recordings from a lab."""
 
 from __future__ import annotations
 
