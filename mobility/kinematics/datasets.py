@@ -93,7 +93,8 @@ _TYPES = {
 """Attributes that the package reads: texts, JSON objects as text, and numbers."""
 
 EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
-"""Times of a repetition: `bottom` is the end of range of a joint movement, or standing, after rising from a seat.
+"""Times of a repetition: `bottom` is the end of range of a joint movement, or standing
+after rising from a seat.
 """
 
 _FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
