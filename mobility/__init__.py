@@ -1,7 +1,7 @@
 """A workbench for biomechanics from video: joint angles and metrics as xarray Datasets.
 
 A public name is imported on first use, so that ``import mobility`` is fast and has no side effects.
-The types are in the stub beside this file.
+The types are in the stub file next to this file.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ EXERCISE_EXTENSIONS: tuple[str, ...] = ()
 ``extension.yaml``: :mod:`mobility.catalogue.extensions`."""
 
 REPORTS_ON_PEOPLE = ("mobility.studies.report_files", "mobility.lab.report_files")
-"""Modules of wings with the files of their reports on several people, which deletion must know; see
-:mod:`mobility.sessions.reports`."""
+"""Modules of wings that name the files of their reports on several people, so that these files can
+be deleted; see :mod:`mobility.sessions.reports`.
+"""
 
 _MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.statistics.planning"}
 

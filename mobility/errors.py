@@ -1,4 +1,4 @@
-"""The errors that users see: one family, one line each.
+"""The errors that users see: one family, with messages of one line.
 
 Every class has an HTTP status, so that the command line, the notebooks and the HTTP interface
 report the same error in the same words. Any other exception is a bug.
@@ -37,8 +37,8 @@ class BadInputError(MobilityError, ValueError):
     message
         One line: what is wrong, where, and what to do.
     fields
-        The errors of each named field or parameter, without its name. The command line shows them
-        next to the flag of the parameter.
+        The messages for each named field or parameter, without its name. The command line shows
+        them next to the flag of the parameter.
     """
 
     status = 400
@@ -49,7 +49,10 @@ class BadInputError(MobilityError, ValueError):
 
     @classmethod
     def of(cls, fields: Mapping[str, str | Sequence[str]], *, what: str = "") -> Self:
-        """Make the error from messages about each field of the input, which is called `what`."""
+        """Make the error from messages about each field of the input.
+
+        `what` is the name of the input.
+        """
         faults = {
             name: [texts] if isinstance(texts, str) else texts for name, texts in fields.items()
         }
@@ -115,7 +118,7 @@ class TooManyRequestsError(MobilityError):
     message
         One line: what was requested too often, and what to do.
     retry_after_s
-        Seconds after which the request can be repeated.
+        Number of seconds after which the request can be repeated.
     """
 
     status = 429

@@ -1,4 +1,4 @@
-"""Plots for a notebook: one recording, two recordings, people and groups.
+"""Plots for a notebook: of one recording, two recordings, people and groups.
 
 Each function draws on the matplotlib Axes `ax`, or on a new figure, and returns the Axes, so that
 titles, limits and colours can be changed afterwards.

@@ -1,6 +1,6 @@
 """Stores and sessions, as researchers and the commands use them.
 
-Each method only calls the function that it names: :mod:`mobility.sessions` keeps the files, and the
+Each method only calls the function that it names. :mod:`mobility.sessions` manages the files; the
 rooms above it compute the results, documents and reports.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Intervals = Annotated[Sequence[Mapping[str, Any]] | None, SkipValidation]
-"""Repetitions set by hand; the correction also checks the movements."""
+"""Repetitions that were set by hand; the correction also checks movements."""
 
 
 @checked_methods
@@ -46,34 +46,34 @@ class Session(StoredSession):
 
     @property
     def title(self) -> str:
-        """Session name, or otherwise exercise, participant and date."""
+        """Session name, or else the exercise, participant and date."""
         from mobility.documents import of_session
 
         return of_session.title(self)
 
     def camera_side(self) -> Side:
-        """Side that represents a joint in documents: set by hand, otherwise the side seen best."""
+        """Side that represents a joint in documents: set by hand, or else the side seen best."""
         from mobility.documents import of_session
 
         return self._read(of_session.camera_side)
 
     def angles(self, *, refused: bool = False) -> xr.Dataset:
-        """Return the joint angles over time, degrees, as in the report.
+        """Return the joint angles over time in degrees, as in the report.
 
         Parameters
         ----------
         refused
             Whether to include values that the report does not show, as in ``angles.nc``. Otherwise
             such an angle is NaN, and its attribute ``refused`` has the reason. For single-joint
-            range of motion only the angles of the session's joints are included, each under the
-            angle of its movement.
+            range of motion, only the angles of the session's joints are included, each under the
+            name of its movement's angle.
         """
         from mobility.documents import of_session
 
         return self.measured_angles() if refused else self._read(of_session.angles)
 
     def shown_angles(self) -> xr.Dataset:
-        """Return the angles as in documents: a joint under its flexion, NaN if not reported."""
+        """Return the angles as in documents: each joint by its flexion; NaN if not reported."""
         from mobility.documents import of_session
 
         return self._read(of_session.shown_angles)
@@ -146,7 +146,7 @@ class Session(StoredSession):
         return is_current(self)
 
     def bring_up_to_date(self) -> None:
-        """Analyse again what is out of date: :func:`mobility.pipeline.analysis.bring_up_to_date`.
+        """Update outdated results: :func:`mobility.pipeline.analysis.bring_up_to_date`.
 
         Documents, texts, reports and comparisons call this first, so that no outdated result is
         shown.
@@ -306,21 +306,21 @@ class Session(StoredSession):
         )
 
     def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Create threads on the results: id by metric; the same threads until the data change.
+        """Create threads on the results, or return those on the same data: ID by metric.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("summary", system=system)
 
     def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Create threads on what to do: id by metric; the same threads until the data change.
+        """Create threads on what to do, or return those on the same data: ID by metric.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("recommendation", system=system)
 
     def create_threads(self, kind: str, *, system: str = "metric") -> dict[str, str]:
-        """Create threads of a kind, "summary" or "recommendation": id by metric.
+        """Create threads of a kind, "summary" or "recommendation": ID by metric.
 
         See :func:`mobility.documents.threads.create_threads`.
         """
@@ -372,7 +372,7 @@ class Session(StoredSession):
     def references(self) -> LabReferences:
         """Return the norms and errors from the lab's own studies that apply to this session.
 
-        None apply to results of an older version; see
+        None apply to results from an older version; see
         :func:`mobility.studies.references.lab_references`.
         """
         from mobility.studies.references import lab_references
@@ -380,7 +380,7 @@ class Session(StoredSession):
         return lab_references(self)
 
     def validations(self) -> list[Validation]:
-        """Return the stored comparisons with lab data, by name."""
+        """Return the stored comparisons with lab data by name."""
         from mobility.lab.lab_comparison import validations
 
         return validations(self)
@@ -445,7 +445,7 @@ class Store(SessionStore[Session]):
         return reference(self, name)
 
     def save_reference(self, reference: Any) -> None:
-        """Save norms (:func:`mobility.make_norms`) or errors; replace any of the same name."""
+        """Save norms (:func:`mobility.make_norms`) or errors; replace those of the same name."""
         from mobility.studies.references import save_reference
 
         save_reference(self, reference)

@@ -14,7 +14,7 @@ from mobility.kinematics.skeleton import SIDES, body_frame, landmarks
 Array = NDArray[np.float64]
 
 OUTWARD = np.array([-1.0, 1.0])
-"""Sign along eZ, the subject's right, that means outward on the left and the right."""
+"""Sign of the outward direction along eZ (the subject's right), for the left and the right side."""
 
 
 def points_of(pose: xr.Dataset, joints: Sequence[str]) -> Array:
@@ -53,7 +53,7 @@ def body_axes(pose: xr.Dataset) -> xr.DataArray:
 
 
 def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
-    """Return coordinates along eX and eZ of points (..., joint, side, space)."""
+    """Return the coordinates along eX and eZ of points (..., joint, side, space)."""
     frame = body_frame(points[..., hip, 0, :], points[..., hip, 1, :])[..., None, None, :, :]
     x: Array = (points * frame[..., 0, :]).sum(axis=-1)
     z: Array = (points * frame[..., 2, :]).sum(axis=-1)
@@ -61,7 +61,7 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
 
 
 def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return coordinates along eX and eZ of points (..., side, space) by joint."""
+    """Return the coordinates along eX and eZ of points (..., side, space), by joint."""
     names = list(points)
     both = in_body_axes(np.stack([points[name] for name in names], axis=-3), names.index("hip"))
     x, z = (dict(zip(names, np.moveaxis(coordinates, -2, 0), strict=True)) for coordinates in both)
@@ -69,11 +69,11 @@ def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[st
 
 
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) -> float:
-    """Return the angle of the trunk to the vertical, degrees: the median of the standing frames.
+    """Return the median angle between the trunk and the vertical while standing, in degrees.
 
-    They are the frames of the stance with most repetitions. If there are none, the ends of
-    repetitions that are not cut off are used, and their starts if somebody stands before them (by
-    the `moments` of the exercise); NaN without these too.
+    Only the stance with the most repetitions counts. If there are none, the ends of repetitions
+    that are not cut off are used, and their starts if somebody stands before them (by the `moments`
+    of the exercise); NaN without these too.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]

@@ -31,7 +31,7 @@ from mobility.kinematics.expected_error import half_width
 
 @dataclass(frozen=True)
 class Work:
-    """One drill that is advised, and why.
+    """One recommended drill, and the reason for it.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Work:
     how, purpose
         What to do, and its purpose.
     because
-        The findings for which it is advised.
+        The findings for which it is recommended.
     source
         Literature on the drill and its dose.
     """
@@ -67,7 +67,7 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
 
 
 def drawing_of(work_id: str) -> Path:
-    """Return the path of a drill's drawing (SVG); a drill of another package may have none."""
+    """Return the path of a drill's drawing (SVG); a drill from another package may have none."""
     for exercise in exercises():
         if work_id in exercise.own_table("advice").get("exercises", {}):
             return exercise.file(f"{work_id}.svg")
@@ -130,7 +130,7 @@ GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankl
 
 WHOLE = "whole_movement"
 SUMMARY = "final_summary"
-"""Key of the comment on the whole."""
+"""Key of the comment on the whole movement."""
 
 KEYS = (*GROUPS, SUMMARY)
 
@@ -158,7 +158,7 @@ def comments(
     weight_kg: float | None = None,
     verdict: Verdict | None = None,
 ) -> dict[str, str]:
-    """Comment on each group of metrics and on the whole.
+    """Comment on each group of metrics and on the whole movement.
 
     Every statement comes from :func:`mobility.assessment.findings.find`, with its status. Equal
     metrics give equal texts.
@@ -182,7 +182,7 @@ def comments(
     Returns
     -------
     dict
-        Texts by group, and ``final_summary``; with a line for each kind of statement.
+        Texts by group, and ``final_summary``; each text has one line for each kind of statement.
 
     Raises
     ------
@@ -229,7 +229,7 @@ def recommendations(
     system: System = "metric",
     verdict: Verdict | None = None,
 ) -> dict[str, str]:
-    """Recommend drills for each group of metrics, and for the whole.
+    """Recommend drills for each group of metrics, and for the whole movement.
 
     Parameters
     ----------
@@ -270,7 +270,8 @@ def recommendations(
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
     """Write a line for each kind of result: outside target, met, borderline, not decided.
 
-    Equal findings of both sides are combined, and so are findings without a result for one reason.
+    Equal findings for both sides are combined, and so are findings that have no result for the same
+    reason.
     """
     lines = []
     for kind in _KINDS:

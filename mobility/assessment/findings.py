@@ -1,6 +1,6 @@
 """Findings: statements about a participant that the metrics support, from a table of rules.
 
-A rule also states which views decide it, and so which further video would decide it.
+A rule also lists the views that can decide it, so that a further video can be recommended.
 """
 
 from __future__ import annotations
@@ -81,22 +81,23 @@ class Finding:
     status
         "found", "not found" or "cannot be told".
     result
-        The status in more detail: "outside" (its target), "met", "borderline" (within the margin of
-        the target, on either side of it), "inconclusive" (there is a value, but it is undecided),
-        "not_reported" (there is no value, or no error, for the `reason`), "not_visible" (the camera
-        cannot see it).
+        The status in more detail: "outside" (its target), "met", "borderline" (within the margin
+        around the target), "inconclusive" (there is a value, but it is undecided), "not_reported"
+        (there is no value, or no error, for the `reason`), "not_visible" (the camera cannot see
+        it).
     beyond
         Probability that the value is farther from the target than the margin, on either side; None
         if it cannot be computed.
     reason
-        Why it is not decided, otherwise "".
+        Why it is not decided; otherwise "".
     rule, source
         Name of the rule, and the source of its threshold.
     participant, professional
         The sentence for each reader.
     hidden
-        Whether the camera is on the other side and cannot see this side. If neither side is
-        visible, such as the frontal plane from the side, only the `result` is "not_visible".
+        Whether the camera is on the other side and cannot see this side. False if neither side is
+        visible, as with the frontal plane in a view from the side; then only the `result` is
+        "not_visible".
     norm
         Group (age, sex) that the norm used as threshold belongs to; otherwise empty.
     gross
@@ -157,12 +158,12 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     -------
     tuple of Finding
         Findings in the order of the table, one for each side of a metric with sides. A finding is
-        not decided if the metric is absent or NaN, or its error is unknown.
+        not decided if the metric is absent or NaN, or if its error is unknown.
 
     Raises
     ------
     BadInputError
-        If a metric has another unit than its rule, or other dimensions.
+        If a metric has a different unit from its rule, or unexpected dimensions.
     """
     rules = all_rules()
     names = exercise_of(metrics).table["rules"]
@@ -195,7 +196,7 @@ def in_place(exercise: Exercise) -> dict[str, Mapping[str, Any]]:
 
 
 def place(rule_name: str) -> float:
-    """Return the place of a rule on a first page; infinity for rules that come last."""
+    """Return the position of a rule on the first page; infinity for rules that come last."""
     return float(all_rules()[rule_name].get("place", math.inf))
 
 
@@ -208,7 +209,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         One finding, or the findings of both sides, for one rule and status. Findings that are not
         reported for the same reason may have several rules.
     level
-        The reader: "participant" or "professional".
+        Reader of the sentence: "participant" or "professional".
     """
     first = findings[0]
     rules = all_rules()
@@ -256,9 +257,10 @@ def say_gross(finding: Finding, level: Level) -> str:
 def wrong_expected(findings: Iterable[Finding]) -> float:
     """Compute how many results of findings are expected to be wrong.
 
-    The number is a sum of probabilities: that a value is not outside its target (*outside*), that
-    it is outside (*met*), or that it is farther from the target than the margin (*borderline*).
-    Other results make no statement that could be wrong.
+    The number is a sum of probabilities. For *outside*, it is the probability that the value is not
+    outside its target. For *met*, it is the probability that it is outside. For *borderline*, it is
+    the probability that it is farther from the target than the margin. Other results make no
+    statement that could be wrong.
     """
 
     def of_one(finding: Finding) -> float:
@@ -281,12 +283,12 @@ def name_of(rule_name: str) -> str:
 
 
 def excess(finding: Finding) -> float:
-    r"""Compute the expected excess over the threshold, divided by a large excess (``large``).
+    r"""Compute the expected excess over the threshold, as a multiple of a large excess (``large``).
 
     With the excess d of the value and the standard deviation s of its error, this is
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`. A small excess that is certain
-    counts less than a large one that is likely. For a standard deviation over repetitions it is d
-    itself.
+    counts less than a large one that is likely. For a standard deviation over repetitions, the
+    result is d itself.
     """
     if finding.value is None or finding.threshold is None or finding.interval is None:
         return 0.0
@@ -320,12 +322,12 @@ def label(finding: Finding) -> str:
 
 
 def in_units(value: float, rule: Mapping[str, Any]) -> str:
-    """Write a value in the unit of a rule, as the rule shows it."""
+    """Write a value in the unit that its rule shows."""
     return f"{_digits(value, rule)}{_number_format(rule)['suffix']}"
 
 
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
-    """Write a 95 % interval, the unit once: "88 to 108°"."""
+    """Write a 95 % interval, with the unit only once: "88 to 108°"."""
     low, high = interval
     return f"{_digits(low, rule)} to {in_units(high, rule)}"
 
@@ -567,9 +569,9 @@ _SIDE = "side"
 def views_that_answer(rule: str) -> Mapping[str, float]:
     """Return the share of sides on which a rule is decided, by kind of view.
 
-    The share was counted in benchmarks on rendered people (table ``views_of_rules``), without the
-    side that the near side hides. A rule without such a count has 1 or 0, depending on whether its
-    measure and its angle declare that the view shows it.
+    The shares were counted in benchmarks on rendered people (table ``views_of_rules``). Sides that
+    the near side hides were not counted. For a rule without such a count, the share is 1 if its
+    measure and its angle declare that the view shows it, otherwise 0.
     """
     shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
@@ -581,16 +583,15 @@ def views_that_answer(rule: str) -> Mapping[str, float]:
 
 
 def surer_views(rule: str, view: str) -> dict[str, float]:
-    """Return the kinds of view with clearly smaller errors than this one, the most precise first.
+    """Return the kinds of view with clearly smaller errors than this view, the most precise first.
 
-    Each value is the share by which the median of the 95 % intervals is narrower. Clearly smaller
-    means that the upper quartile of the margins of error is below the lower quartile of the other
-    view. If a view was counted but never gave a value, the view with the narrowest intervals is
-    returned.
+    Each value is the fraction by which the median 95 % interval is narrower. Clearly smaller means
+    that the upper quartile of the margins of error is below the lower quartile of the other view.
+    If a view was counted but never gave a value, the view with the narrowest intervals is returned.
 
     An angle that is seen better from the side should be filmed from there, even if its intervals
     are a little narrower from the front. Its errors are larger from the front. At the bottom of
-    squats of people who were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees
+    squats by people who were not used for tuning, the errors of ankle dorsiflexion are 5.0 degrees
     (root mean square) from the front and 3.2 from the side (``benchmarks/reported.md``).
     """
     counted = _counted(rule)
@@ -627,7 +628,10 @@ def _from_the_side(rule: str, gains: Mapping[str, float]) -> dict[str, float]:
 
 
 def hidden_in_words(view: View) -> str:
-    """Describe in a sentence what a view hides or shows less well; empty for an unknown view."""
+    """Describe in a sentence what is hidden or less visible in a view.
+
+    Empty for an unknown view.
+    """
     if view.kind == UNKNOWN:
         return ""
     side = "right" if view.azimuth_deg > 0 else "left"
@@ -672,8 +676,8 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     -------
     dict
         Findings by the view of the further video: a kind of view or, if only one side is not
-        visible, "left" and "right". Findings that no other view shows, or shows clearly better, are
-        left out.
+        visible, "left" or "right". Findings are left out if no other view shows them, or shows them
+        clearly better.
     """
     sides = Counter(finding.rule for finding in findings if finding.result == "not_visible")
     kinds = {view if view == UNKNOWN else view_kind(view) for view in views}

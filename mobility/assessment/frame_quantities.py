@@ -1,4 +1,4 @@
-"""Quantities of the frames: the outputs of a measure function of points, with their errors."""
+"""Quantities of each frame: the outputs of a measure function of points, with their errors."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def frame_quantities(
     kernel
         The measure function.
     entries
-        Declarations in ``measures.yaml`` by name of the measure, all `from` this function.
+        Declarations in ``measures.yaml``, by name of the measure; their `from` names this function.
     limits
         Limits for the function, by name.
 
     Returns
     -------
     quantities, warnings
-        Each measure with its ``_sd``, over time and perhaps side, or a single number. A value is
-        NaN if landmarks are missing or hidden, or if it refers to standing and nobody stands. It is
-        also NaN if the frontal plane is not visible, or if the interval is wider than the declared
-        limit. The attribute ``note`` explains why.
+        Each measure with its ``_sd``, over time (and side, if it has sides), or as a single number.
+        A value is NaN if landmarks are missing or hidden, or if it refers to standing and nobody
+        stands. It is also NaN if the frontal plane is not visible, or if the interval is wider than
+        the declared limit. The attribute ``note`` explains why.
     """
     standing = repetitions["standing"].values.astype(bool)
     outputs, sds = values_and_sd(
@@ -130,7 +130,7 @@ def frames_of(kernel: PointKernel, pose: xr.Dataset, repetitions: xr.Dataset) ->
     Raises
     ------
     BadInputError
-        If a variable is missing or the frames of the inputs differ.
+        If a variable is missing, or if the frames of the inputs differ.
     """
     name = kernel.compute.__name__
     require_pose(pose, what=name)

@@ -1,8 +1,8 @@
-r"""Mobility and quality of a squat, each as one number with its error.
+r"""The mobility and the quality of a squat, each as one number with its error.
 
 An index uses the values, errors and limits of the findings
-(:func:`mobility.assessment.findings.find`). It is only as good as its worst part: nothing
-compensates for a value outside its target.
+(:func:`mobility.assessment.findings.find`). It is only as good as its worst part: a good value
+elsewhere does not compensate for a value outside its target.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class _Part(NamedTuple):
 
 
 def score_of(excess: Array | float, large: float) -> Array:
-    r"""Return the score of a value by its excess over the limit.
+    r"""Return the score of a value from its excess over the limit.
 
     .. math:: s(e) = 90 \max(0, 1 - e / L) \;(e \ge 0), \quad 90 + 10 \min(1, -e / (0.12 L))
 
-    The score falls faster beyond the limit than it rises inside it. A likely finding therefore has
-    a mean score below 90, whatever the error.
+    The score falls faster beyond the limit than it rises inside it. Therefore, a likely finding has
+    a mean score below 90, however large its error is.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def mobility_index(metrics: Metrics) -> xr.Dataset:
         ``mobility_index`` (0 to 100, the mean over the samples), ``mobility_index_sd``,
         ``mobility_index_interval(bound)`` (95 %), ``mobility_index_coverage`` (share of the parts
         that could be judged) and, over ``mobility_part``, ``mobility_index_part`` (value of the
-        worse side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score;
-        NaN for a part that could not be judged). Every variable has the attributes ``version``,
-        ``note`` and ``notes`` (JSON, why a part is missing).
+        worse side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score).
+        The score is NaN for a part that could not be judged. Every variable has the attributes
+        ``version``, ``note`` and ``notes`` (JSON, why a part is missing).
 
     Notes
     -----

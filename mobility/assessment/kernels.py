@@ -1,9 +1,9 @@
 """Measure functions (kernels); a measure names one as ``from: <kernel>.<output>``.
 
 A function of points computes quantities in every frame, and is called once for all measures that
-need it. Their errors come from calling it again with displaced points. A function of the recording
-computes other values: times, counts, slopes, and smoothness (spectral arc length, dimensionless
-jerk).
+need it. The errors are computed by calling it again with displaced points. A function of the
+recording computes the other values: times, counts, slopes and smoothness (spectral arc length,
+dimensionless jerk).
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _THRESHOLD = 0.05
 """Share of the largest magnitude below which the end of the spectrum is left out."""
 
 _PADDING = 4
-"""The spectrum has at least 2 to the power of this as many points as there are samples."""
+"""The spectrum has at least 2 to the power of this number times as many points as there are
+samples.
+"""
 
 
 def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> float:
@@ -56,13 +58,14 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
     rate_hz
         Samples per second.
     cutoff_hz
-        Highest frequency that counts: no higher than the cutoff of the low-pass filter of the data.
+        Highest frequency that counts; it should not exceed the cutoff of the low-pass filter of the
+        data.
 
     Returns
     -------
     float
-        The value is -1.40 for a movement with the smallest possible jerk. NaN for a speed that is
-        zero, or has NaN or fewer than two samples.
+        The value is -1.40 for a movement with the least possible jerk. NaN for a speed that is
+        zero, contains NaN, or has fewer than two samples.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def ldlj(speed: ArrayLike, *, rate_hz: float) -> float:
     -------
     float
         The value is -ln 204.8 = -5.322 for a movement with the smallest possible jerk. NaN for a
-        speed without jerk, or with NaN or fewer than five samples.
+        speed without jerk, with a NaN, or with fewer than five samples.
 
     Raises
     ------
@@ -148,7 +151,7 @@ _GRID_HZ = 100.0
 """Rate at which the speed is computed from the curve through the heights."""
 
 LONGEST_GAP = 0.2
-"""Seconds that may be missing within a phase."""
+"""Longest time, in seconds, that may be missing within a phase."""
 
 _JOINTS = ("hip", "ankle")
 
@@ -171,8 +174,8 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
     -------
     smoothness, cutoff_hz
         ``<phase>_sparc`` and ``<phase>_ldlj`` over repetitions, and the cutoff of the spectral arc
-        length, see :func:`bandwidth`. NaN if the recording cuts the phase off or more than 0.2 s of
-        it are missing.
+        length, see :func:`bandwidth`. NaN if the recording cuts the phase off, or if more than 0.2
+        s of it are missing.
     """
     cutoff = min(CUTOFF_HZ, bandwidth(pose))
     time, height = pose["time"].to_numpy(), _height(points_of(pose, _JOINTS))
@@ -252,7 +255,9 @@ Points = Mapping[str, Array]
 """Points by the name of the joint, each (time, side, space): left first, metres, y up."""
 
 Doubts = Callable[[xr.Dataset, xr.Dataset, Mapping[str, Array]], tuple[dict[str, str], list[Any]]]
-"""From pose, repetitions and outputs: sentences about missing outputs, and warnings."""
+"""Makes sentences about missing outputs, and warnings, from the pose, the repetitions and the
+outputs.
+"""
 
 
 @dataclass(frozen=True)
@@ -277,15 +282,15 @@ class PointKernel:
     def of_array(
         self, limits: Mapping[str, float]
     ) -> Callable[[Array, Array], Mapping[str, Array]]:
-        """Convert it to a function of arrays (time, joint, side, space): all, and standing."""
+        """Convert it to a function of two arrays (time, joint, side, space): all, and standing."""
 
         def computed(points: Array, standing: Array) -> Mapping[str, Array]:
             outputs = self.compute(self._named(points), self._named(standing), limits)
             for name, output in outputs.items():
                 if np.shape(output) not in ((), (len(points),), (len(points), len(SIDES))):
                     raise BadInputError(
-                        f"kernel {self.compute.__name__}: {name}: must be over time, over time and "
-                        f"side, or a single number; its shape is {np.shape(output)}"
+                        f"kernel {self.compute.__name__}: {name}: must have the dimensions (time) "
+                        f"or (time, side), or be a single number; its shape is {np.shape(output)}"
                     )
             return outputs
 
@@ -293,7 +298,7 @@ class PointKernel:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the function belongs to this package, so its errors were measured."""
+        """Whether the function belongs to this package, so that its errors were measured."""
         return self.compute.__module__.startswith("mobility.assessment.")
 
     def _named(self, points: Array) -> Points:
@@ -306,7 +311,10 @@ Compute = Callable[[Points, Points, Mapping[str, float]], Mapping[str, Array]]
 
 
 def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute], PointKernel]:
-    """Turn a function into a measure function of these paired joints, which include the hips."""
+    """Turn a function into a measure function of these paired joints.
+
+    The hips must be among them.
+    """
     paired = [name.removeprefix("left_") for name in KEYPOINTS if name.startswith("left_")]
     for joint in joints:
         if joint not in paired:
@@ -321,10 +329,10 @@ def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute],
 class Values(NamedTuple):
     """One output of a measure function of the recording.
 
-    ``value`` is over time, over repetitions, or a single number, each perhaps with ``side``; ``sd``
-    is the standard deviation of its error. ``note`` explains why the value is missing, and
-    ``if_missing`` why a number computed from it is missing entirely. ``attrs`` are further
-    attributes.
+    ``value`` is over time, over repetitions, or a single number, with or without ``side``; ``sd``
+    is the standard deviation of its error. ``note`` explains why the value is missing.
+    ``if_missing`` explains why a number that is computed from it has no value at all. ``attrs`` are
+    further attributes.
     """
 
     value: xr.DataArray
@@ -343,7 +351,7 @@ class MeasuredTrial:
     exercise
         The exercise that is measured.
     pose, angles, repetitions
-        Datasets of the same frames; in `angles` the side that the near side hides is NaN.
+        Datasets of the same frames; in `angles`, the side that is hidden by the near side is NaN.
     hidden_side
         The hidden side; empty if there is none.
     sex, age
@@ -369,7 +377,7 @@ class MeasuredTrial:
 
 @dataclass(frozen=True)
 class TrialKernel:
-    """A measure function of the recording, which is not called with posterior samples."""
+    """A measure function of the recording; it is not called with posterior samples."""
 
     compute: Callable[[MeasuredTrial], Mapping[str, Values]]
 
@@ -416,8 +424,8 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
             dim in ("side", "phase") and dim not in value.coords
         ):
             raise BadInputError(
-                f"{what}: must be over time, rep, side or phase of the recording; {dim} has "
-                f"{length}"
+                f"{what}: must have only the dimensions time, rep, side or phase of the "
+                f"recording; {dim} has {length}"
             )
     if "rep" in value.dims:
         value = value.assign_coords(rep=trial.repetitions["rep"].to_numpy())
@@ -438,7 +446,10 @@ def checked_values(values: Any, trial: MeasuredTrial, *, what: str) -> Values:
 
 
 def output_of(name: str, entry: Mapping[str, Any], outputs: Collection[str]) -> str:
-    """Return the output that a measure needs from a measure function, if it is known."""
+    """Return the output of a measure function that a measure needs.
+
+    Raise an error if it is unknown.
+    """
     kernel, _, output = str(entry["from"]).partition(".")
     if output not in outputs:
         hint = likely(output, outputs) or f"; it gives {', '.join(outputs)}"
@@ -481,8 +492,8 @@ def knee(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[
 
     eZ is the horizontal direction from the left to the right hip, and eX the direction to the
     front. K, A and T are knee, ankle and toe. W is the median distance of the ankles along eZ over
-    the standing frames (after a step, those of the new stance). s is +1 on the right and -1 on the
-    left:
+    the standing frames (after a step, over the standing frames of the new stance). s is +1 on the
+    right and -1 on the left:
 
     - ``knee_ankle_separation_ratio`` = \|(K_R - K_L)·eZ\| / \|(A_R - A_L)·eZ\|;
     - ``knee_deviation`` = s (z - K·eZ) / W, where z is the position along eZ of the line from ankle
@@ -492,7 +503,7 @@ def knee(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[
     - ``standing_ankle_width`` = W.
 
     Values are NaN if landmarks are missing, the hip line is steep, the ankles touch, or the foot
-    points sideways (for the angle: if the thigh points at the viewer).
+    points sideways. The angle is also NaN if the thigh points at the viewer.
 
     References
     ----------
@@ -527,8 +538,8 @@ def frontal_plane_projection_angle(
         Joints of one leg (..., 3) in metres: forward, up, and outward from the middle of the body.
     smallest_share
         Shortest projection of the thigh, as a share of its length, at which there is an angle. Deep
-        in a squat the thigh points at the viewer, and the angle then shows only where the foot
-        points. With the knees over turned out toes it falls from -29 to -137 degrees.
+        in a squat, the thigh points at the viewer, and the angle then only shows where the foot
+        points. If the knees are over turned-out toes, it falls from -29 to -137 degrees.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Quantity and kind of a metric, and the variables of its errors."""
+"""The quantity and the kind of a metric, and the variables that hold its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BESIDE = "ancillary_variables"
-"""Attribute with the names of the variables that belong to a variable, as in the CF conventions."""
+"""Attribute with the names of the variables that belong to another variable, as in the CF
+conventions.
+"""
 
 ERROR = "standard_error"
 """Kind of a standard deviation of an error."""

@@ -1,4 +1,4 @@
-"""Recognise recordings of another exercise, if this is clear."""
+"""Recognise recordings that clearly show another exercise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _, _HEEL, _TOE = range(len(_JOINTS))
 
 
 def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
-    """Return the place of the arms at the bottom of a squat, if it is clear for both.
+    """Return where the arms are at the bottom of a squat, if it is clear for both arms.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
     Returns
     -------
     str
-        "down", "front" (stretched, or one bent), "chest" (both bent) or "sides"; otherwise "".
+        "down", "front" (both stretched, or one bent), "chest" (both bent) or "sides"; "" if it is
+        unclear.
     """
     limits = _limits("arms")
     points = points_of(pose, _JOINTS)
@@ -92,7 +93,7 @@ def sits(pose: xr.Dataset, low: NDArray[np.bool_]) -> bool:
 
 
 def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
-    """Whether the feet carry the body instead of a seat: its mass is over them in most postures.
+    """Whether the feet, not a seat, carry the body: its mass is over the feet in most postures.
 
     If the trunk does not move, the mass may seem to be a little behind the feet.
 
@@ -144,11 +145,11 @@ def _low_postures(pose: xr.Dataset, low: NDArray[np.bool_]) -> list[_LowPosture]
 
 
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
-    """Whether the body would fall forward at its lowest: then the pose is wrong.
+    """Whether the body would fall forward at its lowest point, which means that the pose is wrong.
 
-    The centre of mass is ahead of the toes in most of the low postures. The pose model then
-    misplaced the hips, for example in the dark or in clothes of one colour, and no angle of the
-    legs is right.
+    The centre of mass is ahead of the toes in most of the low postures. In this case the pose model
+    misplaced the hips, for example in the dark or with clothes of a single colour, and all angles
+    of the legs are wrong.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
 
 
 def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
-    """Return how the hands help, if they do so in at least half of the repetitions.
+    """Return how the hands support the body, if they do so in at least half of the repetitions.
 
     Parameters
     ----------
@@ -176,9 +177,9 @@ def support_of_hands(pose: xr.Dataset, shown: NDArray[np.bool_]) -> str:
     Returns
     -------
     str
-        "held" if a hand stays in place, or slides along something away from the body, while the
-        shoulders go down and up. "on_legs" if it stays at one place of a thigh or knee. Otherwise
-        "".
+        "held" if a hand holds on to something away from the body: it stays in place or slides while
+        the shoulders go down and up. "on_legs" if a hand stays in one place on a thigh or knee.
+        Otherwise "".
     """
     if "image_position" not in pose or "confidence" not in pose:
         return ""

@@ -1,4 +1,4 @@
-"""Measure an exercise with repetitions: each declared measure with its measure function."""
+"""Measurement of an exercise with repetitions, by the measure function of each measure."""
 
 from __future__ import annotations
 
@@ -55,10 +55,12 @@ HistoryWarning = dict[str, Any]
 Entries = Mapping[str, Mapping[str, Any]]
 
 _LEAN = "trunk_tibia_difference"
-"""Metric of the lean that a picture from the front may show although it does not measure it."""
+"""Metric of the trunk lean, which may be obvious in a picture from the front although it cannot be
+measured from there.
+"""
 
 _TIMES = "tempo"
-"""Measure function for what is known about a person who does not stand."""
+"""Measure function for the values that are known even if the person never stands."""
 
 
 def measure(
@@ -73,7 +75,7 @@ def measure(
     sex: str | None = None,
     age: float | None = None,
 ) -> xr.Dataset:
-    """Compute the measures that an exercise with repetitions picks from ``measures.yaml``.
+    """Compute the measures that an exercise with repetitions selects from ``measures.yaml``.
 
     Parameters
     ----------
@@ -99,8 +101,8 @@ def measure(
     Raises
     ------
     BadInputError
-        If an angle or a variable is missing, the frames of the inputs differ, or a measure function
-        does not return what a measure needs.
+        If an angle or a variable is missing, if the frames of the inputs differ, or if a measure
+        function does not return an output that a measure needs.
     """
     measures = exercise.measures
     ends = [event for entry in measures.values() for event in entry.get("over", ())]

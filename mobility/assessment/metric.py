@@ -1,4 +1,4 @@
-"""Metrics with their errors as variables of a Dataset; uncertain values are left out."""
+"""Metrics and their errors as variables of a Dataset; uncertain values are left out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CARRIED = (
     *("source_file", "pose_source", "source_software", "video_sha256", "model_sha256"),
     *("method", "fps"),
 )
-"""Attributes of the pose that its metrics keep."""
+"""Attributes of the pose that the metrics keep."""
 
 USUAL_WORDS = {"turn": "bottom", "descent": "descent", "ascent": "ascent"}
-"""Words in long names, unless an exercise has others."""
+"""Words that long names use, unless an exercise defines others."""
 
 _DIMS = ("time", "rep", "phase", "side")
 
@@ -130,8 +130,9 @@ def frame_variables(
     Returns
     -------
     variables, warnings
-        Each of `values` over (time,), (time, side) or nothing, with its ``_sd``. Removed values are
-        NaN, with the reason in ``note``, and a warning if they are most of a movement.
+        Each of `values` has the dimensions (time,), (time, side) or none, and comes with its
+        ``_sd``. Removed values are NaN, with the reason in ``note``. There is a warning if most
+        values of a movement are removed.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     warnings: list[dict[str, str]] = []

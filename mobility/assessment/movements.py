@@ -24,7 +24,7 @@ class Filming(NamedTuple):
     Attributes
     ----------
     sentence
-        Where the camera is and what the person does.
+        Position of the camera, and what the person does.
     drawing
         A drawing of the setup, an SVG file.
     """
@@ -39,7 +39,7 @@ def movement(name: str) -> Mapping[str, Any]:
     Raises
     ------
     BadInputError
-        There is no such movement; the message for a joint names its movements.
+        There is no such movement. If the name is a joint, the message lists the joint's movements.
     """
     entries = tables.load(TABLE)
     if name in entries:
@@ -111,7 +111,7 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
 
 
 def in_own_direction(name: str, angle_deg: float) -> float:
-    """Return an angle in the direction of a movement: extension beyond straight is positive.
+    """Return an angle as positive in the direction of a movement, such as elbow extension.
 
     Parameters
     ----------

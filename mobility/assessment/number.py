@@ -26,13 +26,17 @@ CONTRADICTED = "contradicted"
 """Attribute of a merged metric: the sides for which the videos contradict each other."""
 
 GROSS = "gross"
-"""Attribute of a metric: the picture shows what its rule calls `gross`, if the value does not."""
+"""Attribute of a metric: the picture clearly shows the deviation that its rule calls `gross`,
+although the value does not decide it.
+"""
 
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side without values, because the camera is on the other side."""
 
 ABSENT_SIDE = "absent_side"
-"""Attribute of metrics: the leg on which nobody stood, if each leg stands in turn."""
+"""Attribute of metrics: the leg on which the person never stood, if each leg should be measured in
+turn.
+"""
 
 _SPREADS = ("variability", "curve_variability")
 """Kinds of numbers that need several repetitions."""
@@ -40,7 +44,7 @@ _SPREADS = ("variability", "curve_variability")
 
 @dataclass(frozen=True)
 class Number:
-    """A metric of one side, joint or repetition, as pages judge and show it.
+    """A metric for one side, joint or repetition, as pages judge and show it.
 
     Attributes
     ----------
@@ -260,7 +264,7 @@ def nothing_measured(metrics: xr.Dataset, name: str) -> str:
 
 
 def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Set the side of the angles to NaN that has no metrics because the camera does not see it."""
+    """Set the angles of a side to NaN if it has no metrics because the camera does not see it."""
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     if not hidden:
         return angles
@@ -278,7 +282,7 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     metrics
         Metrics Dataset.
     name
-        Metric over sides; an absent metric counts as not measured.
+        A metric with sides; an absent metric counts as not measured.
     otherwise
         Side to use if the metrics do not decide.
 
@@ -311,15 +315,15 @@ def seen_sides(metrics: xr.Dataset, name: str, view: str | None) -> tuple[list[N
     metrics
         Metrics Dataset.
     name
-        A metric over sides, or without dimensions.
+        A metric with sides, or without dimensions.
     view
         Name of the view (:func:`mobility.keypoints.view.trial_view`); None if it is unknown.
 
     Returns
     -------
     numbers, note
-        Both sides if both have values. One side if the camera is on that side; `note` then states
-        this. Otherwise none, and `note` is the reason.
+        Both sides if both have values. One side if the camera is on that side, which `note` then
+        states. Otherwise none, and `note` is the reason.
     """
     numbers = numbers_of(metrics, name)
     measured = [number for number in numbers if number.is_measured]

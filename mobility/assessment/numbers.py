@@ -59,7 +59,7 @@ class Repetitions:
     visible_angles
         The same angles without the side that the near side hides.
     sems
-        Standard errors that come from putting the camera up again, by metric.
+        Standard errors that are caused by putting up the camera again, by metric.
     """
 
     exercise: Exercise
@@ -83,8 +83,8 @@ class Repetitions:
     def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
         """Return the standard error of measurement between visits of the median of `value`.
 
-        If the error of putting the camera up again was not measured, the error of the value, `sd`,
-        is used.
+        If the error caused by putting up the camera again was not measured, the error of the value,
+        `sd`, is used.
         """
         accepted = self.accepted
         has_value = value.notnull()
@@ -112,7 +112,8 @@ class Quantity:
     name, entry
         Name and declaration of its measure in ``measures.yaml``.
     value, sd
-        Values and sd of their error: over time, over repetitions, or single; perhaps with sides.
+        Values and the sd of their errors: over time, over repetitions, or a single number; with or
+        without sides.
     repetitions
         The measured repetitions.
     errors
@@ -120,7 +121,8 @@ class Quantity:
         is for the value, ``sides`` for right minus left, ``from_standing`` for the change, and
         ``mean`` for the mean.
     largest
-        Largest sd with which a number is reported; None if uncertain frames were already removed.
+        Largest sd at which a number is still reported; None if uncertain frames were already
+        removed.
     """
 
     name: str
@@ -133,7 +135,7 @@ class Quantity:
 
     @cached_property
     def phases(self) -> tuple[xr.DataArray, xr.DataArray]:
-        """Return medians of value and sd over the frames of each phase."""
+        """Return the medians of the value and its sd over the frames of each phase."""
         return median_within(self.value, self._error, self.repetitions.frames)
 
     @property
@@ -142,7 +144,7 @@ class Quantity:
 
     @cached_property
     def at_moment(self) -> tuple[xr.DataArray, xr.DataArray]:
-        """Return the medians of value and sd at the moment at which the exercise measures."""
+        """Return the medians of the value and its sd at the moment that the exercise measures."""
         value, sd = (v.sel(phase=self.repetitions.moment, drop=True) for v in self.phases)
         return value, sd
 
@@ -208,7 +210,10 @@ class Quantity:
 
     @property
     def has_error_of_mean(self) -> bool:
-        """Whether the error belongs to the mean, and decides whether the value is reported."""
+        """Whether the error is the error of the mean.
+
+        It then decides whether the value is reported.
+        """
         return bool(self.entry.get("error", {}).get("of") == "mean")
 
     @cached_property
@@ -226,7 +231,10 @@ class Quantity:
 
     @cached_property
     def why_missing(self) -> str:
-        """Return why repetitions have no value although their frames do; empty if all have one."""
+        """Return why repetitions have no value although their frames have one.
+
+        Empty if all repetitions have a value.
+        """
         accepted = self.repetitions.accepted
         if self.has_error_of_mean:
             _, _, any_refused = self._certain_means
@@ -282,7 +290,7 @@ _DIMS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
     "descent": ("phase",),
     "ascent": ("phase",),
 }
-"""Dimensions by kind of number; the quantity must have one of them. Other kinds need none."""
+"""Dimensions by kind of number, of which the quantity must have one. Other kinds need none."""
 
 
 def _check_dims(quantity: Quantity, kind: str) -> None:
@@ -512,7 +520,6 @@ KINDS: Mapping[str, Callable[[Metrics, Quantity, str, str], None]] = {
     "count": _count,
     "time": _time,
 }
-"""Function that adds each kind of number of the table ``measures``.
-
-The last argument is the name of its variable if the declaration states it, otherwise "".
+"""The function that adds each kind of number in the table ``measures``. Its last argument is the
+name of the variable if the declaration states one, otherwise "".
 """

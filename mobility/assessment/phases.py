@@ -72,13 +72,13 @@ def phase_frames(repetitions: xr.Dataset, moments: Moments | None = None) -> xr.
     Returns
     -------
     xarray.DataArray
-        Boolean, over ``(rep, phase, time)``. A phase before an event has the frames of the half
-        second before it in which the subject stands, with the feet in the place of the repetition.
-        A phase in the middle of two events has the frames with the hips within a tenth of the way
-        around the middle, or the nearest frame.
+        Boolean, over ``(rep, phase, time)``. A phase before an event consists of the frames, in the
+        half second before it, in which the subject stands with the feet where they are during the
+        repetition. A phase in the middle between two events consists of the frames with the hips
+        within a tenth of the way around the middle, or the nearest frame.
 
-        A phase from one event to another, or around an event, has the frames there. If the
-        recording cuts off the start or end, phases that begin or end there have no frame.
+        A phase from one event to another, or around an event, consists of the frames there. If the
+        recording cuts off the start or the end, phases that begin or end there have no frames.
     """
     moments = usual_moments() if moments is None else moments
     require(repetitions, "repetitions", [*REPETITION, *_events(moments)])
@@ -153,16 +153,16 @@ def main_stance(repetitions: xr.Dataset) -> int:
 
 
 def standing_of_main_stance(repetitions: xr.Dataset) -> NDArray[np.bool_]:
-    """Find the frames in which the subject stands in the stance with most repetitions."""
+    """Find the frames in which the subject stands in the stance with the most repetitions."""
     of_frame = stance_at(repetitions, repetitions["time"].values)
     standing = repetitions["standing"].values.astype(bool)
     return np.asarray(standing & (of_frame == main_stance(repetitions)))
 
 
 def never_standing_there(repetitions: xr.Dataset) -> str:
-    """Warn that nobody stands in the place of the feet of an accepted repetition.
+    """Warn that the person never stands where the feet are during an accepted repetition.
 
-    The result is empty if somebody does, and if nobody stands in the entire recording.
+    The result is empty if the person stands there, or never stands in the entire recording.
     """
     time, standing = repetitions["time"].values, repetitions["standing"].values.astype(bool)
     stood = set(stance_at(repetitions, time[standing]).tolist())
@@ -180,7 +180,7 @@ def never_standing_there(repetitions: xr.Dataset) -> str:
 
 
 def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
-    """Raise BadInputError unless `dataset`, called `what`, has the variables."""
+    """Raise BadInputError unless `dataset`, which messages call `what`, has the variables."""
     missing = [name for name in names if name not in dataset]
     if missing:
         raise BadInputError(
@@ -190,7 +190,7 @@ def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
 
 
 def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
-    """Raise BadInputError unless `other`, called `what`, has the frames of the pose."""
+    """Raise BadInputError unless `other`, called `what` in messages, has the frames of the pose."""
     frames, other_frames = pose.sizes["time"], other.sizes.get("time", 0)
     if other_frames != frames or not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(

@@ -1,4 +1,4 @@
-"""Posture: heels, trunk compared with the shanks, arms, weight to one side, feet, stance, lean."""
+"""Posture: heels, trunk compared with the shanks, arms, lateral shift, feet, stance and lean."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> di
     """Compute the posture of every frame.
 
     ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
-    ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in lengths of the foot,
-    ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
-    ``stance_width_m`` of the recording. An error that trunk and shanks, or both hips and both
-    ankles, have in common cancels out.
+    ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in foot lengths,
+    ``lateral_shift(time)`` relative to the distance of the ankles in standing, ``stance_width`` and
+    ``stance_width_m`` of the recording. An error that the trunk and the shanks have in common
+    cancels out, and so does one that both hips and both ankles have in common.
 
     References
     ----------
@@ -94,14 +94,14 @@ def leans_far_forward(
 
 
 def gross_lean_limit() -> float:
-    """Return the least height of a trunk in the picture that does not lean far forward."""
+    """Return the least height in the picture of a trunk that does not lean far forward."""
     return float(tables.load("measures")["limits"]["short_trunk_in_picture"]["value"])
 
 
 def trunk_in_picture(
     pose: xr.Dataset, standing: NDArray[np.bool_], bottoms: NDArray[np.bool_]
 ) -> float:
-    """Compute how high the trunk looks at the bottom, as a share of the legs while standing.
+    """Compute the apparent height of the trunk at the bottom, relative to the legs in standing.
 
     The share is the height of the shoulders above the hips at the bottom, divided by the height of
     the hips above the ankles in standing, both in the picture. The result is the median over the

@@ -19,11 +19,12 @@ from mobility.kinematics.stances import stance_at
 
 Array = NDArray[np.float64]
 Kernel = Callable[[Array, Array], Mapping[str, Array]]
-"""Quantities by name from points (time, joint, side, space) and the points of the standing frames;
-each over time first, or a single number of the recording."""
+"""Quantities by name from points (time, joint, side, space) and the points of the standing frames.
+Time is their first dimension, or they are a single number for the recording.
+"""
 
 _Measured = Callable[[Array, Array], dict[str, Array]]
-"""The same from points, and the points at rest, both for all frames."""
+"""The same, from the points and the points at rest, both for all frames."""
 
 _DRAWS = 64
 
@@ -37,7 +38,7 @@ def values_and_sd(
     main: int | None = None,
     factors: bool = True,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Compute quantities of a pose, and the standard deviation of the error of each.
+    """Compute quantities of a pose, and the standard deviation of the error of each quantity.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def values_and_sd(
     kernel
         Computes the quantities.
     main
-        Index of the stance to which the single numbers belong; None means the stance with most
+        Index of the stance to which the single numbers belong; None means the stance with the most
         standing frames.
     factors
         Whether the calibration factors of ``tables/expected_error.yaml`` were measured for this
@@ -69,7 +70,7 @@ def values_and_sd(
 
         Otherwise the samples move each landmark by independent errors in the image plane and in
         depth, with the sizes in ``tables/measures.yaml``, a fixed seed and an exact covariance.
-        These errors last through a phase; the standing frames have separate errors.
+        These errors stay the same throughout a phase; the standing frames have separate errors.
     """
     points = points_of(pose, joints)
     stance = stance_at(pose, pose["time"].to_numpy())
@@ -151,8 +152,8 @@ def sd_of_means(
 ) -> dict[str, xr.DataArray]:
     """Return the sd of the mean over each repetition's frames, from the samples of a fit.
 
-    `frames` are over ``(rep, time)``; outputs of the measure function over time become outputs over
-    ``rep``.
+    `frames` has the dimensions ``(rep, time)``. Outputs of the measure function over time become
+    outputs over ``rep``.
     """
     time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
     inside = knots_within(frames.to_numpy(), time, knots)
@@ -238,7 +239,7 @@ def _root_mean_square(
 
 
 def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
-    """Find the knots that belong to each repetition's frames: the nearest, if there are none."""
+    """Find the knots within each repetition's frames; if there are none, the nearest knot."""
     inside = frames[:, nearest_frames(knots, time)]
     for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
         middle = time[frames[rep]].mean()

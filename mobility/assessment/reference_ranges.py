@@ -1,4 +1,4 @@
-"""How far healthy joints move: published values for comparison with a range of motion."""
+"""Published ranges of motion of healthy joints, for comparison with a measured range."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReferenceRange:
     Attributes
     ----------
     angle, kind
-        What was measured, and how: "passive", "active", "weight_bearing", or "unstated".
+        Angle that was measured, and how: "passive", "active", "weight_bearing", or "unstated".
     study
         Key of the study in the table.
     mean
@@ -35,16 +35,17 @@ class ReferenceRange:
         Standard deviation between people; NaN if the source gives none. Without it there is neither
         a percentile nor a z score.
     lowest, highest
-        Least and largest mean of the possible groups; both are `mean` if there is only one.
+        Smallest and largest mean of the possible groups; both equal `mean` if there is only one
+        group.
     statistic
-        What `mean` is: "mean", or another statistic of the study.
+        The statistic in `mean`: "mean", or another statistic of the study.
     sex, age
         Sex and age of the group: None if the study pools them, or several groups are possible.
     sample, n, instrument, source
         The people whom the study measured, their number, the instrument, and the publication.
     note
-        Why the value may not apply: sex or age is unknown, or the study measured other people.
-        Empty if the person belongs to the group.
+        Why the value may not apply: the sex or age is unknown, or the study measured different
+        people. Empty if the person belongs to the group.
     units
         "degree".
     """
@@ -76,13 +77,13 @@ def reference_range(
     kind: Kind,
     study: str | None = None,
 ) -> ReferenceRange | None:
-    """Return the published largest angle of a joint for people of this sex and age.
+    """Return the published maximum angle of a joint for people of this sex and age.
 
     Parameters
     ----------
     angle
         As in :func:`~mobility.kinematics.angles.joint_angles`, or a movement of the table
-        ``movements``, in its direction: an extension beyond straight is positive.
+        ``movements``, whose direction is positive: an extension beyond straight is positive.
     sex
         "female" or "male"; None if it is not known.
     age
@@ -91,8 +92,8 @@ def reference_range(
         How the joint was moved. Active motion is smaller than passive motion, and dorsiflexion
         under body weight is larger than without it, so one kind cannot replace another.
     study
-        Key of a study in the table. None prefers studies of such people, and among these, groups of
-        this sex and age to pooled groups.
+        Key of a study in the table. None prefers studies of such people and, among these studies,
+        groups of this sex and age over pooled groups.
 
     Returns
     -------

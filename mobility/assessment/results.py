@@ -1,4 +1,4 @@
-"""Results of a check, as findings, documents and pages name them."""
+"""Names of the results of a check in findings, documents and pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS: tuple[Result, ...] = get_args(Result)
 """Results of a check, in the order of a page and of the table of their words."""
 
 DECIDED: tuple[Result, ...] = ("outside", "borderline", "met")
-"""Results that make a statement, and may be wrong."""
+"""Results that make a statement, which may be wrong."""
 
 OF_A_VALUE: tuple[Result, ...] = (*DECIDED, "inconclusive")
 """Results that a check with a value can have."""
@@ -26,7 +26,7 @@ def in_words(result: Result) -> str:
 
 
 def in_current_words(check: Any) -> Any:
-    """Return a check in its current form: an earlier `answer` becomes a `result`.
+    """Return a check in its current form: the former field `answer` becomes `result`.
 
     Anything else is returned unchanged.
     """

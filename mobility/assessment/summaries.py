@@ -101,7 +101,10 @@ def _median(values: Array, axis: int) -> Array:
 def median_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return medians of value and sd over the frames of each window; NaN if most values are NaN."""
+    """Return the medians of the value and its sd over the frames of each window.
+
+    NaN if most values are NaN.
+    """
 
     def medians(values: Array, errors: Array) -> tuple[Array, Array]:
         has_value = ~np.isnan(values)
@@ -113,7 +116,7 @@ def median_within(
 def peak_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray, kind: str
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return the extreme value of each window, and the sd of the frame where it is."""
+    """Return the extreme value of each window, and the sd of its frame."""
 
     def extremes(values: Array, errors: Array) -> tuple[Array, Array]:
         rank = {"maximum": values, "minimum": -values, "magnitude": np.abs(values)}[kind]
@@ -220,7 +223,10 @@ def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
 def over_repetitions(
     value: xr.DataArray, sd: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return the median of the accepted repetitions; its sd has bias (`sd`) and sampling error."""
+    """Return the median of the accepted repetitions.
+
+    Its sd combines the bias (`sd`) and the sampling error.
+    """
     accepted_values = value.isel(rep=accepted)
     errors = sd.isel(rep=accepted).transpose(*accepted_values.dims)
     error = nanmedian(errors.where(accepted_values.notnull()), "rep")

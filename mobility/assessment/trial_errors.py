@@ -1,14 +1,15 @@
 """Errors of the numbers of a recording: absolute, from standing, and between the sides.
 
-The error of an angle of a fitted body is mostly one bias of the whole recording. The part that
-standing and bottom share cancels in their difference, and so does the part that both sides share.
-The posterior samples of the fit show how much cancels, which may be little.
+The error of an angle of a fitted body is mostly one bias of the whole recording. The part that is
+the same in standing and at the bottom cancels in their difference; the part that is the same on
+both sides cancels in the difference between sides. The posterior samples of the fit show how much
+cancels out; it may be little.
 
-The module also computes how far a number differs between two visits although nothing has changed.
+The module also computes how much a number differs between two visits if nothing has changed.
 
-Two visits differ by three errors: the camera is put up again, few repetitions are filmed, and a
-person varies from day to day. Every comparison of visits uses their sum in quadrature
-(:func:`visit_sem`).
+This difference has three causes: the camera is put up again, only a few repetitions are filmed, and
+a person varies from day to day. Every comparison of visits uses the sum of these errors in
+quadrature (:func:`visit_sem`).
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ def trial_spreads(
     Notes
     -----
     The mean over the knots of a phase is taken within each sample, but not the mean over
-    repetitions. The samples vary more between repetitions than the errors, whose variation is part
-    of the spread of the values.
+    repetitions. Between repetitions, the samples vary more than the actual errors, whose variation
+    is already part of the spread of the values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
     return xr.Dataset(
@@ -133,7 +134,7 @@ _MEDIAN = 1.25
 
 
 class Known(NamedTuple):
-    """What is known from other people, in the unit of a metric.
+    """The variation that is known from other people, in the unit of a metric.
 
     Attributes
     ----------
@@ -150,7 +151,7 @@ class Known(NamedTuple):
 
 
 def known_of(metric: str, units: str, table: Mapping[str, Any] | None = None) -> Known:
-    """Look up what is known about a metric; unmeasured angles use the values of all angles.
+    """Look up the known variation of a metric; unmeasured angles use the values of all angles.
 
     Without a `table`, the table ``between_visits`` is read.
     """
@@ -180,8 +181,8 @@ def pooled_variance(
     -------
     variance, freedom
         Each variance is weighted by its degrees of freedom, which add up. With few repetitions, the
-        result comes mostly from other people, with many mostly from the person. NaN if there are
-        none.
+        result comes mostly from other people; with many repetitions, it comes mostly from the
+        person. NaN if there are none.
 
     References
     ----------
@@ -206,11 +207,11 @@ def visit_sem(
     Parameters
     ----------
     again
-        Standard error that a second recording adds, after the camera was put up again.
+        Standard error that a second recording adds because the camera is put up again.
     variance, repetitions
         Variance of the measured repetitions, and their number.
     known
-        What is known from other people (:func:`known_of`).
+        The variation that is known from other people (:func:`known_of`).
 
     Returns
     -------
@@ -261,7 +262,7 @@ def least_change(before: ArrayLike, now: ArrayLike) -> Array:
 
 
 Judgement = Literal["better", "worse", "met", ""]
-"""Change relative to a target: nearer or farther, both visits meet it, or there is none."""
+"""Change relative to a target: nearer, farther, both visits meet it, or no target."""
 
 
 def judged(before: float, now: float, *, goal: float, direction: str, alike: bool) -> Judgement:
@@ -278,8 +279,8 @@ def judged(before: float, now: float, *, goal: float, direction: str, alike: boo
         "outside" (farther from zero than the target).
     alike
         Whether both visits were filmed and analysed in the same way. If not, nothing is claimed:
-        moving the camera changes all numbers of one kind in the same direction, so one of many
-        would too often seem better or worse.
+        moving the camera changes all numbers of one kind in the same direction, so that some of
+        them would too often seem better or worse.
     """
     if not (alike and math.isfinite(goal) and direction):
         return ""

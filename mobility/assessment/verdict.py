@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 _ABOUT_HALF = (0.4, 0.6)
-"""Shares of the checks that are about half of them."""
+"""Shares of the checks that are described as about half of them."""
 """From good to bad."""
 
 Part = Literal[
     "indices", "fms", "arms", "feet", "smoothness", "exercises", "differences", "findings"
 ]
-"""Results that a verdict may rule out: indices, score of the FMS deep squat, findings of the arms,
-of the feet or of smoothness, exercises, differences between the sides, all findings."""
+"""Results that a verdict may rule out: indices, the score of the FMS deep squat, findings on the
+arms, on the feet or on smoothness, exercises, differences between the sides, or all findings.
+"""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -45,7 +46,7 @@ _LEVEL_OF_CHECK: Mapping[str, Level] = {"poor": "limited", "unusable": "unusable
 
 @dataclass(frozen=True)
 class Reason:
-    """One problem of a recording.
+    """One problem with a recording.
 
     Attributes
     ----------
@@ -54,15 +55,15 @@ class Reason:
     why
         The reason as a clause, without a capital and a full stop.
     about
-        Its topic: a recording has one reason for each topic.
+        Topic of the reason: a recording has at most one reason for each topic.
     what_to_do
         What to do, in a sentence; empty if there is nothing to do.
     rules_out
-        Results that are not reported because of it.
+        Results that are not reported because of this problem.
     sides_in_doubt
         Whether the sides may have been exchanged.
     looks_like
-        What was shown instead of the exercise; empty if this is not clear.
+        What the recording shows instead of the exercise; empty if this is not clear.
     instead
         Slug of the exercise that was shown instead; empty if there is none.
     code
@@ -126,7 +127,10 @@ class Verdict:
         return any(reason.sides_in_doubt for reason in self.reasons)
 
     def absent(self, *parts: Part) -> str:
-        """Return a sentence with the `parts` that are not reported, and why; empty if all are."""
+        """Return a sentence that lists the `parts` that are not reported, and why.
+
+        Empty if all parts are reported.
+        """
         out = [part for part in parts if part in self.rules_out]
         if not out:
             return ""
@@ -157,9 +161,10 @@ class Verdict:
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
-        """Return, as a clause, why a quantity or an item of it is not reported; empty if it is.
+        """Return, as a clause, why a quantity or one of its items is not reported.
 
-        Counts are always reported: they show that there was nothing to measure.
+        Empty if it is reported. Counts are always reported: they show that there was nothing to
+        measure.
         """
         table = tables.load("verdict")["parts_of"]
         parts = [part for part, names in table.items() if quantity in names]
@@ -201,7 +206,7 @@ def judge(
     warnings
         All recorded warnings; for single-joint movements, those that concern the shown results.
     quality
-        The document of :func:`mobility.capture.quality.capture_quality`. If it is None, only the
+        The document from :func:`mobility.capture.quality.capture_quality`. If it is None, only the
         warnings decide.
     metrics
         Metrics of the exercise. For a squat, the verdict states how many of the checks

@@ -1,1 +1,1 @@
-"""Shared by every room: options, parsing, words, numbers, processes, files, provenance."""
+"""Code that all rooms share: options, parsing, words, numbers, processes, files, provenance."""

@@ -1,8 +1,8 @@
 """Checks of arguments; options are keyword-only, and a misspelt option is an error.
 
 :func:`checked` wraps a function so that pydantic validates its arguments against their annotations
-before it runs. Kinds add conditions that a Python annotation cannot express: a :data:`FilePath`,
-some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
+before it runs. Kinds such as :data:`FilePath` and :data:`Names` add conditions that a Python
+annotation cannot express, and so do the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MOST_MEANT = 3
 """Number of measures that a message suggests."""
 
 _MOST_LISTED = 5
-"""Number of errors that a message lists; the fields of the error have all of them."""
+"""Number of errors that a message lists; the fields of the error contain all of them."""
 
 MOST_WORKERS = 256
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
@@ -104,11 +104,16 @@ def quoted(value: Any) -> str:
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""Begin of a URL. In a Path it has only one slash; a drive has only one letter."""
+"""Start of a URL. In a Path it has only one slash. A scheme has at least two letters, because a
+drive has only one.
+"""
 
 
 def is_word(value: Any, *words: str) -> bool:
-    """Whether a value is one of some words; arrays and tables cannot be compared with a text."""
+    """Whether a value is one of these words.
+
+    Arrays and tables are not, because they cannot be compared with a text.
+    """
     return isinstance(value, str) and value in words
 
 
@@ -118,7 +123,8 @@ def check_path(path: Any) -> str | os.PathLike[str]:
     Raises
     ------
     BadInputError
-        It is neither text nor a path, or it is empty, too long, a URL, or has an invalid character.
+        It is neither text nor a path, or it is empty, too long or a URL, or it contains an invalid
+        character.
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
@@ -135,7 +141,7 @@ def check_path(path: Any) -> str | os.PathLike[str]:
 
 
 def require_path(path: Any, *, what: str) -> None:
-    """Raise an error unless `path`, called `what`, can be the path of a file or folder."""
+    """Raise an error unless `path`, called `what` in messages, is the path of a file or folder."""
     try:
         check_path(path)
     except BadInputError as error:
@@ -143,7 +149,7 @@ def require_path(path: Any, *, what: str) -> None:
 
 
 def check_day(value: Any) -> datetime.date | str:
-    """Return a date, or a date and time, from a date object or a text, also of pandas.
+    """Return a date, or a date and time, from a text or a date object, including those of pandas.
 
     Raises
     ------
@@ -207,7 +213,7 @@ MOST_PIXELS = 99_999
 
 
 def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
-    """Return `point` as x and y in pixels, if they can be a place in a picture.
+    """Return `point` as x and y in pixels, if it can lie in a picture.
 
     Parameters
     ----------
@@ -219,7 +225,7 @@ def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
     Raises
     ------
     BadInputError
-        There are not two numbers, or one of them cannot be a place.
+        It does not consist of two numbers, or one of them is out of range.
     """
     try:
         x, y = (parse_number(part) if isinstance(part, str) else float(part) for part in point)
@@ -234,7 +240,10 @@ def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Number:
-    """Kind of a number in a range, or one of some words; without words "auto", which means None."""
+    """Kind of a number in a range, or one of the given words.
+
+    By default the only word is "auto", which means None.
+    """
 
     least: float
     most: float
@@ -279,7 +288,7 @@ Standing = Annotated[
 PoseRate = Annotated[
     Literal["usual", "all"] | float, Number(5, 1000, "frames a second", ("usual", "all"))
 ]
-"""Frames per second in which the pose is estimated, as for
+"""Frames per second at which the pose is estimated, as for
 `mobility.capture.pose.estimate_pose`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]
@@ -302,8 +311,7 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     Raises
     ------
     BadInputError
-        A time is missing or is not a number, a name is unknown, or the row is marked as not
-        accepted.
+        A time is missing or not a number, a name is unknown, or the row is marked as not accepted.
     """
     names = ("start", "bottom", "end")
     # Rows of a table of repetitions may be passed back, but not those that were rejected.
@@ -337,14 +345,15 @@ def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, floa
     Parameters
     ----------
     value
-        One object for each repetition, as for :func:`check_times`, in order and without overlap.
+        One object for each repetition, as for :func:`check_times`; they must be in order and must
+        not overlap.
     earliest
         Earliest start of the first repetition.
 
     Raises
     ------
     BadInputError
-        As for :func:`check_times`, or the times are out of order.
+        As for :func:`check_times`, or if the times are out of order.
     """
     if not isinstance(value, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
@@ -385,7 +394,8 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
     Raises
     ------
     BadInputError
-        With all errors in ``fields``; an unknown name comes with the likely spelling.
+        The error has all messages in ``fields``; for an unknown name, it suggests the likely
+        spelling.
     """
     if not isinstance(values, Mapping):
         raise BadInputError(
@@ -450,9 +460,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Validate the arguments of `function` before it runs.
 
     The annotations are the only definition of what is allowed, with ``Annotated[..., Field(...)]``
-    for a range, and a kind if a type is not specific enough. Arguments for ``**options`` are passed
-    on unchanged to the function that checks them. The models are built at the first call, so that
-    decorating costs nothing at import.
+    for a range, and with a kind if a type is not specific enough. Arguments for ``**options`` are
+    passed on unchanged to the function that checks them. The models are built at the first call, so
+    that decorating costs nothing at import.
     """
     parameters = inspect.signature(function).parameters
     kinds = {name: parameter.kind for name, parameter in parameters.items()}

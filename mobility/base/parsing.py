@@ -22,8 +22,9 @@ from mobility.errors import BadInputError, NotFoundError
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 DEEPEST = 32
-"""Deepest nesting of objects and lists; the files that this package reads have at most ten
-levels."""
+"""Deepest allowed nesting of objects and lists; the files that this package reads have at most ten
+levels.
+"""
 
 
 _LARGEST_BYTES = 256 << 20
@@ -56,7 +57,7 @@ class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
 def require_regular(path: str | os.PathLike[str]) -> os.stat_result:
     """Return the status of a file or folder, or raise OSError. Call it before opening a path.
 
-    A pipe waits for a writer and can be read only once; a device may never end.
+    Reading a pipe waits for a writer and works only once; reading a device may never end.
     """
     status = Path(path).stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
@@ -82,7 +83,8 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text is not such YAML, or is nested too deeply; with the line if it is known.
+        If the text is not such YAML, or is nested too deeply. The message has the line, if it is
+        known.
     """
     try:
         return _not_too_deep(lambda: yaml.load(text, Loader=_UniqueKeyLoader))  # noqa: S506, a safe loader
@@ -150,7 +152,7 @@ def read_csv(
     list of str
         Names of the columns, in lower case.
     list of tuple
-        For each row the line number in the file, and the values without surrounding spaces.
+        For each row, its line number in the file, and its values without surrounding spaces.
 
     Raises
     ------

@@ -2,11 +2,11 @@
 
 Each process has its own address space. If it is killed, the caller gets an error of one line; its
 memory is freed, and nothing that libraries print reaches the terminal. A script that starts one
-needs no ``if __name__ == "__main__"``. The process ends with the process that started it, however
-that one ended, because its input ends then.
+needs no ``if __name__ == "__main__"``. The process ends when its parent process ends, for whatever
+reason, because its input then ends.
 
-A loky pool starts six times as slowly, outlives a killed parent, and loses the requests of all its
-processes when one of them dies.
+By comparison, a loky pool takes six times as long to start, outlives a killed parent, and loses the
+requests of all its processes when one of them dies.
 """
 
 from __future__ import annotations
@@ -175,9 +175,9 @@ def _error_from(answer: Mapping[str, Any]) -> MobilityError:
 
 
 def serve(do: Do, *, prepare: Callable[[], None] = lambda: None) -> NoReturn:
-    """Answer requests from standard input until it ends; runs in the process that works.
+    """Answer requests from standard input until it ends. This runs in the working process.
 
-    `prepare` is called before the first request, while the process would otherwise wait.
+    `prepare` is called before the first request, when the process would otherwise be idle.
     """
     # Text that libraries print must not appear between the answers.
     out = os.fdopen(os.dup(1), "wb")

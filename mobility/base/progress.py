@@ -36,8 +36,8 @@ def report_progress_to(listener: Listener) -> Iterator[None]:
     Parameters
     ----------
     listener
-        Called with the description, the units done, and the total number of units (None if
-        unknown), from the thread that works.
+        Called from the working thread with the description, the units done, and the total number of
+        units (None if unknown).
     """
     token = _LISTENER.set(listener)
     try:
@@ -63,12 +63,12 @@ def send_first_page_to(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def first_page_listener() -> Callable[[str], None] | None:
-    """Return the listener for first pages; None if there is none."""
+    """Return the listener for first pages, or None if there is none."""
     return _FIRST_PAGE.get()
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
-    """Return a tqdm bar if a user sees it, otherwise an object like it that logs the progress.
+    """Return a tqdm bar if a user sees it, otherwise a similar object that logs the progress.
 
     Parameters
     ----------

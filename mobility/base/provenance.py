@@ -48,24 +48,27 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 
 Code = tuple[str, ...]
-"""Modules with which a computation begins. The modules that they import count too, also inside
-functions."""
+"""Modules with which a computation begins. The modules that they import count too, including
+imports inside functions.
+"""
 
 PAGES: Code = ()
 """Code of reports and comments: all files except those of the exercises."""
 
 _BEYOND = ("mobility.sessions", "mobility.store")
-"""Not followed, because the key of a result already contains what it needs from its session."""
+"""Modules that are not followed, because the key of a result already contains everything that the
+result needs from its session.
+"""
 
 
 @functools.cache
 def code_digest(code: Code | None = PAGES) -> str:
-    """Return the SHA-256 of a result's code and of library versions; None: the whole package.
+    """Return the SHA-256 of a result's code and of library versions; None means the whole package.
 
     Raises
     ------
     ConflictError
-        A file was changed since this process began, so the process may run the earlier code.
+        A file was changed after this process began, so the process may be running the earlier code.
     """
     # The files of this package are more specific than its version.
     versions = {name: version for name, version in package_versions().items() if name != "mobility"}
@@ -104,7 +107,7 @@ def modules_of(code: Code) -> list[Path]:
 
 
 def computation(modules: Iterable[Path]) -> list[str]:
-    """Return digests of modules, of everything that they import here, and of the tables they name.
+    """Return digests of modules, and of everything they import or name from this package.
 
     The digests do not depend on comments, on docstrings, or on the place and name of a module.
     """
@@ -116,7 +119,7 @@ def computation(modules: Iterable[Path]) -> list[str]:
 
 
 def reached_modules(modules: Iterable[Path]) -> set[Path]:
-    """Follow the imports of modules within this package, also those inside functions."""
+    """Follow the imports of modules within this package, including imports inside functions."""
     waiting, reached = [*modules], set[Path]()
     while waiting:
         if (module := waiting.pop()) not in reached:
@@ -269,7 +272,7 @@ def sha256_of_lines(lines: Iterable[str]) -> str:
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """List the operations that made `dataset`, oldest first.
 
-    The history of another program counts as one operation, with its text.
+    A history written by another program counts as one operation, with its text.
     """
     text = dataset.attrs.get("history", "[]")
     try:
@@ -298,7 +301,7 @@ def with_history(
     Parameters
     ----------
     dataset
-        A new Dataset, which is not changed.
+        A new Dataset; it is not modified.
     operation
         Name of the public function that made `dataset`.
     arguments
@@ -307,7 +310,7 @@ def with_history(
         The Dataset that `dataset` was made from, and whose history it continues; by default
         `dataset`.
     **results
-        Counts, warnings and other results of the operation, as JSON values.
+        Counts, warnings and other by-products of the operation, as JSON values.
     """
     entries = history(dataset if source is None else source)
     entries.append(
@@ -341,7 +344,7 @@ class AnalysisWarning:
 
 
 def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
-    """Collect the warnings that the operations recorded, each once, in order.
+    """Collect the warnings that the operations recorded, in order and without duplicates.
 
     An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry. Code
     and values are for programs, and the message is for people; see :class:`AnalysisWarning`.
@@ -361,7 +364,7 @@ def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
 def cuts_of(dataset: xr.Dataset) -> list[float]:
     """List the times at which the video of a Dataset is cut, in seconds.
 
-    Cuts of further cameras are included, in the time of the first camera.
+    Cuts in the videos of further cameras are included, in the time of the first camera.
     """
     return sorted(
         time + offset for entry, offset in _films_of(dataset) for time in entry.get("cuts", [])
@@ -379,7 +382,7 @@ class Repeat(NamedTuple):
 def repeats_of(dataset: xr.Dataset) -> list[Repeat]:
     """List the shots that the video of a Dataset repeats.
 
-    Repeats of further cameras are included, in the time of the first camera.
+    Repeats in the videos of further cameras are included, in the time of the first camera.
     """
     return [
         Repeat(*(repeat[name] + offset for name in Repeat._fields))
@@ -398,7 +401,9 @@ def _films_of(dataset: xr.Dataset) -> Iterator[tuple[dict[str, Any], float]]:
 
 
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
-    """List the cameras of a body that was fitted to several cameras; empty if there was only one.
+    """List the cameras of a body that was fitted to several cameras.
+
+    Empty if there was only one camera.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Names of variables that hold the errors of another variable, in files and Datasets.
+"""Names of the variables that hold the errors of another variable, in files and Datasets.
 
 A variable ``knee_flexion`` has the standard deviation of its error in ``knee_flexion_sd``, and the
 standard error of measurement between visits in ``knee_flexion_sem``. Only this module builds these

@@ -1,7 +1,8 @@
-"""Writing of private files, which may show people; a file is written completely or not at all.
+"""Writing of files that are private because they may show people.
 
-Every file is written under a hidden name, flushed to the disk, and renamed. If a process dies, at
-most that hidden file is left. Files have the mode 0600 and folders 0700, whatever the umask.
+A file is written completely or not at all. Every file is written under a hidden name, flushed to
+the disk, and renamed. If a process dies, at most that hidden file is left. Files have the mode 0600
+and folders 0700, whatever the umask.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError
 
 @contextmanager
 def writing(place: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn the operating system's refusal to write `place` into a StorageError."""
+    """Turn an error of the operating system while writing `place` into a StorageError."""
     try:
         yield
     except StorageError:
@@ -64,12 +65,12 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> Any:
-    """Open a file as :func:`open` does; a new file is only for its owner."""
+    """Open a file as :func:`open` does; only the owner can read a new file."""
     return open(path, mode, opener=_for_owner, **options)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and the missing folders above it, for their owner only."""
+    """Make a folder, and the missing folders above it, with access for the owner only."""
     for absent in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         absent.mkdir(FOLDER_MODE, exist_ok=True)
     folder.mkdir(FOLDER_MODE, exist_ok=True)
@@ -84,7 +85,7 @@ def make_private(folder: Path) -> None:
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A log file that reports once, not for every line, that it cannot be written.
+    """A log file that reports only once, instead of for every line, that it cannot be written.
 
     Another process may replace the file, to delete the lines that name a participant.
 
@@ -108,7 +109,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         return open_private(self.baseFilename, self.mode, **options)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; a failure to reopen the file counts as a failure to write."""
+        """Write a line; if the file cannot be reopened, this counts as a failure to write."""
         try:
             super().emit(record)
         except OSError:
@@ -196,10 +197,10 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def unlinked_until_complete(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Provide a nameless file, which is linked as `path` only when it is complete.
+    """Provide a file without a name; it is linked as `path` only when it is complete.
 
-    On Linux a killed process leaves nothing behind; on other systems it leaves what :func:`atomic`
-    leaves. An existing file `path` is removed just before the new one is linked.
+    On Linux, a killed process leaves nothing behind; on other systems, it leaves the hidden file,
+    as :func:`atomic` does. An existing file `path` is removed just before the new one is linked.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""From video to pose: decoding, the pose model, the landmarks."""
+"""From the video to the pose: decoding, the pose model and the landmarks."""

@@ -26,7 +26,7 @@ _MODULE = "mobility.capture.detector_worker"
 
 
 class OpenDetector:
-    """A detector that is loaded in one process, and will be loaded in others."""
+    """A detector that is loaded in one process, and will be loaded in other processes."""
 
     def __init__(self, name: str) -> None:
         require_detector(name)
@@ -43,7 +43,7 @@ class OpenDetector:
         self.about = AboutDetector.model_validate(answer)
 
     def close(self) -> None:
-        """End a process that got no work."""
+        """End a process that was given no work."""
         while self._waiting:
             self._waiting.pop().close()
 

@@ -25,7 +25,10 @@ BUILT_IN = "mediapipe"
 
 @contextmanager
 def failing_as(what: str, fault: str) -> Iterator[None]:
-    """Turn an error of foreign code into one line with its origin; our own errors pass."""
+    """Turn an error of foreign code into one line that names its origin.
+
+    Our own errors are passed on unchanged.
+    """
     try:
         yield
     except (BadInputError, MemoryError, ModelError):

@@ -1,7 +1,7 @@
-"""One process in which a detector of another package searches frames, without network.
+"""One process in which a detector from another package searches frames, without network access.
 
-It does not import MediaPipe. A request for a detector returns the description of the detector. A
-request for a job sends its progress, and each chunk with the people in its frames.
+It does not import MediaPipe. A request for a detector returns the description of the detector. In
+response to a job, the process sends its progress, and each chunk with the people in its frames.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from mobility.capture.landmarks import Image, Landmarks, arrays_as_bytes, nobody
 from mobility.capture.passes import ChunksJob
 
 PROGRESS_FRAMES = 4
-"""Frames between two messages of progress; many models are slow."""
+"""Number of frames between two progress messages; it is small because many models are slow."""
 
 
 class DetectorJob(ChunksJob):
-    """Work for this process; before its first chunk pictures are only compared for cuts."""
+    """Work for this process; pictures before its first chunk are only compared, to find cuts."""
 
     detector: str
 

@@ -2,7 +2,7 @@
 
 A package names its detectors as entry points of the group ``mobility.detectors``. This module
 checks their output, frame by frame, and converts it to named landmarks, so that the rest of the
-package sees no other columns. Detectors are loaded only in the processes that work
+package never sees the columns of other models. Detectors are loaded only in the processes that work
 (:mod:`mobility.capture.detector_worker`).
 """
 
@@ -55,9 +55,10 @@ class Keypoints:
 class Detector(Protocol):
     """A custom pose model: frames in, keypoints out.
 
-    Write a class, with or without this one as its base, and name it as an entry point of the group
+    Write a class, which may inherit from this one, and name it as an entry point of the group
     ``mobility.detectors``. Then ``mb.estimate_pose(video, detector="name")`` and ``mobility analyze
-    --detector name`` use it. Each working process creates it without arguments and has no network.
+    --detector name`` use it. Each working process creates it without arguments, and has no network
+    access.
 
     Attributes
     ----------
@@ -68,11 +69,11 @@ class Detector(Protocol):
         "halpe_26", "body_25"), names from that table, or a mapping from the name of each point to
         MediaPipe's landmark (None if there is no such landmark).
     source
-        Entry of the table ``pose_sources``, which defines the size of its errors: "other" unless
-        the points come from MediaPipe's model.
+        Entry of the table ``pose_sources``, which defines the size of its errors: use "other"
+        unless the points come from MediaPipe's model.
     workers
-        Largest number of processes in which the detector may run at once; None means one per
-        processor. Use 1 if it cannot be shared, as on a GPU, or if it keeps state from frame to
+        Largest number of processes in which the detector may run at the same time; None means one
+        per processor. Use 1 if it cannot be shared, as on a GPU, or if it keeps state from frame to
         frame. With several processes, each process sees only a part of the video.
     """
 
@@ -95,7 +96,7 @@ class Detector(Protocol):
 
 
 class AboutDetector(BaseModel):
-    """Description of a detector after it was loaded."""
+    """Description of a loaded detector."""
 
     model_config = ConfigDict(frozen=True)
 

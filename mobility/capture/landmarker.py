@@ -1,6 +1,6 @@
-"""MediaPipe's pose landmarker; its landmarks get names.
+"""MediaPipe's pose landmarker, whose landmarks get names here.
 
-Only this module uses MediaPipe. The worker processes import it, ``import mobility`` never does.
+Only this module uses MediaPipe. The worker processes import it; ``import mobility`` never does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Region:
 
 
 class Landmarker:
-    """One MediaPipe landmarker; use as a context manager, so that it is closed.
+    """One MediaPipe landmarker; use it as a context manager, so that it is closed.
 
     `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call;
     "image" treats every picture separately. If `people` is more than one, MediaPipe does not
@@ -119,7 +119,7 @@ def _landmarks(image_marks: Sequence[Any], world_marks: Sequence[Any], region: R
 
 
 def around(box: Box, width: int, height: int, *, margin: float) -> Region:
-    """Return a region inside the picture around `box`, wider by `margin` of its longer side."""
+    """Return a region inside the picture around `box`, wider by `margin` times its longer side."""
     extra = margin * max(box[2] - box[0], box[3] - box[1])
     left = int(max(0, np.floor(box[0] - extra)))
     top = int(max(0, np.floor(box[1] - extra)))

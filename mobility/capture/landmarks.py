@@ -1,6 +1,6 @@
-"""Landmarks of a person in pictures, by field, and the box around them.
+"""The landmarks of a person in pictures, and the box around them.
 
-All code here uses landmarks by name. The columns of a pose model are known only where it enters:
+All code here uses landmarks by name. Only the modules that run a pose model know its columns:
 :mod:`mobility.capture.landmarker` for MediaPipe, :mod:`mobility.capture.detectors` for others.
 """
 
@@ -26,9 +26,10 @@ LANDMARK = np.dtype(
         ("presence", np.float64),
     ]
 )
-"""A landmark: place in the picture from the left and the top, and depth (smaller is nearer), both
-pixels; position in metres (x right, y up, z towards the camera); confidence and presence, 0 to 1.
-NaN if nobody is there, or if the model does not have the value."""
+"""A landmark: its position in the picture from the left and the top, and its depth (smaller is
+nearer), all in pixels; position in metres (x right, y up, z towards the camera); confidence and
+presence, 0 to 1. NaN if nobody is there, or if the model does not provide the value.
+"""
 
 Landmarks = npt.NDArray[np.void]
 """All landmarks of one person, (33,), or of one person in each of n pictures, (n, 33)."""
@@ -53,7 +54,7 @@ NOSE_AND_SHOULDERS = rows_of("nose", "left_shoulder", "right_shoulder")
 SHOULDERS = rows_of("left_shoulder", "right_shoulder")
 HIPS = rows_of("left_hip", "right_hip")
 CORE = [*SHOULDERS, *HIPS]
-"""Landmarks that a credible person shows."""
+"""Landmarks that must be visible for a pose to count as a person."""
 
 
 def is_somebody(poses: Landmarks) -> npt.NDArray[np.bool_]:
@@ -62,13 +63,13 @@ def is_somebody(poses: Landmarks) -> npt.NDArray[np.bool_]:
 
 
 def points_in_picture(pose: Landmarks) -> Array:
-    """Return the landmarks of a person that have a place in the picture, pixels: (up to 33, 2)."""
+    """Return the landmarks of a person that lie somewhere in the picture, pixels: (up to 33, 2)."""
     pixels: Array = pose["pixels"]
     return pixels[np.isfinite(pixels).all(axis=-1)]
 
 
 def bounding_box(pose: Landmarks) -> Box:
-    """Return the box around the landmarks of a person: left, top, right, bottom, pixels."""
+    """Return the box around the landmarks of a person: left, top, right and bottom, in pixels."""
     points = points_in_picture(pose)
     if not len(points):
         return (np.nan, np.nan, np.nan, np.nan)
@@ -99,7 +100,7 @@ def upside_down(pose: Landmarks) -> bool:
 
 
 def believable(pose: Landmarks) -> bool:
-    """Whether a pose found on a crop is a person: shoulders and hips present and visible."""
+    """Whether a pose found on a crop is a person: shoulders and hips are present and visible."""
     return bool(pose["confidence"][CORE].mean() > 0.6 and pose["presence"][CORE].mean() > 0.6)
 
 

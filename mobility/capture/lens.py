@@ -14,13 +14,16 @@ from typing import BinaryIO
 KEY = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 
 _SHORTEST, _LONGEST = 8.0, 400.0
-"""Millimetres, from the widest to the longest lenses of phones; other values are no lens."""
+"""Millimetres, from the widest to the longest lenses of phones; other values are not focal lengths.
+"""
 
 _MOST_BYTES, _MOST_BOXES = 64 * 2**20, 10_000
-"""Limits for the index of a video and for boxes in a row: a file may be damaged or malicious."""
+"""Limits for the size of a video's index and for the number of consecutive boxes, because a file
+may be damaged or malicious.
+"""
 
 _DEEPEST = 8
-"""Limit for boxes within each other."""
+"""Limit for the depth of nested boxes."""
 
 _LONGEST_VALUE = 64
 """Bytes of a numeric value."""
@@ -32,7 +35,7 @@ _TEXT, _INTEGERS, _FLOATS = 1, (21, 22), {(23, 4): ">f", (24, 8): ">d"}
 def focal_length_35mm(path: str | os.PathLike[str]) -> float | None:
     """Return the focal length in a video file, mm, for a picture of 36 by 24 mm.
 
-    The result is None if the file has none, as most files, or if it cannot be read.
+    The result is None if the file has none, as is the case for most files, or if it cannot be read.
     """
     try:
         with Path(path).open("rb") as file:

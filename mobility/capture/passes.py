@@ -32,7 +32,7 @@ class ChunksJob(BaseModel):
     video: str
     chunks: list[Chunk]
     warm_up_s: float
-    """Reading begins this long before the first chunk."""
+    """Reading begins this many seconds before the first chunk."""
     frame_times: list[float]
     """Times of the frames in which the pose is estimated, seconds."""
 
@@ -46,8 +46,8 @@ class ChunksJob(BaseModel):
     def pictures(self, changes: shots.PictureChanges, send: Send) -> Iterator[Frame]:
         """Read the frames in which the pose is estimated.
 
-        `changes` gets every picture, also those between these frames. Errors of the decoder are
-        sent.
+        `changes` gets every picture, including those between these frames. Errors of the decoder
+        are sent to the caller.
         """
         start, stop = self.chunks[0][1], self.chunks[-1][2]
         return read_frames(
@@ -61,7 +61,10 @@ class ChunksJob(BaseModel):
 
     @contextmanager
     def errors_in_one_line(self) -> Iterator[None]:
-        """Turn errors of pose models and NumPy, whose tracebacks help no user, into one line."""
+        """Turn errors of pose models and NumPy into one line.
+
+        Their tracebacks do not help users.
+        """
         try:
             yield
         except MobilityError:
@@ -79,7 +82,7 @@ WARM_UP_S = 0.5
 
 @dataclass(frozen=True)
 class Work:
-    """Arguments of a search: the video, and how the work is shared."""
+    """Arguments of a search: the video, and how its processes share the work."""
 
     path: Path
     chunks: list[Chunk]
@@ -119,7 +122,7 @@ class Pass:
 
 
 class SearchResult(NamedTuple):
-    """Results that the processes sent for all chunks."""
+    """Results for all chunks, as the processes sent them."""
 
     arrays: dict[str, NDArray[Any]]
     """Joined arrays, by name."""
@@ -129,7 +132,7 @@ class SearchResult(NamedTuple):
 
 
 JobOf = Callable[[list[Chunk], list[float]], ChunksJob]
-"""Makes the job for some chunks and the times of their frames."""
+"""Makes the job from some chunks and the times of their frames."""
 
 
 def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchResult:
@@ -187,7 +190,7 @@ def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchRes
 
 
 def pass_of(search_result: SearchResult, poses: Landmarks, width: int) -> Pass:
-    """Make a pass from the search result and the subject's landmarks, (n, 33)."""
+    """Make a pass from the search result and the subject's landmarks (n, 33)."""
     pictures = {name: search_result.arrays[name] for name in shots.PICTURES}
     cuts = shots.cuts(pictures, search_result.arrays["times"], poses["pixels"], width)
     return Pass(

@@ -1,6 +1,7 @@
-"""Estimation of the pose Dataset from a video: 33 keypoints, world metres and image pixels.
+"""Estimation of a pose Dataset from a video: 33 keypoints, in world metres and image pixels.
 
-If keypoints were imported, the pose has them in the frames that a model would have used.
+If keypoints were imported, the pose contains them in the frames in which a model would have
+searched.
 """
 
 from __future__ import annotations
@@ -50,26 +51,29 @@ SHORTEST_VIDEO_S = 4.0
 """A shorter video is one chunk."""
 
 OFTEN = 0.2
-"""Fraction of frames found only at a second look above which the subject's crop is tracked."""
+"""Largest fraction of frames in which the subject is found only at a second look; above it, the
+subject's crop is tracked.
+"""
 
 LEAST_FOUND = 0.05
-"""Fraction of frames with a person below which nobody counts as found."""
+"""Least fraction of frames with a person; below it, nobody counts as found."""
 
 LEAST_SIZE = 32
 """Least width and height of the pictures, pixels."""
 
 LONGEST_EMPTY_S = 300.0
-"""Longest total time in gaps of more than a chunk, because the work of the fit grows with the
-time."""
+"""Longest total duration of gaps that are longer than a chunk. It is limited because the fit takes
+longer, the longer the recording.
+"""
 
 SAME_PERSON = 0.3
-"""Overlap of boxes above which the poses of two models belong to one person."""
+"""Overlap of the boxes above which the poses from two models belong to one person."""
 
 LEAST_WEIGHT = 1e-3
 """Least weight of a landmark, so that a landmark that neither model sees has a mean."""
 
 MOST_FOLLOWED = 3
-"""Number of people, the most prominent ones, who are followed to find the one who moves."""
+"""Number of people, the most prominent ones, who are followed to find the person who moves."""
 
 CONTRADICTION_SHARE = 0.05
 """Fraction of frames with contradicting models above which there is a warning."""
@@ -92,7 +96,7 @@ def estimate_pose(
     rate: PoseRate = "usual",
     detector: str | None = None,
 ) -> xr.Dataset:
-    """Find the subject's pose in the frames of a video, about 15 per second.
+    """Find the subject's pose in about 15 frames per second of a video.
 
     MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s. Each chunk is tracked
     from 0.5 s before its start. If nobody is found in a frame, crops and other scales are searched
@@ -111,7 +115,7 @@ def estimate_pose(
         depend on it.
     subject
         A point in the picture, pixels from the left and from the top, on the person to follow when
-        that person is first seen. By default this is the person who is largest and most central
+        that person is first seen. By default, this is the person who is largest and most central
         over the whole recording. "moving" selects the person who moves a joint, if that is clearly
         somebody else. Each person is then followed, which takes another search.
     model
@@ -141,8 +145,8 @@ def estimate_pose(
         in the video file (mm), if it is there. Frames without the subject are NaN. Warnings (other
         people, person absent, parts out of the picture, camera motion, damaged file) are in the
         history. With another detector, ``position``, ``image_depth`` and ``presence`` are missing
-        unless its source has them, the meaning of ``confidence`` is that of its model, and
-        landmarks that it lacks are NaN.
+        unless its source has them. ``confidence`` then has the detector's meaning, and landmarks
+        that it lacks are NaN.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def estimate_pose(
     Notes
     -----
     With "both", the video is searched with each model, and the two poses are :func:`combined`.
-    Other records, such as other people and second looks, come from "full".
+    Other information, such as other people and second looks, comes from "full".
 
     References
     ----------
@@ -245,7 +249,7 @@ class _OfModel(NamedTuple):
     sha256: str
     with_depth: bool
     arguments: Mapping[str, Any]
-    """Arguments of the operation that name the model."""
+    """Arguments of the recorded operation that name the model."""
     attrs: Mapping[str, Any] = {}
     history: Mapping[str, Any] = {}
 
@@ -367,12 +371,12 @@ def _search(
 
 
 def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
-    """Return the mean of two models' poses in the same frames, weighted by visibility.
+    """Return the mean of the poses from two models in the same frames, weighted by visibility.
 
     The poses are (n, 33); NaN if nobody is there. Visibility and presence are plain means. Only the
-    first pose is used if the second model found nobody, or if they contradict each other. This is
-    so if their boxes hardly overlap, or if the left of one is nearer in space to the right of the
-    other. The number of contradicting frames is returned too.
+    first pose is used if the second model found nobody, or if they contradict each other. They
+    contradict each other if their boxes hardly overlap, or if the left side of one is nearer in
+    space to the right side of the other. The number of contradicting frames is returned too.
     """
     sides = {"left": "right", "right": "left"}
     mirrored = [
@@ -412,7 +416,7 @@ def _frames_with_person(result: Pass, path: Path) -> NDArray[np.bool_]:
 
 
 def check_gaps(times: Array, path: Path) -> None:
-    """Refuse a video whose times jump by minutes, as in damaged files or streams."""
+    """Raise an error if the times of a video jump by minutes, as in damaged files or streams."""
     steps = np.diff(times)
     if steps[steps > LONGEST_CHUNK_S].sum() <= LONGEST_EMPTY_S:
         return
@@ -429,8 +433,8 @@ def plan_chunks(times: Array) -> list[Chunk]:
 
     Returns number, start and stop of each part, with None for the beginning and the end of the
     video. The parts depend only on the video, so that the result does not depend on the number of
-    workers; an even number keeps two workers equally busy. Parts without a frame, if the times
-    jump, are left out.
+    workers; an even number keeps two workers equally busy. If the times jump, parts without a frame
+    are left out.
     """
     first, length = float(times[0]), float(times[-1] - times[0])
     count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
@@ -552,7 +556,8 @@ FOREHEAD = 0.5
 the shoulders: 0.05 of 0.10 of stature (shoulders at 0.818, eyes at 0.936; Drillis and Contini
 1966).
 
-No landmark is above the eyes, so a head that is cut off above them has all its landmarks."""
+No landmark is above the eyes, so a head that is cut off above the eyes still has all its
+landmarks."""
 
 
 def fraction_outside(
@@ -637,7 +642,8 @@ def pose_of_keypoints(
 ) -> xr.Dataset:
     """Make the pose of a video from keypoints whose times are those of its frames.
 
-    Other people, cuts and the motion of the camera are unknown, because only a detector finds them.
+    Other people, cuts and motion of the camera are unknown, because only a search of the pictures
+    finds them.
 
     Parameters
     ----------
@@ -703,7 +709,7 @@ def pose_of_keypoints(
 
 
 def is_of_smaller_picture(keypoints: xr.Dataset, width: float, height: float) -> bool:
-    """Whether all points lie in the upper left quarter, as for a picture of half the size."""
+    """Whether all points lie in the upper left quarter, as if the picture had half the size."""
     farthest = keypoints["image_position"].max(("time", "keypoint", "individual"))
     u, v = (float(farthest.sel(pixel=axis)) for axis in ("u", "v"))
     return u <= width / 2 and v <= height / 2

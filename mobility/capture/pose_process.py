@@ -1,4 +1,4 @@
-"""Pose processes: started before there is work for them, and cut off from the network.
+"""Pose processes, which start before there is work for them, and have no network access.
 
 A process needs half a second to import MediaPipe. A command starts its first processes before its
 other imports, so that both happen at once. MediaPipe sends usage metrics to its maker, so the
@@ -28,9 +28,10 @@ _SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
 def cut_off() -> None:
     """Cut this process, and the processes that it starts, off the network for good.
 
-    On Linux the kernel refuses every new socket from now on (seccomp). On all systems curl, which
-    MediaPipe uses for sending, also gets a proxy that does not exist, so that it does not even look
-    up a name. Call this before other threads start, because they would keep their sockets.
+    On Linux the kernel refuses every new socket from now on (seccomp). On all systems, curl, which
+    MediaPipe uses for sending, is also given a proxy that does not exist, so that it does not even
+    look up a host name. Call this before other threads start, because they would keep their
+    sockets.
     """
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         os.environ[name] = os.environ[name.upper()] = NOWHERE
@@ -66,7 +67,7 @@ _waiting: list[Process] = []
 
 @contextmanager
 def started_ahead(count: int | None) -> Iterator[None]:
-    """Start the first of `count` pose processes; at the end, stop those without work.
+    """Start the first of `count` pose processes; at the end, stop the processes that got no work.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def started_ahead(count: int | None) -> Iterator[None]:
 
 
 def start() -> Process:
-    """Return a pose process that waits for work, or a new one."""
+    """Return a pose process that is waiting for work, or a new one."""
     while _waiting:
         process = _waiting.pop(0)
         if not process.ended:

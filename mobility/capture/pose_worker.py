@@ -1,4 +1,4 @@
-"""One process of :func:`mobility.capture.pose.estimate_pose`, without network.
+"""One process of :func:`mobility.capture.pose.estimate_pose`, without network access.
 
 Any number of processes can share the work; see :mod:`mobility.base.processes`. A process sends its
 progress, and each chunk with its poses as bytes.
@@ -33,10 +33,10 @@ from mobility.capture.landmarks import (
 from mobility.capture.passes import ChunksJob
 
 SURVEY_PEOPLE = 4
-"""Most people that one look searches for."""
+"""Largest number of people that one look searches for."""
 
 PROGRESS_FRAMES = 16
-"""Frames between two messages of progress."""
+"""Number of frames between two progress messages."""
 
 SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of all parts of the picture, while nobody is found."""
@@ -51,7 +51,7 @@ class Job(ChunksJob):
     other_tracks: list[survey.Track] = Field(default_factory=list)
     """The other people."""
     looks: list[float] = Field(default_factory=list)
-    """Times, in seconds, at which the survey saw the other people."""
+    """Times in seconds at which the survey saw the other people."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Quality of the recording: a document beside the numbers, which do not depend on it.
+"""Quality of the recording, as a document. The measured numbers do not depend on it.
 
 Each check has a verdict, ``ok``, ``poor`` or ``unusable``, and advice in plain words; the limits
 are in ``tables/capture_quality.yaml``.
@@ -80,8 +80,8 @@ def capture_quality(
     info
         The video; some of its frames are read.
     fitted
-        The pose after cleaning and fit, with the repairs in its history and the place of the
-        camera. Without it both are taken from `pose`, as far as possible.
+        The pose after cleaning and fitting, with the repairs in its history and the position of the
+        camera. Without it, both are taken from `pose`, as far as possible.
     camera
         Index of the camera of `pose` in the fit, from 0.
     light_and_sharpness
@@ -159,7 +159,10 @@ def _visibility(pose: xr.Dataset) -> dict[str, float | None]:
 
 
 def verdict(check: str, value: float) -> str | None:
-    """Return the verdict on a value by the limits in ``capture_quality.yaml``; None for NaN."""
+    """Return the verdict on a value according to the limits in ``capture_quality.yaml``.
+
+    None for NaN.
+    """
     return _level(_limits(check), value)
 
 

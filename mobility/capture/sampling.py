@@ -1,4 +1,4 @@
-"""Choice of the frames of a video in which the pose is estimated."""
+"""Choice of the frames in which the pose is estimated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebo
 USUAL_HZ = 15.0
 """Frames per second in which the pose is estimated, unless the person moves fast.
 
-The fit has at most 7.5 knots per second. ``docs/speed.md`` has the errors of real people by rate.
+The fit has at most 7.5 knots per second. ``docs/speed.md`` shows the errors for real people by
+rate.
 """
 
 FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
@@ -21,7 +22,7 @@ FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
 
 In squats of 11 filmed people the path is at most 0.04 for knees and ankles, and 0.16 for arms. For
 knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion was a degree worse at 15 frames
-per second than in all frames. For a man who kicks it is up to 0.5 (``benchmarks/rates.py``).
+per second than in all frames. For a man who kicks, it is up to 0.5 (``benchmarks/rates.py``).
 """
 
 VISIBLE = 0.5
@@ -32,7 +33,7 @@ SHORT_S = 1.0
 it."""
 
 SAME_TIME_S = 1e-6
-"""Largest difference, in seconds, between times of the same frame."""
+"""Largest difference, in seconds, between two times that still mean the same frame."""
 
 
 def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Array:

@@ -16,10 +16,11 @@ from mobility.capture.landmarks import Array
 Grey = npt.NDArray[np.uint8]
 
 CHANGED = 25
-"""Levels of 255 by which a point of a picture must differ from the previous picture."""
+"""Difference from the previous picture, in levels of 255, from which a point counts as changed."""
 
 CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
-"""Least share of points that change at a cut, and its least ratio to the frames before and after.
+"""Least share of points that change at a cut, and the least ratio of this share to the shares in
+the frames before and after.
 
 Before and after mean three frames, or a quarter of a second: videos with five pictures per second
 are stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
@@ -28,49 +29,53 @@ much.
 """
 
 FADE_S, FADE_SHARE, FADE_FRAMES = 0.5, 0.02, 5
-"""Time over which one shot may fade into the next, least share of points that it changes, and least
-number of frames in that time."""
+"""Time over which one shot may fade into the next, least share of points that the fade changes, and
+least number of frames in that time.
+"""
 
 MIXED, MIDDLE, BLANK = 0.05, 0.3, 3.0
-"""What a fade looks like halfway.
-
-A changed part of the picture is a mixture of the pictures before and after. The limits are the
-largest share of the squared change that no mixture explains, which is larger if something moves,
-and the least share of either picture. Or the picture is blank: the limit is its largest standard
-deviation, levels. In 17 videos, filmed and rendered, nothing looks like a fade; 4 fades of 0.2 to
-0.5 s between two rendered views, and 2 blank pictures between them, are found.
+"""Limits for the middle of a fade. There, a changed part of the picture is a mixture of the
+pictures before and after. The limits are the largest share of the squared change that no mixture
+explains, which is larger if something moves, and the least share of either picture. Alternatively,
+the picture is blank; the third limit is its largest standard deviation, in levels. In 17 videos,
+filmed and rendered, nothing looks like a fade; 4 fades of 0.2 to 0.5 s between two rendered views,
+and 2 blank pictures between them, are found.
 """
 
 LEAST_CHANGE = 1e-6
-"""Change of a picture that is not identical to the one before."""
+"""Least change of a picture that is not identical to the previous picture."""
 
 BLOCK, STRIDE, REACH, MOST_REACH = 10, 5, 3, 8
-"""Side of the blocks that are searched for in the next picture, their spacing, how far from their
-place in a thirtieth of a second, and how far at most, in points of the reduced picture."""
+"""Blocks that are searched for in the next picture: their side, their spacing, how far they are
+searched for in a thirtieth of a second, and how far at most, in points of the reduced picture.
+"""
 
 TEXTURE, ALIKE = 6.0, 0.8
-"""Least standard deviation of a block, levels, and least correlation with the place where it is
-found."""
+"""Least standard deviation of a block, in levels, and least correlation with the picture at the
+place where it is found.
+"""
 
 GOES_ON, GOES_ON_BESIDE, LEAST_LEFT = 0.8, 0.6, 0.15
-"""Least share of the person that is found again if nothing is cut, without a caption and beside
-one, and least share of the person that a caption must not cover.
+"""Least share of the person that is found again if there is no cut, without a caption and next to
+one, and least share of the person that a caption must leave uncovered.
 
 Of 210 changes of captions, counters, bars of up to a third of the picture and of the exposure,
 drawn on nine filmed and rendered videos, 1 counts as a cut; of 45 cuts to another shot, nearer or
-mirrored, 1 is missed (``python benchmarks/cuts.py``). Frames that are missing from a shot are no
-cut if they hardly change the picture of the person.
+mirrored, 1 is missed (``python benchmarks/cuts.py``). Missing frames within a shot do not count as
+a cut if the picture of the person hardly changes.
 """
 
 SMALLEST_CAPTION = 0.15
-"""Least share of the picture that changes beside the person if a caption covers them."""
+"""Least share of the picture that changes next to the person if a caption covers the person."""
 
 STILL, MOST_COVERED = 1, 0.5
 """Most points by which the surroundings of the person move, and largest share of the picture that
 captions cover."""
 
 PERSON_PX = 3
-"""Points of the reduced picture by which the landmarks of a person are widened."""
+"""Distance, in points of the reduced picture, around the landmarks that counts as part of the
+person.
+"""
 
 FIELDS = (6, 2)
 """Rows and columns of fields in a thumbnail; each field is compared separately, because of
@@ -89,7 +94,7 @@ of noise, by which a repeat differs; and the least share of the movement that is
 captions cover some."""
 
 NEAR_S = 0.3
-"""Longest time between a picture and the pose that locates the person in it."""
+"""Longest time between a picture and the pose that shows where the person is in it."""
 
 THUMB = 32
 """Longest side of the thumbnails of all frames, which record what was shown before."""
@@ -119,7 +124,8 @@ class PictureChanges:
     def add(self, time: float, grey: Grey) -> None:
         """Compare some points of a picture in grey with those of the picture before.
 
-        The share is 0 only if the same picture is repeated, because noise alone gives more.
+        The share is 0 only if the same picture is repeated, because noise alone changes some
+        points.
         """
         import cv2
 
@@ -202,7 +208,7 @@ def sudden_changes(times: Array, changes: Array) -> list[float]:
     """List the times of frames whose picture changes more than the frames around them, in seconds.
 
     A quick movement lasts several frames, a flash changes the picture twice, and a gap in the times
-    is no cut. After repeats of a picture the next one shows the movement of all that time.
+    is no cut. After a repeated picture, the next change covers the movement during the whole time.
 
     Parameters
     ----------

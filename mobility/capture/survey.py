@@ -1,11 +1,11 @@
-"""Sparse survey of a video: who is in it, whether the camera moves, light and blur.
+"""Sparse survey of a video: the people in it, motion of the camera, light and blur.
 
 Every two seconds (twice per second at the beginning, and when somebody appears) a frame is searched
 for several people, and its background is compared with the other frames. The result decides which
 person the dense pass follows, and becomes part of the capture quality.
 
 People are distinguished by their heads, not their boxes: the model guesses the hidden part of a
-person, so that the box extends over anybody who stands in front.
+person, so that the box also covers anybody who stands in front.
 """
 
 from __future__ import annotations
@@ -38,60 +38,71 @@ INTERVAL_S = 2.0
 """Time between two looks."""
 
 DENSE_S = 0.5
-"""Time between two looks in the first interval, so that short videos get several looks."""
+"""Time between two looks in the first interval; it is short, so that short videos get several
+looks.
+"""
 
 CONFIRMED = 3
 """Number of looks in a row with several people after which looks become rare again."""
 
 SAME_HEAD = 0.15
-"""Largest distance of heads of the same person, as a share of the larger box's longer side."""
+"""Largest distance between heads of the same person, as a share of the larger box's longer side."""
 
 SAME_PLACE = 0.1
 """Largest median distance of landmarks in two poses of the same person, as a share of the larger
 box's longer side: the width of a head."""
 
 HEAD = 0.17
-"""Radius of a head around the middle of nose and shoulders, as a share of the box's longer side.
+"""Radius of a head around the middle between nose and shoulders, as a share of the box's longer
+side.
 
 Shoulders are at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above that
 point; the rest is a margin for people who sit or are half hidden.
 """
 
 LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
-"""Least range of the joint that moves, degrees, and ratio to that of the most prominent person."""
+"""Least range of the moving joint in degrees, and its least ratio to the range of the most
+prominent person.
+"""
 
 LEAST_PRESENT = 0.5
 """Least share of the frames in which the person who moves must be found."""
 
 MOVING_CAMERA = 0.003
-"""Distance of the background from its usual place, as a fraction of the width, that counts as
-motion."""
+"""Distance of the background from its usual place, as a fraction of the width, above which the
+camera counts as moving.
+"""
 
 MOVING_SHARE, MOVING_LOOKS = 0.2, 2
-"""Share and least number of looks with motion that indicate a moving camera."""
+"""Least share and least number of looks with motion that indicate a moving camera."""
 
 FIELDS, POINTS_OF_FIELD, FEWEST_FIELDS = 8, 6, 6
-"""Fields along each side of the picture, most points in one, and least number that are compared."""
+"""Number of fields along each side of the picture, largest number of points in a field, and least
+number of fields that are compared.
+"""
 
 AT_REST_PX = 0.8
 """Largest movement, in pixels of the reduced picture, of a point that is at rest."""
 
 RESTING_SHARE, MOVING_TOGETHER, LEAST_SPAN = 1 / 3, 0.35, 0.7
-"""Share of the fields that are at rest if the camera is, least share that moves together if it
-moves, and least share of the width or height that these cover."""
+"""Share of the fields that are at rest if the camera is at rest, least share that moves together if
+the camera moves, and least share of the width or height that these fields cover.
+"""
 
 LIGHT_PX, LEAST_CONTRAST = 12, 6.0
-"""Pixels over which the light is evened out, and levels of contrast that count as noise."""
+"""Distance, in pixels, over which the lighting is evened out, and contrast, in levels, that counts
+as noise.
+"""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
 
 
 class Person(BaseModel):
-    """One person at one look: box and middle of nose and shoulders in pixels, mean visibility.
+    """One person at one look: box and middle of nose and shoulders (pixels), and mean visibility.
 
-    `offset` is the distance of the landmarks from those of the search of every frame, pixels; None
-    if that search followed another person.
+    `offset` is the distance, in pixels, from the landmarks that the search of every frame found;
+    None if that search followed another person.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -126,7 +137,7 @@ class Track:
     offsets: list[float | None] = field(default_factory=list)
 
     def add(self, time: float, person: Person) -> None:
-        """Append the person as seen at a later look."""
+        """Add the person as seen at a later look."""
         self.times.append(time)
         self.boxes.append(person.box)
         self.heads.append(person.head)
@@ -134,7 +145,7 @@ class Track:
         self.offsets.append(person.offset)
 
     def is_near(self, time: float) -> bool:
-        """Whether a time is within the looks, or next to them."""
+        """Whether a time is between the looks, or next to them."""
         return self.times[0] - INTERVAL_S <= time <= self.times[-1] + INTERVAL_S
 
     def is_seen_at(self, time: float, looks: list[float]) -> bool:
@@ -147,7 +158,7 @@ class Track:
         return not set(looks[max(after - 1, 0) : after + 1]).isdisjoint(self.times)
 
     def box_at(self, time: float) -> Box:
-        """Box at any time, linear between looks and constant beyond them."""
+        """Return the box at any time, interpolated between looks and constant beyond them."""
         boxes = np.asarray(self.boxes)
         left, top, right, bottom = (
             float(np.interp(time, self.times, boxes[:, i])) for i in range(4)
@@ -155,12 +166,12 @@ class Track:
         return (left, top, right, bottom)
 
     def head_at(self, time: float) -> tuple[float, float]:
-        """Return the head at any time, linear between looks."""
+        """Return the position of the head at any time, interpolated linearly between looks."""
         x, y = np.asarray(self.heads).T
         return (float(np.interp(time, self.times, x)), float(np.interp(time, self.times, y)))
 
     def boxes_between(self, start: float, stop: float) -> list[Box]:
-        """Boxes of all looks between two times, and at both times."""
+        """Return the boxes at all looks between two times, and at both times."""
         inside = [
             box for time, box in zip(self.times, self.boxes, strict=True) if start < time < stop
         ]
@@ -175,7 +186,7 @@ def look_number(time: float) -> int:
 
 
 def is_due(time: float, last: int, looks: list[Look]) -> bool:
-    """Whether a frame has to be surveyed: its number is new, or somebody appeared recently."""
+    """Whether a frame has to be surveyed: its look is new, or somebody appeared recently."""
     if look_number(time) != last:
         return True
     several = [len(look.people) > 1 for look in looks[-CONFIRMED:]]
@@ -213,8 +224,8 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     """Return the mean distance between the landmarks of two searches of one frame, pixels.
 
     The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both. None
-    if there are fewer than four, or if the poses belong to two people. The searches agree if the
-    picture shows the limbs.
+    if there are fewer than four, or if the poses belong to two people. If the picture shows the
+    limbs, the two searches agree.
     """
     visible_in_both = (
         np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
@@ -231,9 +242,9 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
 def cover_people(image: Image, poses: list[Landmarks]) -> tuple[Image, npt.NDArray[np.bool_]]:
     """Cover people with grey, so that the detector finds others; also return the covering mask.
 
-    Otherwise the detector misses somebody behind or at the edge, beside a person who lies or stands
-    in front. A disc covers the whole head, because the landmarks of the face end at the eyes, and
-    the model takes the rest of a head for a small person.
+    Otherwise the detector misses people behind a person who lies or stands in front, or at the edge
+    of the picture. A disc covers the whole head, because the landmarks of the face end at the eyes,
+    and the model takes the rest of a head for a small person.
     """
     import cv2
 
@@ -251,8 +262,8 @@ def cover_people(image: Image, poses: list[Landmarks]) -> tuple[Image, npt.NDArr
 def uncovered_poses(poses: list[Landmarks], mask: npt.NDArray[np.bool_]) -> list[Landmarks]:
     """Keep the poses found in a covered picture that do not rest on the covered parts.
 
-    Head and shoulders, and most of the landmarks, must be beside the cover: the model often finds
-    the rest of the covered person.
+    The head, the shoulders and most of the landmarks must be outside the cover, because the model
+    often finds the rest of the covered person.
     """
     height, width = mask.shape
 
@@ -270,10 +281,11 @@ def uncovered_poses(poses: list[Landmarks], mask: npt.NDArray[np.bool_]) -> list
 
 
 def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[Person]:
-    """List the people in several poses; the better seen of two poses of one person is kept.
+    """List the people in several poses.
 
-    Two poses belong to one person if their heads, or most of their landmarks, are in the same
-    place. `searched` is the pose from the search of every frame, for the same frame.
+    If two poses belong to one person, the one that is seen better is kept. Two poses belong to one
+    person if their heads, or most of their landmarks, are in the same place. `searched` is the pose
+    that the search of every frame found in the same frame.
     """
     accepted: list[tuple[Landmarks, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
@@ -294,12 +306,12 @@ def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[
 
 
 def link(looks: list[Look]) -> list[Track]:
-    """Join the people of successive looks into tracks, nearest heads first.
+    """Join the people in successive looks into tracks, the nearest heads first.
 
     Two people can be the same if their heads and boxes are close. The heads may be apart by the
     longer side of the larger box for each second between them (a person of 1.7 m who walks at 1.7
-    m/s), at most 1.5 of it. Those sides must differ by less than a factor of 2.5 (a deep squat
-    halves a box).
+    m/s), at most 1.5 of it. The longer sides of the two boxes must differ by less than a factor of
+    2.5 (a deep squat halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
@@ -379,7 +391,7 @@ def choose_subject(
 
     `width` and `height` are the size of the picture in pixels. `subject` is a point on the subject
     when the subject is first seen; None selects the largest and most central person over the whole
-    recording. A point raises an error if nobody is ever there.
+    recording. If nobody is ever at the point, an error is raised.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))
@@ -447,9 +459,9 @@ def limb_range(poses: Landmarks) -> float:
     """Return the largest joint range in the picture, degrees, times the share of frames with it.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
-    frames that show all of them. A median of five frames removes glitches. The share counts because
-    a person who walks through the picture is not there for long. `poses` is (n, 33); NaN if nobody
-    is there.
+    frames that show all of them. A median of five frames removes glitches. The share is a factor
+    because a person who walks through the picture is not there for long. `poses` is (n, 33); NaN if
+    nobody is there.
     """
     from scipy.ndimage import median_filter
 
@@ -470,7 +482,8 @@ def limb_range(poses: Landmarks) -> float:
 def who_moves(ranges: list[float]) -> int:
     """Return the index of the person who moves a joint: the first, or one who moves far more.
 
-    `ranges` come from :func:`limb_range`, the most prominent person first. Therapists move too.
+    `ranges` come from :func:`limb_range`, the most prominent person first. The first person is
+    preferred because therapists move too.
     """
     best = int(np.argmax(ranges))
     return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0
@@ -501,7 +514,7 @@ def is_another(
 ) -> bool:
     """Whether the head of a pose is nearer to a rival's head than to the subject's.
 
-    `looks` are the times of all looks: a rival counts only near looks that show one.
+    `looks` are the times of all looks: a rival counts only near looks that show the rival.
     """
     head = person(pose).head
     to_subject = _distance(head, track.head_at(time))
@@ -539,7 +552,7 @@ def background_shifts(
     Returns
     -------
     list
-        None where too little of the background is seen.
+        None for looks that show too little of the background.
     """
     if not len(pictures):
         return []
@@ -577,7 +590,7 @@ def background_shifts(
 def with_shifts(
     looks: list[Look], pictures: npt.NDArray[np.uint8], width: int, cuts: Sequence[float]
 ) -> list[Look]:
-    """Add the shifts of the background to looks at pictures that were `width` pixels wide.
+    """Add the shifts of the background to the looks; the pictures were `width` pixels wide.
 
     Each shot between `cuts`, in seconds, is compared only with itself.
     """
@@ -700,9 +713,9 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
     """Return the motion of the camera, from the places of the background at the looks.
 
     The camera moves if the background is away from its usual place by more than
-    :data:`MOVING_CAMERA` at a fifth of the looks, and at least at two. A single look is a knock.
-    Values are None if the background was seen well enough at fewer than half of the looks. Shifts
-    are fractions of the width.
+    :data:`MOVING_CAMERA` at a fifth of the looks, and at least at two. A single such look only
+    means that the camera was knocked. The values are None if the background was seen well enough at
+    fewer than half of the looks. Shifts are fractions of the width.
     """
     shifts = np.array([look.shift for look in looks if look.shift is not None])
     if not shifts.size or shifts.size < len(looks) / 2:

@@ -1,4 +1,4 @@
-"""Video files: their properties, their frames at the true times, and writing H.264.
+"""Video files: their properties, their frames with the true times, and writing H.264.
 
 Times come from the presentation timestamps of the container, never from a frame number and a
 nominal rate. Phones record at an uneven rate, and edit lists hide frames that are in the stream but
@@ -56,13 +56,17 @@ CLOCK = 90_000
 """Ticks per second in the videos that this module writes."""
 
 _LENIENT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
-"""Before version 18, PyAV (the newest for Python 3.11) refuses a file whose title is not UTF-8."""
+"""PyAV before version 18, and so every version for Python 3.11, refuses a file whose title is not
+UTF-8.
+"""
 
 GLIMPSE = 128
 """Largest side, pixels, of the reduced grey frame that `glance` gets."""
 
 SEEK_BACK = (0.0, 2.0, 10.0)
-"""Seconds before the requested time to seek to, in turn, before reading from the beginning."""
+"""Seconds before the requested time at which reading may start. They are tried in turn; if all
+fail, reading starts at the beginning.
+"""
 
 
 @dataclass(frozen=True)
@@ -463,14 +467,14 @@ def read_frames(
     start, stop
         Seconds from the start of the video; by default from the beginning to the end.
     only
-        Decides by its time whether a frame is yielded; other frames are only decoded.
+        Decides from the time of a frame whether it is yielded; other frames are only decoded.
     glance
         Called with the time of every decoded frame, yielded or not, and a grey, upright version of
         it of at most 128 by 128 pixels.
     most_height
         Higher pictures are reduced to this height in pixels, and to even sizes.
     threads
-        Decoding threads. One thread decodes many times faster than a pose is found.
+        Decoding threads. One thread decodes frames many times faster than poses are found.
     on_fault
         Called when reading ends, once for each kind of error, with a warning as in a history:
         ``video_damaged``, ``video_timestamps`` or ``video_truncated``.
@@ -549,10 +553,10 @@ def write_video(
     """Write an MP4 file that plays in a browser, with the given times.
 
     The format is H.264, yuv420p (BT.601 matrix, limited range), with the index before the pictures.
-    H.264 needs even sizes: an odd width or height grows by one pixel, a copy of the last column or
-    row. The same frames and options give the same times. The pictures may differ by less than
-    compression changes them, because x264's macroblock tree is not reproducible on some processors.
-    The file is written atomically.
+    H.264 needs even sizes: an odd width or height grows by one pixel, which copies the last column
+    or row. The same frames and options give the same times. The pictures may differ slightly, by
+    less than the effect of the compression, because x264's macroblock tree is not reproducible on
+    some processors. The file is written atomically.
 
     Parameters
     ----------

@@ -325,8 +325,8 @@ def report(
 ) -> None:
     """Make the report of a session, and print its path.
 
-    The report is made only if it is missing or out of date. The command also prints a summary of
-    the findings; with --json it prints the report as JSON instead.
+    A new report is made only if the report is missing or out of date. The command also prints a
+    summary of the findings; with --json it prints the report as JSON instead.
     """
     page = session.render_report(faces=faces)["client" if client else "html"].resolve()
     if pdf:
@@ -448,7 +448,7 @@ def edit(
 
     Only the results that depend on the correction are computed again. Without options, the command
     finishes an interrupted analysis. The camera side decides which side is reported as
-    `knee_angle`; no measurement depends on it.
+    `knee_angle`. It does not affect any measurement.
     """
     with session.rollback_if_refused():
         for point, second in ((subject, False), (second_subject, True)):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def given_path(path: str | Path) -> Path:
-    """Refuse a URL, and an empty path, which would mean the current folder."""
+    """Raise an error for a URL, and for an empty path, which would mean the current folder."""
     try:
         return Path(check_path(path))
     except BadInputError as error:
@@ -49,7 +49,7 @@ class Command(typer.core.TyperCommand):
 
 
 def called(parameter: Any) -> str:
-    """Return the flag of an option, or the name that the help gives to an argument."""
+    """Return the flag of an option, or the name of an argument in the help."""
     is_argument = parameter.param_type_name == "argument"
     return str(parameter.metavar if is_argument else parameter.opts[0])
 
@@ -92,7 +92,10 @@ def flag(name: str, *, help: str = "") -> Any:
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags of the analysis options to a command; ``options`` has those that were set."""
+    """Add the flags of the analysis options to a command.
+
+    ``options`` contains the options that were set.
+    """
     flags = [
         inspect.Parameter(
             name,
@@ -165,15 +168,15 @@ def check_output(
     store: StoreFiles | None = None,
     is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
-    """Refuse to write into a store or session, or over a file of another program.
+    """Refuse to write into a store or session, or over a file from another program.
 
     Parameters
     ----------
     path
         The file or folder to write.
     store
-        A store; nothing may be written into its folder. In other stores, session folders and the
-        folders of participants and of the server are protected.
+        A store; nothing may be written into its folder. In other stores, the folders of sessions,
+        of participants and of the server are protected.
     is_ours
         Whether the same command made an existing file.
     """
@@ -278,7 +281,10 @@ def open_session_or_demo(
 def takes(
     opener: Callable[..., Store | Session], **fixed: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of `opener` to a command, and pass it the opened store or session first."""
+    """Add the options of `opener` to a command.
+
+    Its first argument is the opened store or session.
+    """
     opener_options = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

@@ -141,7 +141,7 @@ def config_set(
 ) -> None:
     """Choose which angles the report shows, and comment on them.
 
-    Settings that the file does not name do not change.
+    Settings that are not in the file do not change.
     """
     fields = read_object(file)
     refuse_null(fields, what=f"{file}")

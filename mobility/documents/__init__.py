@@ -1,1 +1,1 @@
-"""Documents of the interface: their contract, what fills them, threads and display settings."""
+"""Documents of the interface: contract, functions that fill them, threads, display settings."""

@@ -1,4 +1,4 @@
-"""The JSON documents, field by field; anything that does not fit them is never written or served.
+"""The JSON documents, field by field; data that do not fit them are never written or served.
 
 Numbers are rounded where a document is built (:mod:`mobility.documents.fill`): angles to 0.01
 degree, ratios and visibilities to 0.001, pixels to 0.01, milliseconds to 0.001. A value that is not
@@ -67,7 +67,7 @@ class Check(_WithResult):
     units: str
     direction: Annotated[
         Literal["below", "above", "outside"],
-        Field(description="side of the limit that is outside the target"),
+        Field(description="side of the limit on which a value is outside the target"),
     ]
     limit: Number
     margin: Annotated[Number, Field(description="smallest difference from the limit that matters")]
@@ -109,7 +109,7 @@ class SessionDocument(Document):
 
 
 class CheckReason(Document):
-    """A problem of a recording."""
+    """A problem with a recording."""
 
     code: Annotated[str, Field(description="code of the warning, or name of the check")]
     why: str
@@ -117,7 +117,7 @@ class CheckReason(Document):
 
 
 class SeenInFilm(Document):
-    """What a first look at a video finds."""
+    """Results of a first look at a video."""
 
     exercise: Annotated[ExerciseName | None, Field(description="null if it is not clear")]
     view: str
@@ -128,7 +128,7 @@ class SeenInFilm(Document):
 
 
 class RecordingCheck(Document):
-    """First judgement of a recording: whether it is good, has limits, or has to be filmed again."""
+    """First judgement of a recording: good, usable with limits, or to be filmed again."""
 
     good: bool
     film_again: Annotated[bool, Field(description="whether most results would be missing or wrong")]
@@ -152,7 +152,7 @@ class Creation(Document):
 
 
 class ExportDocument(Document):
-    """Landmarks and angles of a session."""
+    """The landmarks and angles of a session."""
 
     activity: str
     angles: dict[str, Numbers]
@@ -169,7 +169,10 @@ class ExportDocument(Document):
 
 
 class KneeMovementPhases(Document):
-    """Addresses of the pictures of the knees in the phases of the squat; null if there is none."""
+    """Addresses of the pictures of the knees in the phases of the squat.
+
+    Null for a phase without a picture.
+    """
 
     left: str | None
     right: str | None
@@ -197,9 +200,9 @@ class ReportComments(Document):
 OutputQuality = Annotated[
     dict[str, Number],
     Field(
-        description="mobility_index and quality_index from 0 to 100, and for each "
-        "<index>_coverage, the share of its parts that have a result. "
-        "<index>_<part> is null for each part without one"
+        description="mobility_index and quality_index from 0 to 100. For each index, "
+        "<index>_coverage is the share of its parts that have a result, and "
+        "<index>_<part> is null for each part without a result"
     ),
 ]
 
@@ -224,7 +227,7 @@ class ReportDocument(Document):
 
 
 class FilmOfVisit(Document):
-    """What was filmed in one session of a visit."""
+    """One session of a visit, and how it was filmed."""
 
     session_id: str
     exercise: ExerciseName
@@ -272,7 +275,7 @@ class VisitJoint(Document):
 
 
 class VisitChange(Document):
-    """A number that two visits have."""
+    """A number that was measured in both of two visits."""
 
     exercise: ExerciseName
     metric: str
@@ -291,7 +294,11 @@ class VisitChange(Document):
         ),
     ]
     repetitions: Annotated[
-        int, Field(description="number of repetitions, in the visit with fewer; 0 if not counted")
+        int,
+        Field(
+            description="number of repetitions in the visit with fewer repetitions; 0 if "
+            "not counted"
+        ),
     ]
     units: str
     error: Literal["own", "retest"]
@@ -304,7 +311,7 @@ class FurtherFilm(Document):
 
     exercise: ExerciseName
     view: str
-    checks: Annotated[list[str], Field(description="rules, each followed by its side")]
+    checks: Annotated[list[str], Field(description="names of rules, each followed by its side")]
 
 
 class VisitDocument(Document):
@@ -412,7 +419,7 @@ class Evidence(_WithResult):
 
 
 class Thread(Document):
-    """``threads/<id>.json``: texts on one metric, the evidence for them, and replies of people."""
+    """``threads/<id>.json``: texts on one metric, the evidence for them, and people's replies."""
 
     schema_version: Literal["1"] = "1"
     id: ThreadId

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDING = ".datapackage.json"
-"""What stands behind the name of a table in the name of its dictionary."""
+"""Text that is added to the name of a table to form the name of its dictionary."""
 
 FORMATS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 """Kinds of file of a table, and their media types."""
@@ -23,7 +23,7 @@ _OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "
 
 
 def columns_of(which: str = "columns") -> dict[str, Any]:
-    """Return type and description of the columns of a table of sessions, or of its "checks"."""
+    """Return the type and description of each column of a table of sessions, or of its "checks"."""
     table = tables.load("cohort_columns")
     columns: dict[str, Any] = table["columns"]
     return {name: entry or columns[name] for name, entry in table[which].items()}
@@ -32,14 +32,14 @@ def columns_of(which: str = "columns") -> dict[str, Any]:
 def data_dictionary(
     frame: pd.DataFrame, files: list[Path], checks: Sequence[Path] = ()
 ) -> dict[str, Any]:
-    """Describe a table of many sessions that is in `files`, its measures, and its `checks`.
+    """Describe a table of many sessions (the `files`), its measures, and its `checks`.
 
     Returns
     -------
     dict
         A Data Package: a resource for each file, with the Table Schema of the columns (table
-        ``cohort_columns``), and ``measures``, which has for each metric its definition and the
-        source of it (tables ``measures``).
+        ``cohort_columns``), and ``measures``, which contains the definition of each metric and its
+        source (tables ``measures``).
     """
     columns = columns_of()
     schema = _schema(columns, map(str, frame.columns))

@@ -19,7 +19,7 @@ from mobility.sessions.stored_session import StoredSession
 
 FIELDS = tuple(DisplayConfig.model_fields)
 COMMENT_LENGTH = 2000
-"""Characters that a comment may have."""
+"""Largest number of characters in a comment."""
 
 
 def angle_keys(joints: Sequence[str]) -> list[str]:
@@ -37,7 +37,10 @@ def refuse_null(values: Mapping[str, Any], *, what: str) -> None:
 def check_settings(
     values: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
 ) -> dict[str, Any]:
-    """Return the settings if they are valid; errors name `what` the settings belong to."""
+    """Return the settings if they are valid.
+
+    Errors begin with `what`, the owner of the settings.
+    """
     faults: dict[str, list[str]] = {}
     for field in values:
         if field not in FIELDS:
@@ -75,7 +78,7 @@ def _faults_of_shown(angles: Any, keys: Sequence[str]) -> list[str]:
 
 def _faults_of_comments(comments: Any, keys: Sequence[str]) -> list[str]:
     if not isinstance(comments, Mapping):
-        return [f"must be an object of one text for each angle (got {_shortened(comments)})"]
+        return [f"must be an object with one text for each angle (got {_shortened(comments)})"]
     faults = []
     for key, text in comments.items():
         fault = _fault_of_key(key, keys)
@@ -136,7 +139,7 @@ def save_config(
     ``<joint>_angle`` for both sides, ``left_<joint>_angle`` and ``right_<joint>_angle``. If it is
     empty, all angles are shown. `comments` are texts by the same keys, and replace all earlier
     ones. `revision` is the revision that was edited (0 if there was none); if somebody has saved a
-    newer one, a ConflictError is raised. The errors of all fields are raised together.
+    newer one, a ConflictError is raised. The errors in all fields are raised together.
     """
     session.record.require("display settings")
     session.store.require_writable()

@@ -1,4 +1,4 @@
-"""What documents show of an exercise, as a class."""
+"""The class that defines what documents show of an exercise."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 
 
 class ExerciseDocuments(OfExercise, ABC):
-    """What documents show; a class in ``documents.py`` of an exercise inherits from it."""
+    """Defines what documents show of an exercise.
+
+    The class in ``documents.py`` of an exercise inherits from it.
+    """
 
     @abstractmethod
     def report(self, session: StoredSession) -> dict[str, Any]:
-        """Make the document that is kept beside the report."""
+        """Make the document that is stored next to the report."""
 
     @abstractmethod
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Return the angles over time as the report shows them: NaN if it refuses them."""
+        """Return the angles over time as the report shows them.
+
+        Values that it does not report are NaN.
+        """
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
         """Return the angles as documents show them; by default as the report does."""
@@ -36,6 +42,6 @@ class ExerciseDocuments(OfExercise, ABC):
 
 
 def documents_of(exercise: Exercise) -> ExerciseDocuments:
-    """Return what documents show of an exercise."""
+    """Return the object that defines what documents show of an exercise."""
     documents: ExerciseDocuments = exercise.part("documents", ExerciseDocuments)
     return documents

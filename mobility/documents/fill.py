@@ -45,7 +45,7 @@ DOCUMENT_NAME: Mapping[str, str] = {
     "knee_flexion": "knee_flexion",
     "ankle_dorsiflexion": "ankle_flexion",
 }
-"""Groups with one angle per side, and the angle's name inside their metric keys."""
+"""Groups with one angle per side, and the angle's name in their metric keys."""
 
 GRAPH_NAME: Mapping[str, str] = {
     "hip_flexion": "hip_flexion",
@@ -53,10 +53,10 @@ GRAPH_NAME: Mapping[str, str] = {
     "knee_flexion": "kne_flexion",
     "ankle_dorsiflexion": "ank_flexion",
 }
-"""The same inside their graph keys, after the letter of the side."""
+"""The same groups, and the angle's name in their graph keys, after the letter of the side."""
 
 SUMMARY_GROUP: Mapping[str, str] = {"hip_abduction": "hip_adduction"}
-"""Groups that the summary document spells in its own way."""
+"""Groups with a different spelling in the summary document."""
 
 LANDMARK_NAME: Mapping[str, str] = {
     **{name: name[:3] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel")},
@@ -91,7 +91,7 @@ def day(moment: datetime.datetime) -> str:
 
 
 def created_at(moment: datetime.datetime) -> CreatedAt:
-    """Return date (DD/MM/YYYY) and time (HH:MM AM/PM), in the time zone of `moment`."""
+    """Return the date (DD/MM/YYYY) and time (HH:MM AM/PM), in the time zone of `moment`."""
     # Not %p: it is empty or translated in some locales.
     hour = moment.hour % 12 or 12
     half = "AM" if moment.hour < 12 else "PM"
@@ -99,12 +99,12 @@ def created_at(moment: datetime.datetime) -> CreatedAt:
 
 
 def user_name(record: SessionRecord, participant: Participant | None) -> str:
-    """Return the display name of the participant, otherwise the user id."""
+    """Return the display name of the participant, or else the user ID."""
     return (participant.display_name if participant else None) or record.user_id
 
 
 def title(record: SessionRecord, participant: Participant | None) -> str:
-    """Return the session name, otherwise exercise, participant and date."""
+    """Return the session name, or else the exercise, participant and date."""
     if record.session_name:
         return record.session_name
     return f"{record.exercise}, {user_name(record, participant)}, {dated(record.created_at)}"
@@ -141,7 +141,7 @@ def angle_series(
 ) -> dict[str, list[float | None]]:
     """Return the angle series of the selected joints, in degrees rounded to 0.01.
 
-    ``<joint>_angle`` belongs to `side`, which is one side for all joints, or one for each joint.
+    ``<joint>_angle`` belongs to `side`, which is one side for all joints, or a side for each joint.
     """
     curves = {}
     for joint in joints:
@@ -167,7 +167,7 @@ def landmark_names() -> dict[str, str]:
 
 
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
-    """Return landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001).
+    """Return landmarks in the picture: x, y and depth in pixels (0.01), and visibility (0.001).
 
     Depth is None if the keypoint model has no depth.
     """
@@ -184,7 +184,7 @@ def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
 
 
 def whose_keypoints(record: SessionRecord) -> dict[str, Any]:
-    """Name source and model of the keypoints of a session; empty before the analysis."""
+    """Name the source and the model of a session's keypoints; empty before the analysis."""
     return {} if record.provenance is None else record.origin._asdict()
 
 
@@ -220,7 +220,7 @@ def session_document(
 
 
 def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
-    """List the repetitions, times in seconds (0.001) and depth in percent (0.1).
+    """List the repetitions, with times in seconds (0.001) and the depth in percent (0.1).
 
     Joint movements have ``joints``, the joints that move, instead of a depth.
     """
@@ -254,11 +254,11 @@ def export_document(
 
 
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
-    """Return the metrics of each group: medians of the accepted repetitions, absolute asymmetries.
+    """Return the metrics of each group: medians of accepted repetitions, and absolute asymmetries.
 
-    An asymmetry with a 95 % interval wider than a relevant difference is null, and so are metrics
-    that the exercise does not measure. Angles are in degrees (0.01); separation ratio and knee
-    deviations have no unit (0.001).
+    An asymmetry is null if its 95 % interval is wider than a relevant difference, and so are
+    metrics that the exercise does not measure. Angles are in degrees (0.01); separation ratio and
+    knee deviations have no unit (0.001).
     """
 
     def of_side(name: str, side: str, digits: int) -> float | None:
@@ -300,7 +300,7 @@ def group_graphs(
 
 
 def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | None] | None:
-    """Return the mobility and quality index, 0 to 100 (0.1); null if not reported.
+    """Return the mobility index and the quality index, 0 to 100 (0.1); null if not reported.
 
     An absent index is left out. The result is None if the verdict on the recording rules both out.
 
@@ -402,7 +402,10 @@ def _four_digits(value: float | None) -> float | None:
 
 
 def check_rows(findings: Sequence[Finding], verdict: Verdict) -> list[dict[str, Any]]:
-    """Return check results as rows; checks that the verdict rules out have its reason instead."""
+    """Return check results as rows.
+
+    Checks that the verdict rules out have the verdict's reason instead of a result.
+    """
     rules = all_rules()
     rows = []
     for each in verdict.checks(findings):

@@ -1,7 +1,7 @@
-"""Retest errors and norms that a lab's own studies found, and which of them apply to a session.
+"""Test-retest errors and norms from a lab's own studies, and which of them apply to a session.
 
 Each applies only under the conditions of its study: exercise, view, keypoint model, method, number
-of cameras, version of the package, and whether videos were combined.
+of cameras, version of the package, and whether several videos were combined.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Conditions(Document, frozen=True):
-    """Conditions of a study. Only sessions or visits with the same ones are compared with it."""
+    """Conditions of a study.
+
+    Only sessions or visits with the same conditions are compared with the study.
+    """
 
     exercise: ExerciseName
     view: Annotated[
@@ -32,12 +35,12 @@ class Conditions(Document, frozen=True):
     method: Annotated[str, Field(description="method for the angles, such as fitted_body")]
     cameras: Count
     software: Annotated[str, Field(description="version of the package")]
-    standing: Annotated[str, Field(description="how straight people were assumed to stand")] = ""
+    standing: Annotated[str, Field(description="assumption about how straight people stood")] = ""
     level: Annotated[
         Literal["session", "visit"],
         Field(
-            description="whether values come from one video, or "
-            "are combined from the videos of one day"
+            description="whether values come from one video, or were combined from the "
+            "videos of one day"
         ),
     ] = "session"
     pose_source: Annotated[
@@ -49,15 +52,13 @@ class Conditions(Document, frozen=True):
 
 
 class RetestError(Document):
-    """Standard error of measurement for one measure and side."""
+    """The standard error of measurement for one measure and side."""
 
     conditions: Conditions
     metric: str
     side: Literal["left", "right", ""]
     sem: Annotated[Positive, Field(description="upper limit of its one-sided 95 % interval")]
-    low: Annotated[
-        Number, Field(description="lower limit of the 95 % interval that the study found")
-    ]
+    low: Annotated[Number, Field(description="lower limit of its 95 % interval in the study")]
     high: Number
     participants: Count
     units: str
@@ -102,7 +103,7 @@ class RetestErrors(_Reference):
 
 
 class Norms(_Reference):
-    """Norms made from a cohort."""
+    """Norms that were made from a cohort."""
 
     kind: Literal["norms"] = "norms"
     norms: list[Norm]
@@ -127,7 +128,7 @@ class LabReferences:
     references
         References in the store, the newest first.
     versions
-        Version of each metric that has one.
+        Version of each metric, if it has one.
     sex, age
         Sex and age of the participant in the year of the session.
     """

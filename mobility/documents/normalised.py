@@ -28,7 +28,9 @@ _PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
     "bottom": ("bottom_start", "bottom_end", ()),
     "ascent": ("bottom_end", "end", ("end_seen",)),
 }
-"""First and last time of each phase, and which flags say that the recording has all of it."""
+"""First and last time of each phase, and the flags that mark whether the recording contains all of
+it.
+"""
 
 
 def _check_recorded(recording: Any) -> Any:
@@ -49,7 +51,7 @@ def normalise(
     phase: Phase = "repetition",
     points: Annotated[int, Field(ge=2, le=100_001)] = POINTS,
 ) -> xr.Dataset:
-    """Bring every accepted repetition, or a phase of it, to 0 to 100 % of its duration.
+    """Resample every accepted repetition, or a phase of it, to 0 to 100 % of its duration.
 
     Parameters
     ----------
@@ -70,13 +72,14 @@ def normalise(
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
         interpolated. Values are NaN next to frames that are NaN, in repetitions that the recording
-        cuts off, and for a lifted leg. ``rep`` keeps the numbers of the repetitions; a repetition
+        cuts off, and for the lifted leg. ``rep`` keeps the numbers of the repetitions; a repetition
         without that phase is left out.
 
     Raises
     ------
     BadInputError
-        If `recording` is not over time, or there are no repetitions, or none is in the recording.
+        If `recording` has no dimension ``time``, if there are no repetitions, or if none of them is
+        in the recording.
     """
     if isinstance(recording, StoredSession):
         intervals = recording.repetitions() if repetitions is None else repetitions

@@ -1,4 +1,4 @@
-"""Documents of a session from its stored results, with ``file://`` URIs."""
+"""Documents of a session, made from its stored results, with ``file://`` URIs."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def camera_side(session: StoredSession) -> Side:
 
 
 def title(session: StoredSession) -> str:
-    """Return the session name, otherwise exercise, participant and date."""
+    """Return the session name, or else the exercise, participant and date."""
     return fill.title(session.record, session.participant)
 
 
 def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     """Return repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
 
-    Joint movements also name the joints that move, as text.
+    For joint movements, the rows also name the moving joints, as text.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
 
 
 def checks(session: StoredSession) -> list[dict[str, Any]]:
-    """Return the results of the exercise's rules as on the first page, a row for each side."""
+    """Return the results of the exercise's rules as on the first page, one row for each side."""
     if not session.record.kind.table["rules"]:
         return []
     metrics = session.metrics()

@@ -1,4 +1,4 @@
-"""Threads of a session: texts on each metric, their evidence, and messages from people.
+"""Threads of a session: texts on each metric, the evidence for them, and messages from people.
 
 The id of a thread depends on its session, kind, metric, system and data, so the same data give the
 same threads. Threads of the demo are made on demand and never written.
@@ -45,12 +45,12 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
-    """Return the threads of a session on its current data; missing threads are made.
+    """Return the threads on a session's current data; missing threads are made.
 
     Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
     "summary" (the findings) or "recommendation" (what to do about them). The `system` is "metric"
-    (cm, kg) or "imperial" (inches, pounds). The result has the id of the thread for each metric,
-    and ``final_summary`` for the whole exercise.
+    (cm, kg) or "imperial" (inches, pounds). The result contains the ID of the thread for each
+    metric, and under ``final_summary`` the ID for the whole exercise.
     """
     checked_kind, units = check_threads(session, kind, system=system)
     threads_now = list(_threads_now(session, checked_kind, units))
@@ -113,7 +113,7 @@ def append_message(
 ) -> dict[str, Any]:
     """Add a message of 1 to 10 000 characters to a thread, and return the thread.
 
-    `by` is its author, by default the user of this computer. The demo takes no messages.
+    `by` is its author, by default the user of this computer. The demo accepts no messages.
     """
     session.store.require_writable()
     message = Message(

@@ -1,1 +1,1 @@
-"""Files and Datasets of labs and other programs: reading and writing."""
+"""Reading and writing of files and Datasets from labs and other programs."""

@@ -1,4 +1,4 @@
-"""Whether points and confidence of a file can belong to a picture."""
+"""Checks whether the points and confidences in a file can belong to a picture."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from mobility.exchange.identities import seen_points
 Array = NDArray[np.float64]
 
 MARGIN = 0.05
-"""Share of its sides by which points may lie outside the picture: models guess points there."""
+"""Distance by which points may lie outside the picture, as a share of its sides, because models
+guess points there.
+"""
 
 MOST_OUTSIDE = 0.5
-"""Share of the points of a frame, and of the frames, outside the picture, above which the keypoints
-belong to pictures of another size."""
+"""Largest share of a frame's points outside the picture, and largest share of such frames; above
+these, the keypoints belong to pictures of another size.
+"""
 
 SHARES = 2.0
-"""Coordinates that are never larger are shares of the picture, not pixels."""
+"""If no coordinate is larger than this, the coordinates are shares of the picture, not pixels."""
 
 MOST_CONFIDENT = 1.5
-"""Confidence above 1 up to which it counts as 1: the scores of some models overshoot."""
+"""Largest confidence that counts as 1, because the scores of some models exceed 1."""
 
 
 def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> None:
-    """Raise an error unless points (frame, keypoint, 2) are somewhere in the picture, in pixels."""
+    """Raise an error unless the points (frame, keypoint, 2), in pixels, lie in the picture."""
     if np.isinf(points).any():
         raise BadInputError(f"{file}: has infinite coordinates; leave missing coordinates empty")
     has_place = seen_points(points)
@@ -58,7 +61,7 @@ def check_places(points: Array, size: tuple[int, int] | None, file: Path) -> Non
 
 
 def checked_confidence(values: Array, file: Path) -> tuple[Array, float]:
-    """Return confidence from 0 to 1, and the share that was a little above 1."""
+    """Return the confidences, limited to 0 to 1, and the share that was slightly above 1."""
     finite = values[np.isfinite(values)]
     if np.isinf(values).any() or (finite < 0).any() or (finite > MOST_CONFIDENT).any():
         worst = float(finite.min() if (finite < 0).any() else np.nanmax(values))

@@ -1,4 +1,4 @@
-"""Tables of DeepLabCut in HDF5, as pandas writes them with PyTables, which need not be installed.
+"""DeepLabCut tables in HDF5, as pandas writes them with PyTables. PyTables need not be installed.
 
 Before a file is read, it is checked for links to other files and for the memory that it needs.
 """
@@ -22,29 +22,34 @@ from mobility.errors import BadInputError, MobilityError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 MOST_OBJECTS = 10_000
-"""Limit for groups, arrays and attributes of a file; keypoint files have a few dozen."""
+"""Limit for the number of groups, arrays and attributes in a file; keypoint files have a few dozen.
+"""
 
 MOST_BYTES = 2 << 30
 """Memory for all arrays of a file together: four times the largest number of points."""
 
 MOST_TEXTS = 2_000
-"""Limit for the texts in one array; names of points and people are a few hundred at most."""
+"""Limit for the number of texts in one array; there are at most a few hundred names of points and
+people.
+"""
 
 MOST_TEXT_BYTES = 64 << 20
-"""Memory for all texts of a file. Equal texts may be stored once, but each takes its own memory."""
+"""Memory for all texts of a file. Equal texts may be stored once, but each of them takes up memory
+when it is read.
+"""
 
 
 def require_plain(path: Path) -> None:
     """Raise an error unless an HDF5 file (or NetCDF-4 file) holds all of its data itself.
 
-    With external and soft links, external storage and virtual datasets, HDF5 reads whatever file
+    Through external and soft links, external storage and virtual datasets, HDF5 reads any file that
     they name, with the rights of the user who opens this file. Nothing is read before they are
     ruled out.
 
     Raises
     ------
     BadInputError
-        The file refers to another file or place, would take too much memory, or is damaged.
+        The file refers to another file or place, needs too much memory, or is damaged.
     """
     import h5py
 
@@ -175,7 +180,9 @@ _LEVELS = 4
 Label = tuple[str, str, str]
 
 _MOST_PICKLED = 1 << 20
-"""Limit for the labels in bytes; HDF5 keeps 64 kB beside a table, and PyTables writes no more."""
+"""Limit for the size of the labels in bytes. HDF5 stores at most 64 kB with a table, and PyTables
+writes no more.
+"""
 
 _OPCODES = {
     *("PROTO", "FRAME", "STOP", "MARK", "LIST", "EMPTY_LIST", "APPEND", "APPENDS"),
@@ -202,8 +209,8 @@ def _unpickled(pickled: bytes) -> Any:
 def read_hdf5(group: Any, path: Path) -> tuple[list[Label], int, Callable[[], NDArray[np.float64]]]:
     """Read the labels (individual, part, coordinate) of a table, and its number of frames.
 
-    The last result is a function that reads the values (frame, label), after the caller has checked
-    their number.
+    The last result is a function that reads the values (frame, label); the caller checks their
+    number first.
 
     Parameters
     ----------

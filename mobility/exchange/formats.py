@@ -1,4 +1,4 @@
-"""Files of keypoints, recognised by their content: OpenPose, AlphaPose, DeepLabCut, SLEAP, CSV."""
+"""Keypoint files, recognised by their content: OpenPose, AlphaPose, DeepLabCut, SLEAP and CSV."""
 
 from __future__ import annotations
 
@@ -45,16 +45,17 @@ SETS = {
     133: ("coco_wholebody", "COCO_133"),
     136: ("halpe_26", "HALPE_136"),
 }
-"""Set of keypoints by its number of points, and its model unless the user states it. Of the last
-two sets body and feet are used, which come first; hands and face follow."""
+"""Set of keypoints for each number of points, and its model unless the user states the model. Only
+the body and the feet of the last two sets are used; they come before the hands and the face.
+"""
 
 LARGEST_JSON_BYTES = 1 << 30
 
 MOST_DIFFERENT = 1
-"""Number of frames by which keypoints and their video may differ."""
+"""Number of frames by which the keypoints and their video may differ."""
 
 USUAL_RATE = 30.0
-"""Frames per second if nothing states it, to measure how long a person is not seen."""
+"""Assumed frames per second if the rate is unknown, to measure how long a person is not seen."""
 
 MOST_DIGITS = 15
 """Digits of a frame number."""
@@ -87,11 +88,11 @@ class FilePoints:
     points
         (frame, person, keypoint, 2), pixels to the right and downwards; NaN if there is none.
     confidence
-        (frame, person, keypoint); None if the file has none.
+        (frame, person, keypoint); None if the file has no confidence.
     names
         Names of the keypoints.
     people
-        Names of the people; invented if the file has none.
+        Names of the people; they are made up if the file has none.
     software
         Pose model, as far as the format states it.
     times
@@ -109,7 +110,8 @@ class FilePoints:
     dataset: xr.Dataset | None = None
     source_file: str = ""
     is_sparse: bool = False
-    """Whether frames without anybody are left out, so that their number is not known."""
+    """Whether the file leaves out frames without people, so that the number of frames is unknown.
+    """
     left_out: int = 0
     """People who were seen too briefly to be kept."""
 
@@ -139,8 +141,8 @@ def read(path: Path, *, rate: float | None = None, frames: int | None = None) ->
     path
         File or folder.
     rate
-        Frames per second of the video, if known; otherwise 30, which determines how long people may
-        be gone.
+        Frames per second of the video, if known; otherwise 30 is assumed. It determines how long
+        people may be out of sight.
     frames
         Number of frames of the video, if known.
 
@@ -179,7 +181,7 @@ def _leave_out_corner(keypoints: FilePoints) -> None:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file; for a folder, of the names and digests of its JSON files."""
+    """Return the SHA-256 of a file or, for a folder, of the names and digests of its JSON files."""
     if not path.is_dir():
         return sha256(path)
     joint_digest = hashlib.sha256()
@@ -623,7 +625,9 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
     """Read the analysis file of SLEAP: tracks (track, x and y, node, frame)."""
     shape = file["tracks"].shape
     if len(shape) != 4 or shape[1] != 2 or file["node_names"].shape != shape[2:3]:
-        raise BadInputError(f"{path}: its tracks are not over track, x and y, node and frame")
+        raise BadInputError(
+            f"{path}: the dimensions of its tracks are not (track, x/y, node, frame)"
+        )
     people_of_file, _, number, frames = shape
     film.require_few(frames, people_of_file, number, what=path)
     tracks = np.asarray(file["tracks"], dtype=np.float64)
@@ -665,8 +669,8 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     axes = {"time", "space", "keypoint"}
     if "position" not in dataset or not axes <= set(dataset["position"].dims):
         raise BadInputError(
-            f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' over "
-            "time, space and keypoint"
+            f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' "
+            "with the dimensions (time, space, keypoint)"
         )
     labels = [str(label) for label in dataset["space"].values] if "space" in dataset.coords else []
     if not {"x", "y"} <= set(labels) or "z" in labels:
@@ -676,14 +680,18 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
             raise BadInputError(f"{path}: its coordinate '{name}' contains a name twice")
     for name in ("position", "confidence"):
         if name in dataset and not set(dataset[name].dims) <= axes | {"individual"}:
-            raise BadInputError(f"{path}: '{name}' must be over time, keypoint and individual")
+            raise BadInputError(
+                f"{path}: '{name}' must have the dimensions (time, keypoint, individual)"
+            )
     if "confidence" in dataset and "space" in dataset["confidence"].dims:
-        raise BadInputError(f"{path}: 'confidence' must be over time, keypoint and individual")
+        raise BadInputError(
+            f"{path}: 'confidence' must have the dimensions (time, keypoint, individual)"
+        )
     if "individual" not in dataset.dims:
         dataset = dataset.expand_dims(individual=["1"])
     elif "individual" not in dataset["position"].dims:
         raise BadInputError(
-            f"{path}: 'position' must be over individual, as the other variables are"
+            f"{path}: 'position' must have the dimension individual, as the other variables do"
         )
     order = ("time", "individual", "keypoint")
     points = dataset["position"].sel(space=["x", "y"]).transpose(*order, "space")

@@ -17,17 +17,19 @@ from mobility.base.options import quoted
 from mobility.errors import BadInputError
 
 MOST_POINTS = 20_000_000
-"""Frames times people times points: 40 minutes at 60 frames/s with the 136 points of a whole body.
-They take half a GB with their confidence, and twice that during reading."""
+"""Limit for the number of frames times people times points: 40 minutes at 60 frames/s with the 136
+points of a whole body. With their confidence they take half a GB, and twice as much during reading.
+"""
 
 
 MOST_NAMES = 1_000
-"""Limit for the people in a file, and for the points of each: tracks of a long video; whole body,
-hands and face."""
+"""Limit for the number of people in a file (the tracks of a long video), and of points of each
+person (whole body, hands and face).
+"""
 
 
 def require_few(frames: int, people: int, points: int, *, what: Path) -> None:
-    """Raise an error before memory is reserved, unless keypoints are few enough."""
+    """Raise an error, before memory is reserved, if there are too many keypoints."""
     if max(people, points) > MOST_NAMES:
         raise BadInputError(
             f"{what}: has {people} people with {points} points, but at most {MOST_NAMES} of "
@@ -43,32 +45,41 @@ def require_few(frames: int, people: int, points: int, *, what: Path) -> None:
 Array = NDArray[np.float64]
 
 FARTHEST = 0.5
-"""Largest distance between a person and their last place, mean over the points seen both times, as
-a share of the longer side of their box."""
+"""Largest distance between a person and their last position, as a share of the longer side of their
+box: the mean over the points seen both times.
+"""
 
 LEAST_PRESENT = 0.1
 """Share of the frames below which a person counts as a passer-by, or as nobody."""
 
 MARGIN = 0.1
-"""Share by which the box of a person is widened on each side to contain a point on them."""
+"""Share by which a person's box is widened on each side when it is checked whether a point is on
+the person.
+"""
 
 
 LONGEST_GAP_S = 1.0
-"""Seconds in which others are seen and a person is not, after which anybody in that place is a new
-person."""
+"""If others are seen and a person is not for this many seconds, anybody in that place counts as a
+new person.
+"""
 
 LONGEST_EMPTY_S = 10.0
-"""The same if nobody else is seen meanwhile: models lose people for seconds who stay in place."""
+"""The same, if nobody else is seen meanwhile: models lose people for seconds although they stay in
+place.
+"""
 
 SHORTEST_S = 0.1
-"""Length of a track below which it is nobody, unless all are as short."""
+"""Least length of a track; a shorter track does not count as a person, unless all tracks are that
+short.
+"""
 
 MOST_IN_FRAME = 100
-"""Limit for the people in a frame; a full gym has fewer."""
+"""Limit for the number of people in a frame; a full gym has fewer."""
 
 MOST_OPEN = 5 * MOST_IN_FRAME
-"""Limit for the people who may continue in a frame: those of the last second, and false
-detections."""
+"""Limit for the number of tracks that may continue in a frame: the people of the last second, and
+false detections.
+"""
 
 
 _MOST_SHOWN = 5
@@ -76,7 +87,7 @@ _MOST_SHOWN = 5
 
 
 class Detection(NamedTuple):
-    """A person in a frame: points (keypoint, 2), confidence (keypoint), name if there is one."""
+    """A person in a frame: points (keypoint, 2), confidence (keypoint), and a name, if any."""
 
     points: Array
     confidence: Array
@@ -107,9 +118,9 @@ def followed(
 ) -> Followed:
     """Follow people with `count` keypoints through frames at `rate` per second.
 
-    A person with a name is the same in all frames with that name. Others continue as the nearest
-    person of the last second, or of the last frames with people. A person farther away counts as a
-    new person, even if each frame has only one.
+    A person with a name is the same in all frames with that name. Other people continue the track
+    of the nearest person of the last second, or of the last frames with people. A person farther
+    away counts as a new person, even if each frame has only one.
 
     Raises
     ------
@@ -259,8 +270,8 @@ def choose(
     people
         Names of the persons.
     subject
-        Name of the person, or a point on them in the frame in which they first appear; None for the
-        only person.
+        Name of the person, or a point on the person in the frame in which they first appear; None
+        if there is only one person.
     what
         Beginning of an error message.
     """

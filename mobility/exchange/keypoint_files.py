@@ -1,4 +1,4 @@
-"""Keypoints of other pose models: a pose from a file or folder, alone or for a video."""
+"""Keypoints from other pose models: a pose from a file or folder, with or without its video."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def read_keypoints(
     size
         Width and height of the picture, pixels.
     subject
-        If there are several people, the name of the person to measure, or a point on them, pixels,
-        in the frame in which they are first seen.
+        If there are several people: the name of the person to measure, or a point on the person in
+        pixels, in the frame in which they are first seen.
     keypoints
         Landmark for each keypoint with an unknown name; None leaves the keypoint out.
     model
-        Name of the pose model, for pages; by default that of the format.
+        Name of the pose model, for pages; by default the name that belongs to the format.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def keypoints_of_video(
     subject: str | tuple[float, float] | None = None,
     model: str | None = None,
 ) -> xr.Dataset:
-    """Make a pose from keypoints of a video: row i is its frame i, at the time of that frame.
+    """Make a pose from keypoints of a video: row i belongs to frame i, and has its time.
 
     The parameters are those of :func:`read_keypoints`. Rate and size come from the video. A pose
     with fewer frames (from this package) is matched by its times.
@@ -119,7 +119,7 @@ def keypoints_of_video(
     Raises
     ------
     BadInputError
-        As for :func:`read_keypoints`; or the number of frames, their rate or the size of the
+        As for :func:`read_keypoints`, or if the number of frames, the frame rate or the size of the
         picture differs from the video.
     """
     file, film = Path(path), Path(video)

@@ -1,4 +1,4 @@
-"""Poses of movement (neuroinformatics-unit), and through it of DeepLabCut, SLEAP, LightningPose."""
+"""Poses of movement (neuroinformatics-unit), and through it DeepLabCut, SLEAP, LightningPose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Pixels = Annotated[int, Field(gt=0)]
 
 
 def with_read_attributes(dataset: xr.Dataset) -> xr.Dataset:
-    """Keep only the attributes of another program that are read here."""
+    """Keep only those attributes of another program that are read here."""
     attrs = {name: dataset.attrs[name] for name in _READ if dataset.attrs.get(name) is not None}
     if "source_file" in attrs:
         attrs["source_file"] = str(attrs["source_file"])
@@ -44,7 +44,7 @@ def from_movement(
     keypoints: Mapping[str, str | None] | None = None,
     image_size: tuple[_Pixels, _Pixels] | None = None,
 ) -> xr.Dataset:
-    """Make a pose of one person from a poses Dataset of movement, whose loaders read many models.
+    """Make a pose of one person from a poses Dataset of movement, which can load many formats.
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` and
     :func:`~mobility.kinematics.fit.entry.fit_body` accept it, and so does
@@ -80,9 +80,8 @@ def from_movement(
         dataset["position"].dims
     ):
         raise BadInputError(
-            "from_movement: this is not a poses Dataset of movement, because it has no "
-            "'position' over "
-            "time, space and keypoint. Load one with movement"
+            "from_movement: this is not a poses Dataset of movement, because it has no 'position' "
+            "with the dimensions (time, space, keypoint). Load one with movement"
         )
     if "x" not in dataset.get_index("space") or "y" not in dataset.get_index("space"):
         raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
@@ -176,9 +175,9 @@ def to_movement(
     """Make a poses Dataset of movement, which its functions filter, plot and save.
 
     ``position`` is in space (metres, y up) or in the picture (pixels, y downwards). A pose from
-    ``estimate_pose`` is already such a Dataset with more variables; the new Dataset has no others.
-    The dimensions are called ``keypoint`` and ``individual`` (singular), or, as before version 0.16
-    of movement, ``keypoints`` and ``individuals`` (plural).
+    ``estimate_pose`` is already such a Dataset, but has more variables; the new Dataset leaves them
+    out. The dimensions are called ``keypoint`` and ``individual`` (singular), or, as before version
+    0.16 of movement, ``keypoints`` and ``individuals`` (plural).
     """
     if of == "space":
         require_positions(pose, what="to_movement")

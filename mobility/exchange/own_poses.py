@@ -1,4 +1,4 @@
-"""Poses of this package that are read from files; all their contents are checked."""
+"""Poses of this package, read from files; all their contents are checked."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _LONGEST_NAME = 255
 def own_pose(
     pose: xr.Dataset, file: Path, *, size: tuple[int, int] | None, model: str | None
 ) -> xr.Dataset:
-    """Make a pose from a pose file: its points unchanged, and other contents if they are plausible.
+    """Make a pose from a pose file; its points are unchanged, and other contents must be plausible.
 
-    The pose counts as made by the package's own model if it has positions and states the software,
+    The pose counts as made by the package's own model if it has positions, and names the software
     or the digest of a model that the package pins. Otherwise it belongs to another model, and only
     its points in the picture are used.
 
@@ -121,7 +121,7 @@ def _checked(pose: xr.Dataset, file: Path) -> xr.Dataset:
     for name, axes in _AXES.items():
         if name in needed and set(needed[name].dims) != set(axes):
             raise BadInputError(
-                f"{file}: '{name}' must be over {', '.join(axes)} (got "
+                f"{file}: '{name}' must have the dimensions ({', '.join(axes)}) (got "
                 f"{', '.join(map(str, needed[name].dims))})"
             )
     for name in sorted({"pixel", "space", "keypoint"} & set(map(str, needed.dims))):
@@ -251,4 +251,4 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "survey": (_survey, "the JSON that estimate_pose writes"),
     "history": (_history, "the JSON of operations that the package writes"),
 }
-"""For each attribute that is kept, the check of its value, and its meaning."""
+"""The check of the value of each attribute that is kept, and its meaning."""

@@ -1,1 +1,1 @@
-"""Keypoints of pose models: their sources, and what is known about each source."""
+"""Sources of keypoints (pose models), and what is known about each source."""

@@ -1,4 +1,4 @@
-"""Sources of keypoints, and which landmark each keypoint of another pose model corresponds to.
+"""Sources of keypoints, and the landmark that corresponds to each keypoint of another pose model.
 
 The tables are ``pose_sources`` and ``keypoint_names``.
 """
@@ -68,13 +68,14 @@ def landmarks_of(
     landmark_by_name
         Landmark by name, which overrides the table; None leaves a keypoint out.
     what
-        Source of the names, with which an error message begins.
+        Source of the names; error messages begin with it.
 
     Raises
     ------
     BadInputError
-        If a name is unknown, no keypoint is a landmark, or several keypoints are the same landmark.
-        Also if `landmark_by_name` has a name that is not among `names`, or an unknown landmark.
+        If a name is unknown, if no keypoint is a landmark, or if several keypoints are the same
+        landmark. Also if `landmark_by_name` has a name that is not among `names`, or an unknown
+        landmark.
     """
     landmark_by_name = landmark_by_name or {}
     for name, landmark in landmark_by_name.items():
@@ -144,7 +145,7 @@ class PoseSource(NamedTuple):
     factors: Mapping[str, float] = {}
 
     def widened(self, quantity: str) -> float:
-        """Return the factor, at least 1, on the stated error of a quantity."""
+        """Return the factor, at least 1, by which the stated error of a quantity is multiplied."""
         return max(1.0, float(self.factors.get(quantity, 1.0)))
 
 
@@ -187,7 +188,7 @@ def origin_of(poses: Iterable[xr.Dataset]) -> Origin:
 
 
 def delay_of(pose: xr.Dataset) -> float:
-    """Return the delay of the points of a pose in seconds; 0 if its source is not stated."""
+    """Return the delay of a pose's points in seconds; 0 if the pose does not state its source."""
     key = _stated_source(pose)
     return 0.0 if key is None else pose_source(key).delay_s
 
@@ -222,7 +223,10 @@ class Origin(NamedTuple):
 
     @classmethod
     def together(cls, origins: Iterable[Origin]) -> Origin:
-        """Combine several models; their errors count as the errors of the least known model."""
+        """Combine several models.
+
+        The errors are taken from the model about which least is known.
+        """
         models = list(dict.fromkeys(origins))
         least_known = min(models, key=lambda origin: (origin.is_measured, origin))
         return cls(least_known.pose_source, ", ".join(origin.source_software for origin in models))

@@ -28,11 +28,13 @@ VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
 """Kinds of view of one camera, as in ``views.yaml``."""
 
 SAME_PLACE_DEG = 10.0
-"""Largest angle between cameras that count as being at the same place: test-retest errors were
-measured within 4 degrees, and a direction has an error of some degrees."""
+"""Largest angle between cameras that count as being in the same place. Test-retest errors were
+measured within 4 degrees, and a direction has an error of several degrees.
+"""
 
 _STANDING = 0.9
-"""Share of the usual height of the hips above the feet from which on a frame counts as standing."""
+"""Least share of the usual height of the hips above the feet at which a frame counts as standing.
+"""
 
 _LEAST_FLAT = 0.3
 """Horizontal length of a unit vector along hips or shoulders below which it has no heading."""
@@ -45,7 +47,7 @@ _LEG = ("knee", "ankle", "heel", "foot_index")
 
 
 def turn(azimuth_deg: Any, from_deg: Any) -> Any:
-    """Return the angle from one direction to another, -180 to 180 degrees; also of arrays."""
+    """Return the angle from one direction to another, -180 to 180 degrees; arrays are allowed."""
     return (azimuth_deg - from_deg + 180) % 360 - 180
 
 
@@ -59,8 +61,8 @@ class View:
         "front", "front-oblique", "side", "back-oblique", "back" (stored names, see ``views.yaml``),
         or "unknown".
     name
-        The kind, with the side of the subject that the camera sees: "front-oblique left". For
-        "side" it is only "left" or "right".
+        The kind, followed by the side of the subject that the camera sees: "front-oblique left".
+        For "side", it is only "left" or "right".
     azimuth_deg
         Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
         faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN if it
@@ -82,9 +84,9 @@ def camera_view(pose: xr.Dataset) -> View:
     together. In a standing frame the height of the hips above the ankles is at least 90 % of its
     maximum (95th percentile). If the ankles were not seen, all frames count.
 
-    A diagonal view whose error includes views from the side may count as a view from the side. This
-    is so if the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its
-    azimuth stays as it was measured.
+    A diagonal view counts as a view from the side if its error includes views from the side, and if
+    the picture shows one leg in front of the other (``one_leg`` in ``views.yaml``). Its azimuth
+    stays as it was measured.
 
     Parameters
     ----------
@@ -201,8 +203,8 @@ def trial_view(pose: xr.Dataset) -> str:
     Returns
     -------
     str
-        "two-cameras" if the lines of sight of two cameras are as far apart as ``views.yaml``
-        requires, otherwise the name of :func:`best_view`.
+        "two-cameras" if the angle between the lines of sight of two cameras is as large as
+        ``views.yaml`` requires, otherwise the name of :func:`best_view`.
     """
     least = tables.load("views")["two_cameras"]["least_apart_deg"]
     camera_azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
@@ -213,7 +215,7 @@ def trial_view(pose: xr.Dataset) -> str:
 
 
 def best_view(pose: xr.Dataset) -> View:
-    """Return the view of the first camera that sees the frontal plane, otherwise of the first.
+    """Return the view of the first camera that sees the frontal plane, or else of the first camera.
 
     Parameters
     ----------
@@ -235,7 +237,7 @@ def _sees_frontal_plane(kind: str) -> bool:
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """Return the side of the body that all cameras are on, so that it hides the other side.
 
-    In this case nothing is reported for the far side, so every report of one side calls this
+    In this case nothing is reported for the far side. Every report of one side therefore calls this
     function.
 
     Parameters
@@ -246,7 +248,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     Returns
     -------
     str or None
-        "left" or "right"; None if both sides are seen, or if the view is unknown.
+        "left" or "right"; None if both sides are seen or the view is unknown.
     """
     sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
     names = {view.name for view in _views(pose)}
@@ -254,7 +256,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
 
 
 def hides_frontal_plane(pose: xr.Dataset) -> str:
-    """Return the kind of view if it hides the frontal plane; otherwise an empty text.
+    """Return the kind of view if it hides the frontal plane, otherwise an empty text.
 
     Such a view (marked in ``views.yaml``) also hides every difference between the sides.
 
@@ -305,7 +307,7 @@ def view_kind(view: str) -> str:
 
 
 def supports(view: View, angle: str) -> bool | None:
-    """Whether the table lists the view for an angle; None if the view or the angle is unknown."""
+    """Whether the table lists the view for an angle; None if either is unknown."""
     entry = tables.load("angles").get(angle)
     return None if entry is None or view.kind == UNKNOWN else view.kind in entry["seen"]["from"]
 
@@ -393,7 +395,7 @@ def _spread_of_draws(fitted: xr.Dataset, azimuth: float) -> float:
 
 
 def view_name(text: str) -> str:
-    """Return the name of a view from its name or from the words that pages use."""
+    """Return the name of a view, given its name or the words that pages use for it."""
     of_side = {f"side {side}": side for side in _SIDES}
     sided = [f"{kind} {side}" for kind in ("front-oblique", "back-oblique") for side in _SIDES]
     names = [*VIEWS, *_SIDES, *sided]
@@ -427,5 +429,5 @@ def degrees_from(view: str, azimuth_deg: float) -> float:
 
 
 def view_in_words(name: str) -> str:
-    """Return from where the camera of a view sees the person, in words."""
+    """Return in words from where the camera sees the person in a view."""
     return tables.sentence(f"capture.views.{name.replace('-', '_').replace(' ', '_')}")

@@ -80,17 +80,17 @@ def joint_angles(
     ----------
     pose
         Pose Dataset; ``position`` (time, space, keypoint, individual) in metres, y up (the camera
-        is assumed to be level). The attribute ``method`` states how the positions were obtained;
-        without it they are raw MediaPipe world landmarks.
+        is assumed to be level). The attribute ``method`` states how the positions were obtained.
+        Without it, they are taken to be raw MediaPipe world landmarks.
     limits
         Largest expected error with which each angle is reported, in degrees. Other angles keep the
         limits of the table.
     in_picture
         Whether single-joint angles are also measured in the image plane, and combined with the
         angles of the body, weighted by their errors
-        (:func:`~mobility.kinematics.in_picture.measured_angles`). Use it for single-joint
-        movements, which are filmed in their plane, with bodies fitted to one camera. The Dataset
-        then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
+        (:func:`~mobility.kinematics.in_picture.measured_angles`). Use this for single-joint
+        movements, which are filmed in their plane, with a body that was fitted to one camera. The
+        Dataset then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
 
     Returns
     -------
@@ -106,11 +106,11 @@ def joint_angles(
         to the shoulder of an arm that points along the line of sight of the only camera.
 
         Values with an expected error above the limit of the angle (``tables/angles.yaml``) are NaN.
-        The attribute ``refused`` has the reason, ``refused_share`` has the share of the values, and
+        The attribute ``refused`` gives the reason, ``refused_share`` the share of such values, and
         there is a warning. Arm angles of a fitted body are also NaN if the forearm crosses the
-        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``). If
-        there are several cameras, this applies if it is so in all of them. Arm angles measured in
-        the image plane are kept.
+        trunk in the picture or points along the line of sight (``tables/unseen_arms.yaml``). With
+        several cameras, this must be the case in all of them. Arm angles measured in the image
+        plane are kept.
 
         An angle is NaN if a landmark that it needs is NaN or two of them coincide. Knee and elbow
         have no sign if the other hip is missing. If the hip line is more than 60 degrees from the
@@ -258,17 +258,17 @@ IMAGE_ANGLES = (
 
 
 def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
-    """Compute angles between the landmarks in the picture, without depth, as 2-D programs do.
+    """Compute angles between landmarks in the picture, without depth, as 2-D programs do.
 
     They are computed for any view and movement and have no error.
     :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which the
     joint moves, and gives an error.
 
-    The definitions are those of :func:`joint_angles` with the picture as the sagittal plane. From
-    the side they agree with the angles in space, as far as the limbs move in that plane; from other
-    views they are projections. Forward is to the right of the picture if the camera is on the
-    subject's right, otherwise to the left. From the front or from behind this decides only the sign
-    of angles that cannot be seen.
+    The definitions are the same as in :func:`joint_angles`, with the picture as the sagittal plane.
+    From the side they agree with the angles in space, as far as the limbs move in that plane; from
+    other views they are projections. Forward is to the right of the picture if the camera is on the
+    subject's right, otherwise to the left. From the front or from behind, this only decides the
+    sign of angles that cannot be seen.
 
     The `pose` has ``position`` (for the side of the camera) and ``image_position`` in square
     pixels, v downwards. Returns :data:`IMAGE_ANGLES` in degrees, over (time, side) or (time,).
@@ -319,7 +319,7 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
 
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
-    :func:`image_plane_angles`; a pose without depth has only ``<name>_image``. Neither has an
+    :func:`image_plane_angles`; a pose without depth has only ``<name>_image``. They have no
     ``_sd``, their values are never left out, and no metric uses them.
     """
     image = image_plane_angles(pose)

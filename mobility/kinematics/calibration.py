@@ -1,8 +1,8 @@
 """Calibrated cameras: reading calibration files, and matching cameras to videos.
 
-The module reads files of OpenCV (``FileStorage`` as YAML: one camera, or two from
-``stereoCalibrate``), of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A
-camera sees a point X of the world, in metres, at ``R X + t``: x to the right in the picture, y
+The module reads files from OpenCV (``FileStorage`` as YAML: one camera, or two from
+``stereoCalibrate``), from Pose2Sim, Caliscope and anipose (TOML), and from Qualisys (``.qca.txt``).
+A camera sees a point X of the world, in metres, at ``R X + t``: x to the right in the picture, y
 down, z ahead, as in OpenCV.
 """
 
@@ -32,15 +32,18 @@ _DISTORTIONS = (0, 4, 5, 8, 12, 14)
 """Possible numbers of coefficients of OpenCV's distortion model."""
 
 _FARTHEST = 50.0
-"""Largest plausible distance between two cameras, metres; more indicates millimetres or other
-units."""
+"""Largest plausible distance between two cameras in metres; a larger one indicates millimetres or
+another unit.
+"""
 
 _BLOCK = 16
-"""Pixels of a video codec's block; decoders may keep or leave out the padding to whole blocks."""
+"""Side of a video codec's block in pixels; decoders may keep or leave out the padding to whole
+blocks.
+"""
 
 _SAME_ASPECT = 0.002
 _OUTSIDE = 0.1
-"""Margin around the picture, as a share of its size, in which the lens model still holds."""
+"""Margin around the picture, as a share of its size, in which the lens model must still hold."""
 
 _OPENCV_TO_FIT = np.diag([1.0, -1.0, -1.0])
 """From the axes of OpenCV to those of the fit: x right, y up, z towards the camera."""
@@ -53,11 +56,11 @@ _QUALISYS_PIXEL = 64.0
 class Camera:
     """One camera of a calibration file.
 
-    `size` is width and height of the picture, and `matrix` has the focal lengths and the principal
-    point, all in pixels. `distortion` has the coefficients of OpenCV's model: k1, k2, p1, p2, k3,
-    ... `rotation` and `translation` (metres) lead from the world to the camera; they are None if
-    the file has only the lens. `residual_px` is the reprojection error of the calibration, if
-    known.
+    `size` is the width and height of the picture, and `matrix` contains the focal lengths and the
+    principal point, all in pixels. `distortion` contains the coefficients of OpenCV's model: k1,
+    k2, p1, p2, k3, ... `rotation` and `translation` (metres) lead from the world to the camera;
+    they are None if the file has only the lens. `residual_px` is the reprojection error of the
+    calibration, if known.
     """
 
     name: str
@@ -76,7 +79,7 @@ class Camera:
     def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
         """Return the camera for a picture of another size, with a warning about the change.
 
-        A picture of another shape raises an error.
+        A picture with another aspect ratio raises an error.
         """
         if size == self.size:
             return self, None
@@ -101,7 +104,7 @@ class Camera:
         return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), scaled
 
     def undistorted(self, points: Array) -> Array:
-        """Return points of the picture (..., 2) undistorted, the optical axis in the middle."""
+        """Return points of the picture (..., 2) undistorted, relative to the optical axis."""
         import cv2
 
         middle = np.array(self.size) / 2
@@ -135,7 +138,7 @@ class Calibration:
     matched: str = ""
 
     def of(self, videos: Sequence[str]) -> Calibration:
-        """Select the cameras of some videos, in their order, by file name.
+        """Select the cameras of some videos by file name, in the order of the videos.
 
         A video belongs to the camera whose name is in its file name. If no file name contains the
         name of a camera, cameras and videos are matched by order. An error is raised if only some
@@ -165,8 +168,8 @@ class Calibration:
     def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
         """Return the cameras for pictures of these sizes, with warnings about changes.
 
-        An error is raised if a picture has another shape, or if one of several cameras has no
-        position.
+        An error is raised if a picture has another aspect ratio, or if one of several cameras has
+        no position.
         """
         if len(self.cameras) != len(sizes):
             raise BadInputError(
@@ -215,7 +218,7 @@ class KnownCameras:
 
 _FOCAL_SD, _ROTATION_SD, _TRANSLATION_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
 """Least errors of a calibration: logarithm of the focal length; rotation, radians; translation,
-metres; and the vertical, radians, as for a frame that is laid on the floor."""
+metres; and the vertical, radians, which is typical of a calibration frame on the floor."""
 
 _USUAL_RESIDUAL = 1.0
 """Pixels, for files without a residual."""

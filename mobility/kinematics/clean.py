@@ -34,27 +34,31 @@ _SWAP_GROUPS = {
 }
 
 _LIMB_WINDOW = 1.0
-"""Seconds around each frame over which a limb's median length is taken."""
+"""Time around each frame, in seconds, over which a limb's median length is taken."""
 
 _HAMPEL_FRAMES, _HAMPEL_MADS = 7, 3.0
 _HAMPEL_MIN_HZ = 11.0
 """Frame rate below which seven frames last so long that a squat itself would look like a spike."""
 
 _SPIKE_FLOOR = 0.02
-"""Trunk lengths (about 1 cm) below which a deviation is never a spike, however still the body."""
+"""Deviation in trunk lengths (about 1 cm) below which a point is never a spike, however still the
+body is.
+"""
 
 _SWAP_RATIO = 0.5
 """Largest distance from the expected place with sides exchanged, relative to the distance
 without."""
 
 _SWAP_FLOOR = 0.1
-"""Trunk lengths (about 5 cm) by which a point must be off for a swap to be considered."""
+"""Deviation in trunk lengths (about 5 cm) from which a swap is considered."""
 
 _SWAP_MAX_GAP = 0.25
-"""Seconds without the limb after which an exchange of its sides cannot be detected."""
+"""Time in seconds without the limb after which an exchange of its sides cannot be detected."""
 
 _SWAP_NEAR, _SWAP_LASTING = 5, 3
-"""Frames beside a jump that define its direction; frames for which a new direction must last."""
+"""Number of frames next to a jump that define its direction, and number of frames for which a new
+direction must last.
+"""
 
 _SWAP_APART = 0.5
 """Share of the usual distance between the sides above which they are clearly apart."""
@@ -66,15 +70,16 @@ _LOW_PASS_FRACTION = 0.4
 """Largest usable cutoff as a fraction of the frame rate."""
 
 _LOW_PASS_MIN_HZ = 3.0
-"""A lower cutoff would flatten the squat; at frame rates that would need it, nothing is
-filtered."""
+"""Lowest cutoff, because a lower one would flatten the squat. At frame rates that would need a
+lower cutoff, nothing is filtered.
+"""
 
 _BODY = sorted({INDEX[name] for ends in SEGMENTS.values() for name in ends})
 _MANY_REMOVED = 0.05
-"""Share of the points of the body above which their removal causes a warning."""
+"""Share of removed points of the body above which there is a warning."""
 
 _EVEN = 0.02
-"""Time stamps within this fraction of a frame of a regular grid count as regular."""
+"""Time stamps count as regular if they are within this fraction of a frame of a regular grid."""
 
 
 @checked
@@ -90,10 +95,10 @@ def clean_pose(
     r"""Remove implausible points from a pose, fill short gaps and filter it.
 
     Points that are hidden, jump or are exchanged with the other side become NaN or are repaired.
-    Gaps longer than `max_gap_s` remain, and movement faster than `cutoff_hz` is smoothed away.
-    Angles from landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose that was
-    cleaned with the defaults. For :func:`~mobility.kinematics.fit.entry.fit_body`, which weights
-    hidden points itself, use ``visibility_threshold=0.1``. The notes describe the steps.
+    Gaps longer than `max_gap_s` remain; movement faster than `cutoff_hz` is smoothed away. Angles
+    from landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose that was cleaned
+    with the defaults. For :func:`~mobility.kinematics.fit.entry.fit_body`, which weights hidden
+    points itself, use ``visibility_threshold=0.1``. The notes describe the steps.
 
     Parameters
     ----------
@@ -110,7 +115,7 @@ def clean_pose(
     cutoff_hz
         Cutoff frequency in Hz; None turns the filter off. At low frame rates the cutoff is lowered
         to 0.4 of the frame rate; if that is below 3 Hz, the pose is not filtered. Both are recorded
-        as warnings, the first only if all frames of the video were used.
+        as warnings, but the lower cutoff only if all frames of the video were used.
 
     Returns
     -------
@@ -120,24 +125,25 @@ def clean_pose(
         body (without face and hands), and ``sides_exchanged`` if left and right were exchanged.
 
         Attributes describe how well left and right were distinguished. ``lost_share`` is the share
-        of frames without a pose, or that lose it in step 1, between the first and the last frame
-        with one. ``legs_exchanged`` counts how often the legs change places in the picture after
-        step 2. ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and
-        arms (JSON, seconds).
+        of frames, between the first and the last frame with a pose, that have no pose or lose it in
+        step 1. ``legs_exchanged`` counts how often the legs change places in the picture after step
+        2. ``sides_exchanged`` has the times between which step 2 exchanged trunk, legs and arms
+        (JSON, seconds).
 
     Notes
     -----
     The steps, in this order:
 
     1. Points with a visibility below `visibility_threshold` become NaN. Frames become NaN if both
-       hips, or both shoulders, are nearer to each other in space than in any adult: the pose model
-       confuses the sides, or sees no person (table ``in_picture``; only with positions in space).
+       hips, or both shoulders, are nearer to each other in space than in any adult, because the
+       pose model then confuses the sides or does not see a person (table ``in_picture``; only with
+       positions in space).
     2. Exchanges of left and right are undone for trunk, legs and arms separately. An exchange
-       begins or ends at a frame that jumps by more than 10 % of the trunk length. Exchanging its
-       sides must more than halve its distance from the frame before, or from the prediction by
-       constant velocity. The part of the recording with the unusual direction from right to left is
-       exchanged; the labels of the larger part are assumed to be right. If the sides nearly
-       coincide, nothing is exchanged. This step is omitted below 10 frames/s.
+       begins or ends at a frame that jumps by more than 10 % of the trunk length. Exchanging the
+       sides must more than halve the distance from the previous frame, or from a prediction. The
+       sides are exchanged in the part with the unusual direction from right to left. The labels in
+       the larger part are assumed to be right. If the sides nearly coincide, nothing is exchanged.
+       This step is omitted below 10 frames/s.
     3. If the length of a limb differs by more than `limb_length_tolerance` from its median within
        one second around the frame, its far end becomes NaN in ``position``. The median is local
        because the depth of a raw pose has a bias that depends on the posture, which only the fit
@@ -374,7 +380,7 @@ def _spans(rows: Mask, time: Array) -> list[list[float]]:
 
 
 def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
-    """Exchange left and right of a detected pose as :func:`clean_pose` did, to draw it.
+    """Exchange left and right of a detected pose as :func:`clean_pose` did, for drawing.
 
     `cleaned` is the cleaned or fitted result of `pose`.
     """
@@ -660,7 +666,7 @@ def low_pass(
 
     `series` is (time, ...), without NaN, at least 2 samples at `rate_hz`; at `cutoff_hz` the
     amplitude of both passes together falls to :math:`1/\sqrt2`. The ends are padded by odd
-    reflection. A cutoff of half of the rate or more is refused.
+    reflection. A cutoff of half the rate or more raises an error.
     """
     from scipy.signal import butter, filtfilt
 

@@ -1,9 +1,9 @@
-"""The kinds of Dataset that functions take, with a check for each kind.
+"""The kinds of Dataset that functions accept, with a check for each kind.
 
 :func:`mobility.base.options.checked` checks a parameter that is annotated with a kind: its
-dimensions and names, the types of its attributes, that its times are seconds, and that its values
-are possible for a person. Without the check, times in milliseconds, for example, would give wrong
-numbers that look right.
+dimensions and names, the types of its attributes, whether its times are in seconds, and whether its
+values are possible for a person. Without this check, times in milliseconds, for example, would give
+wrong numbers that look plausible.
 """
 
 from __future__ import annotations
@@ -28,25 +28,31 @@ _DEGREES = ("degree", "degrees", "deg", "°")
 """Values of the attribute ``units`` that mean degrees, in lower case."""
 
 MOST_DEGREES = 400.0
-"""Largest joint angle, with a branch at 360 and some noise."""
+"""Largest possible joint angle: angles wrap at 360, and there is some noise."""
 
 _LARGEST_BODY_M = 5.0
-"""Largest extent of a body, median over the frames; in centimetres or pixels it is larger."""
+"""Largest possible extent of a body in metres, as a median over the frames; in centimetres or
+pixels it is larger.
+"""
 
 _FARTHEST_M = 1e6
-"""Largest coordinate of a landmark: beyond any measurement, and its square does not overflow."""
+"""Largest possible coordinate of a landmark: it is beyond any measurement, and its square does not
+overflow.
+"""
 
 _SLOW = ((1.0, 1800.0), (10.0, 60.0))
-"""Interval between frames, and duration of the recording, that together indicate milliseconds: in
-milliseconds, frames are 1 apart at 1000 frames/s, 10 at 100, and a few seconds last thousands."""
+"""Interval between frames, and duration of the recording, that together indicate milliseconds. In
+milliseconds, frames are 1 apart at 1000 frames/s and 10 apart at 100 frames/s, and a few seconds
+are a duration of thousands.
+"""
 
 _EVEN = 10.0
-"""Usual steps between frames below which no time is reported as wrong."""
+"""Length of a gap, in usual steps between frames, below which no time is reported as wrong."""
 _LONGEST_GAP_S = 3600.0
 _MOST_FRAMES = 24 * 3600 * 60
-"""Longest time without a frame in seconds, and most frames that a recording would have without
-gaps, at its usual interval or at 60 per second: a day. Repetitions are searched on regular times,
-which must fit into memory.
+"""Longest time without a frame in seconds, and largest number of frames that a recording would have
+without gaps: a day at its usual interval, or at 60 per second. Repetitions are searched on regular
+times, which must fit into memory.
 """
 
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
@@ -87,20 +93,22 @@ _TYPES = {
 """Attributes that the package reads: texts, JSON objects as text, and numbers."""
 
 EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
-"""Times of a repetition: of a movement, `bottom` is the end of range; of a rise, standing."""
+"""Times of a repetition: `bottom` is the end of range of a joint movement, or standing
+after rising from a seat.
+"""
 
 _FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
 
 
 def check_times(times: ArrayLike | xr.DataArray) -> Array:
-    """Return times as an array, if they can be those of a recording in seconds.
+    """Return times as an array, if they are plausible as times of a recording in seconds.
 
     Raises
     ------
     BadInputError
         If they are not finite numbers over one dimension, do not increase strictly, or look like
         milliseconds (1 or more apart for over half an hour, 10 or more for over a minute). Also if
-        they have a gap of over an hour, or of more frames than a day has.
+        they have a gap of more than an hour, or a gap in which more frames would fit than in a day.
     """
     try:
         time = np.asarray(times)
@@ -158,7 +166,7 @@ def _check_labels(name: str, index: Any) -> None:
 
 
 def check_attributes(dataset: xr.Dataset) -> None:
-    """Raise an error if an attribute does not have the type that the package writes."""
+    """Raise an error if an attribute has a different type from the one that the package writes."""
     holders = {"": dataset.attrs}
     holders |= {f" of '{name}'": variable.attrs for name, variable in dataset.variables.items()}
     for of, attrs in holders.items():
@@ -180,19 +188,19 @@ def _is_of(kind: str, value: Any) -> bool:
 
 
 def check_recording(value: Any) -> xr.Dataset:
-    """Return a Dataset over ``time`` unchanged, if its times are those of a recording.
+    """Return a Dataset over ``time`` unchanged, if its times are plausible for a recording.
 
     Variables with the name of an angle must be plausible and in degrees; no variable may be
     infinite.
     """
-    dataset = _dataset(value, "must be a Dataset over time")
+    dataset = _dataset(value, "must be a Dataset with the dimension time")
     if "time" not in dataset.coords:
         raise BadInputError("has no coordinate 'time' (seconds)")
     time = dataset["time"]
     if not time.size:
         raise BadInputError("has no frame")
     if time.dims != ("time",):
-        raise BadInputError("its coordinate 'time' must be over the dimension 'time'")
+        raise BadInputError("its coordinate 'time' must have the dimension time")
     check_times(time)
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
@@ -204,7 +212,7 @@ def check_recording(value: Any) -> xr.Dataset:
 
 
 def check_angles(value: Any) -> xr.Dataset:
-    """Return a recording unchanged, if its angles are over time, or over time and side."""
+    """Return a recording unchanged, if its angles have the dimensions (time) or (time, side)."""
     dataset = check_recording(value)
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
@@ -229,8 +237,8 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 def check_pose(value: Any) -> xr.Dataset:
     """Return a pose unchanged, if it has one person with the 33 landmarks.
 
-    Its points are in metres (``position``), in the picture (``image_position``, pixels), or both;
-    the pose of a model without depth has only points in the picture.
+    Its points are in metres (``position``), in the picture (``image_position``, pixels), or both; a
+    pose from a model without depth only has points in the picture.
     """
     no_pose = (
         "not a pose Dataset, it has neither 'position' nor 'image_position'; make one with "
@@ -313,7 +321,7 @@ def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[s
 def check_dimensions(
     name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
 ) -> None:
-    """Raise an error unless a variable has the dimensions `needed`, and no others than `beside`."""
+    """Raise an error unless a variable has the dimensions `needed`, and only `beside` as others."""
     lacking = sorted(set(needed) - set(map(str, values.dims)))
     if lacking:
         raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
@@ -378,7 +386,7 @@ def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> No
 
 
 def check_repetitions(value: Any) -> xr.Dataset:
-    """Return repetitions unchanged, if each begins before it ends, and is accepted or not."""
+    """Return repetitions unchanged, if each begins before it ends and is accepted or not."""
     dataset = _dataset(value, "must be a Dataset of repetitions, as from find_repetitions")
     lacking = [name for name in ("start", "end") if name not in dataset]
     if lacking:
@@ -433,13 +441,16 @@ def check_markers(value: Any) -> xr.Dataset:
 
 def check_trial(value: Any) -> xr.Dataset:
     """Return angles over time, or metrics over repetitions, unchanged."""
-    dataset = _dataset(value, "must be a Dataset of angles over time, or of metrics over rep")
+    dataset = _dataset(
+        value,
+        "must be a Dataset of angles with the dimension time, or of metrics with the dimension rep",
+    )
     return check_angles(dataset) if "time" in dataset.dims else dataset
 
 
 def check_normalised(value: Any) -> xr.Dataset:
-    """Return angles over ``rep`` and ``percent`` unchanged, if they have both sides or none."""
-    dataset = _dataset(value, "must be a Dataset of mobility.normalise")
+    """Return angles over ``rep`` and ``percent`` unchanged, if they have both sides or no side."""
+    dataset = _dataset(value, "must be a Dataset from mobility.normalise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
         if name_of_value(name) in definitions():
@@ -455,7 +466,7 @@ def _check_sides(dataset: xr.Dataset) -> None:
 
 def check_metrics(value: Any) -> xr.Dataset:
     """Return metrics unchanged, if values with units are numbers and the sides are complete."""
-    dataset = _dataset(value, "must be a Dataset of metrics of an exercise")
+    dataset = _dataset(value, "must be a Dataset with the metrics of an exercise")
     _check_sides(dataset)
     for name, values in dataset.data_vars.items():
         if values.dtype.kind not in "fiu" and not {"kind", "units"} & values.attrs.keys():
@@ -477,7 +488,7 @@ def kind_made_by(
     attributes: Mapping[str, str] = {},
     beside: Sequence[str] = (),
 ) -> Callable[[Any], xr.Dataset]:
-    """Return the check for a Dataset that one function makes, and another takes.
+    """Return the check for a Dataset that is the result of one function and an argument of another.
 
     Parameters
     ----------
@@ -486,18 +497,20 @@ def kind_made_by(
     numbers, texts
         Dimensions, separated by spaces, of each variable that must exist.
     attributes
-        Attributes that each variable ("": the Dataset) must have, separated by spaces.
+        Attributes that each variable must have, separated by spaces; "" stands for the Dataset.
     beside
         Further dimensions that variables may have.
     """
-    no_such = f"must be a Dataset of {made_by}"
+    no_such = f"must be a Dataset from {made_by}"
 
     def check(value: Any) -> xr.Dataset:
         dataset = _dataset(value, no_such)
         for name, needed in {**numbers, **texts}.items():
             dims = set(needed.split())
             if name not in dataset.variables or set(dataset[name].dims) - {*beside} != dims:
-                raise BadInputError(f"{no_such}; it has no '{name}' over {', '.join(sorted(dims))}")
+                raise BadInputError(
+                    f"{no_such}; it has no '{name}' with the dimensions ({', '.join(sorted(dims))})"
+                )
             if name in numbers:
                 _check_values(name, dataset[name])
             elif not all(isinstance(text, str) for text in np.ravel(dataset[name].to_numpy())):
@@ -548,7 +561,9 @@ Repetitions = Annotated[xr.Dataset, PlainValidator(check_repetitions)]
 """``start`` and ``end`` of repetitions over ``rep``, in seconds."""
 
 Metrics = Annotated[xr.Dataset, PlainValidator(check_metrics)]
-"""Numbers of a recording, over nothing, ``rep``, ``side``, ``phase`` or parts of an index."""
+"""Numbers of a recording, without dimensions, or over ``rep``, ``side``, ``phase`` or parts of an
+index.
+"""
 
 Markers = Annotated[xr.Dataset, PlainValidator(check_markers)]
 """``marker_position(time, space, marker)`` in metres."""

@@ -1,4 +1,4 @@
-"""Measured factors that turn the spread of posterior samples into errors, and correlations."""
+"""Correlations, and measured factors that turn the spread of posterior samples into errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def cross_correlation(a: Array, b: Array) -> Array:
-    """Return the sum of ``a(t + lag) b(t)`` for each signal and lag, on grids with the same step.
+    """Return the sum of ``a(t + lag) b(t)`` for each signal and lag; both grids have the same step.
 
     `a` is (signal, n), `b` (signal, m) and the result (signal, n + m - 1), for lags from
     ``-(m - 1)`` to ``n - 1`` steps.
@@ -30,7 +30,10 @@ def cross_correlation(a: Array, b: Array) -> Array:
 
 
 def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
-    """Return the correlation, in [-1, 1], from sums of products and squares; 0 without motion."""
+    """Return the correlation, in [-1, 1], from sums of products and of squares.
+
+    0 without motion.
+    """
     least = 1e-6 * max(float(power_a.max()), float(power_b.max()), 1e-12)
     rho: Array = dot / np.sqrt(np.maximum(power_a, least) * np.maximum(power_b, least))
     return np.clip(rho, -1.0, 1.0)
@@ -39,8 +42,8 @@ def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
 def peak(rho: Array, best: int) -> tuple[float, float]:
     r"""Return the position of a maximum in steps, and its curvature per step squared.
 
-    With the values :math:`c_-, c_0, c_+` around the maximum the parabola through them has its peak
-    at :math:`\frac{1}{2} (c_- - c_+) / (c_- - 2 c_0 + c_+)`.
+    The parabola through the values :math:`c_-, c_0, c_+` around the maximum has its peak at
+    :math:`\frac{1}{2} (c_- - c_+) / (c_- - 2 c_0 + c_+)`.
     """
     if not 0 < best < len(rho) - 1:
         return float(best), 0.0
@@ -52,7 +55,7 @@ def peak(rho: Array, best: int) -> tuple[float, float]:
 
 
 def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
-    """Return the lags of the peaks of `height` other than the one at `best`, highest first.
+    """Return the lags of all peaks of `height` except the one at `best`, the highest first.
 
     The correlation `rho` must fall to `valley` between the two; otherwise they are one peak.
     """
@@ -73,8 +76,9 @@ Z95 = 1.96
 """Margin of error (95 %) in standard deviations, for normal errors."""
 
 MDC95 = Z95 * 2**0.5
-"""Smallest change between two measurements that exceeds their error, in standard deviations of
-one."""
+"""Smallest change between two measurements that exceeds their error, in standard deviations of one
+measurement.
+"""
 
 _Number = TypeVar("_Number", float, NDArray[np.float64], xr.DataArray)
 
@@ -85,7 +89,7 @@ def half_width(sd: _Number) -> _Number:
 
 
 def sd_of(low: float, high: float) -> float:
-    """Return the standard deviation of an error with the 95 % interval from `low` to `high`."""
+    """Return the standard deviation of an error whose 95 % interval is from `low` to `high`."""
     return (high - low) / (2 * Z95)
 
 
@@ -94,7 +98,7 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 
     The factor multiplies the spread of the posterior samples. For an angle that was not measured,
     the factor of the most similar kind in the table is used, or 1. If the source of the keypoints
-    has its own factor (table ``pose_sources``), both are multiplied.
+    has a factor as well (table ``pose_sources``), the two are multiplied.
     """
     measured = tables.load(TABLE)["fitted"]
     return _factors({kind: entry["angles"] for kind, entry in measured.items()}, fitted)
@@ -121,13 +125,13 @@ def _factors(measured: Mapping[str, Mapping[str, float]], fitted: xr.Dataset) ->
 
 
 def alike_kinds(kind: str) -> list[str]:
-    """Return the kinds of fit whose factors apply to a kind: itself, then similar ones."""
+    """Return the kinds of fit whose factors apply to a kind: the kind itself, then similar ones."""
     like = tables.load(TABLE)["kinds"]["of"][kind].get("like")
     return [kind, *(alike_kinds(like) if like else [])]
 
 
 def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
-    """Return the test-retest standard errors of measurement of a person, by metric.
+    """Return the standard errors of measurement between recordings of one person, by metric.
 
     The camera is put back to the same place between recordings. Metrics that were not measured are
     absent. The result is empty for kinds of fit (:func:`kind_of`) that were not measured (two
@@ -142,9 +146,10 @@ def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
 def kind_of(fitted: xr.Dataset) -> str:
     """Return the kind of fit, as the tables of factors name it (``kinds`` of ``expected_error``).
 
-    Two cameras count as two if they are far enough apart for the view "two-cameras". If the feet
-    move and there is no calibration, the vertical is undetermined, which is a separate kind. One
-    camera whose view is unknown counts as diagonal, because people are asked to film from there.
+    Two cameras only count as two if they are far enough apart for the view "two-cameras". If the
+    feet move and there is no calibration, the vertical is undetermined, which is a separate kind.
+    One camera whose view is unknown counts as diagonal, because people are asked to film from
+    there.
     """
     fit = of_fit(fitted)
     planted = bool(fit.get("planted"))
@@ -167,9 +172,10 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
 
 
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
-    """Return the origin of the knee flexion in standing on which the recording was calibrated.
+    """Return the origin of the knee flexion in standing with which the recording was calibrated.
 
-    "assumed" (straight), "given" (a number), or empty if no standing calibrates the recording.
+    "assumed" (straight), "given" (a number), or empty if the recording was not calibrated by
+    standing.
     """
     fit = of_fit(fitted)
     if float(fit.get("standing_seconds", 0)) <= 0:
@@ -178,7 +184,7 @@ def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
-    """List how a recording differs from those on which the errors were measured, one line each."""
+    """List the differences from the recordings on which the errors were measured, line by line."""
     if not of_fit(fitted):
         return []
     difference = tables.load(TABLE)["kinds"]["of"][kind_of(fitted)].get("unlike")
@@ -200,9 +206,9 @@ def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
 def metric_sd(
     name: str, drawn: NDArray[np.float64], fitted: xr.Dataset | None = None
 ) -> NDArray[np.float64]:
-    """Return the standard deviation of a metric of positions from that of its posterior samples.
+    """Return the standard deviation of a metric of positions, given its spread over the samples.
 
-    `fitted` identifies the model of the keypoints; without it the measured model is assumed.
+    `fitted` identifies the model of the keypoints; without it, the measured model is assumed.
     """
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
     origin = Origin() if fitted is None else Origin.of(fitted.attrs)
@@ -215,9 +221,10 @@ def error_depends_on_value(name: str) -> bool:
 
 
 def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
-    """Return the factor, depending on its value, on the error of a metric of positions.
+    """Return the factor, which depends on the value, for the error of a metric of positions.
 
-    A heel that seems to sink is as wrong as a heel that rises by as much. NaN if the value is NaN.
+    A heel that seems to sink is just as wrong as a heel that rises by the same amount. NaN if the
+    value is NaN.
     """
     entry = tables.load(TABLE)["metrics"]["with_value"][name]
     factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * abs(value)

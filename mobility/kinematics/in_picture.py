@@ -1,8 +1,8 @@
 r"""Single-joint angles in the image plane, with and without a fitted body.
 
 The angle of a joint that moves in the image plane can be measured there from the joint's landmarks
-alone, whatever else is outside the picture. How far a segment leaves that plane follows from how
-much shorter it looks than it is.
+alone, even if other parts of the body are outside the picture. The angle by which a segment leaves
+that plane follows from how much shorter it looks than it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mobility.kinematics.skeleton import (
 TABLE = "in_picture"
 
 _GRID = np.radians(np.arange(0.0, 89.0, 4.0))
-"""Elevations out of the picture at which the likelihood is evaluated."""
+"""Elevations out of the image plane at which the likelihood is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def picture_angles(
     The angle is measured in the plane in which the distal segment moves. This is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
     comes from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
-    within the error of c. Only elevation beyond the apparent elevation of a segment in the plane
-    counts. The sign comes from the depth of the landmarks.
+    within the error of c. Only the elevation beyond the apparent elevation of a segment that lies
+    in the plane counts. The sign comes from the depth of the landmarks.
 
     The `pose`, fitted or not, comes from one camera and has ``image_position``. A pose without
     ``position``, as from other pose models
@@ -90,9 +90,9 @@ def picture_angles(
 
     Notes
     -----
-    The standard deviation combines the error of the landmarks in the picture, which counts more if
-    a segment looks short, with the errors of both elevations. Zero is defined as in goniometry
-    (Norkin & White 2016, Measurement of Joint Motion, 5th ed.).
+    The standard deviation combines the error of the landmarks in the picture with the errors of
+    both elevations. The error of the landmarks counts more if a segment looks short. Zero is
+    defined as in goniometry (Norkin & White 2016, Measurement of Joint Motion, 5th ed.).
 
     Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
     hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
@@ -177,7 +177,7 @@ def picture_angles(
 
 @checked
 def measured_angles(fitted: Pose) -> xr.Dataset:
-    r"""Combine angles from the picture and a fitted body, weighted by their errors.
+    r"""Combine angles from the picture with angles from a fitted body, weighted by their errors.
 
     With the angle :math:`\theta_p \pm \sigma_p` of the picture and :math:`\theta_f \pm \sigma_f` of
     the body, the picture has the weight :math:`w = \sigma_f^2 / (\sigma_p^2 + \sigma_f^2)`. The
@@ -185,7 +185,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
     to :math:`\sigma_p^2` as well if the segments leave the image plane. Within the plane the
     picture is more reliable, because the body needs the whole person and infers the depth.
 
-    Both angles come from the same landmarks, so combining them does not make them more certain. The
+    Both angles come from the same landmarks, so combining them does not reduce the error. The
     standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which holds for any correlation of
     their errors. `fitted` is the result of :func:`~mobility.kinematics.fit.entry.fit_body` for one
     camera's pose.
@@ -435,7 +435,7 @@ def _bend_sign(pair: Sequence[_Segment]) -> float:
 
 
 _Axes = tuple[Array, Array, Array]
-"""Up along the trunk, to the right and to the front of the subject, (time, 3) each."""
+"""Directions up along the trunk, to the right and to the front of the subject, (time, 3) each."""
 
 
 def _axes(positions: Array) -> _Axes:

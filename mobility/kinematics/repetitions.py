@@ -1,9 +1,9 @@
-"""Repetitions of a squat and their phases, from the height of the hips above the ankles.
+"""Repetitions of a squat, and their phases, from the height of the hips above the ankles.
 
 :func:`hip_height` is the signal. ``_cycles`` finds its lowest points, ``_end_of_way`` where a
 repetition begins and ends, ``_bottom_band`` and ``_middle_of_bottom`` when its bottom is, and
-``_why_rejected`` whether it counts. Other exercises use these functions too, and so does
-:func:`repetitions_of_signal`, for other movements.
+``_why_rejected`` whether it counts. Other exercises also use these functions, and so does
+:func:`repetitions_of_signal`, which is for other movements.
 """
 
 from __future__ import annotations
@@ -36,59 +36,66 @@ from mobility.kinematics.skeleton import SIDES, Array, angle_between, landmarks
 from mobility.kinematics.stances import is_stepping, stance_at, stances_of, steps_of
 
 _GRID_HZ = 60.0
-"""Least rate of the grid on which phases are searched, so that edges can fall between frames."""
+"""Least rate of the grid on which phases are searched for, so that edges can fall between frames.
+"""
 
 _LOW_PASS_HZ = 3.0
 _RANGE_SHARE = 0.3
 """A bottom must stand out by at least this share of the range of the heights (P95 - P5)."""
 
 EDGE_SPEED = 0.05
-"""Share of a phase's peak speed at which it begins and ends."""
+"""Share of a phase's peak speed at which the phase begins and ends."""
 
 _BOTTOM_BAND = 0.03
 """Share of the depth above the lowest point that still belongs to the bottom."""
 
 _LOWEST = 1 / 3
-"""The bottom's time is the middle of this lowest share of its heights; a smaller share would follow
-noise."""
+"""The time of the bottom is the middle of the time spent in this lowest share of its heights; a
+smaller share would follow noise.
+"""
 
 _LEAST_OF_STANCE = 0.9
-"""Share of the standing height of the recording below which the subject only bends in a stance."""
+"""Share of the recording's standing height that a stance must reach; below it, the subject only
+bends in that stance.
+"""
 
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
 """Speed, in standing heights per second, below which the subject is still."""
 
 _NEAR_TOP = 0.1
-"""A phase may begin or end only within this share of the depth from its highest point."""
+"""A phase may only begin or end within this share of the depth from its highest point."""
 
 _RETURN = 1 / 3
-"""Share of the depth by which a repetition may begin or end below standing."""
+"""Largest share of the depth by which a repetition may begin or end below standing."""
 
 _CUT_RISE = 1 / 3
-"""Share of the depth that a phase cut off by the recording must show."""
+"""Least share of the depth that a phase must show if the recording cuts it off."""
 
 _UPRIGHT = 0.85
-"""Least ratio of the standing height to thigh plus shank for the subject to have stood."""
+"""Least ratio of the standing height to thigh plus shank at which the subject counts as having
+stood.
+"""
 
 _SHORTEST = 0.6
 """Seconds; a shorter dip is a tracking error."""
 
 _MISSING_SHARE, _MISSING_GAP = 0.2, 0.5
-"""Share of frames, and seconds in a row, that may be missing within a repetition."""
+"""Largest share of frames, and longest time in seconds, that may be missing within a repetition."""
 
 _ONE_LEG = 0.5
 """Share of the depth by which the two sides may differ at the bottom."""
 
 _LEAST_BEND = 20.0
-"""Least flexion of the knees, degrees; the least depth means more than 35 by geometry."""
+"""Least flexion of the knees in degrees; by geometry, the least depth means more than 35 degrees.
+"""
 
 
 @dataclass(frozen=True)
 class HipHeight:
-    """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid.
+    """Height of the hips above the ankles (1 = standing), at the frames and on a regular grid.
 
-    For another movement its course: 1 at rest, 0 at the end of range.
+    For other movements, it is the course of the movement: 1 at rest, 0 at the end of range.
     """
 
     time: Array
@@ -159,7 +166,7 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     """Return the height signal of a pose; None if too little is seen.
 
     Each side is scaled by its standing height before the mean is taken, so that the signal does not
-    jump when one side is hidden. After a step the standing height of the new stance is used. World
+    jump when one side is hidden. After a step, the standing height of the new stance is used. World
     heights are used, because they do not change when the subject comes nearer; image heights
     replace them if they exist in clearly more frames.
     """
@@ -379,22 +386,23 @@ def find_repetitions(
     The signal is the height of the hips above the ankles relative to standing, :math:`h = (\bar H -
     \bar A)\cdot Y / h_{standing}`, low-pass filtered at 3 Hz. Standing is the median of the tallest
     frames, separately for each stance if the feet move to another place. A bottom is a minimum of h
-    with a depth of at least max(`min_depth`, 0.3 (P95 - P5)), at least `min_interval_s` from the
-    next. Neighbouring minima count as one bottom (a rebound) if h stays below 1 - depth/3 between
-    them.
+    with a depth of at least max(`min_depth`, 0.3 (P95 - P5)), at least `min_interval_s` away from
+    the next minimum. Neighbouring minima count as one bottom (a rebound) if h stays below 1 -
+    depth/3 between them.
 
     A repetition starts when the descent last passes 5 % of its peak speed, and ends when the ascent
     first falls to 5 % of its peak speed. The bottom is the contiguous time in which h is within 3 %
-    of the depth of its minimum. The bottom is therefore longer, and descent and ascent are shorter,
-    than between turning points.
+    of the depth of its minimum. The bottom is therefore longer, and the descent and ascent are
+    shorter, than if they were separated at turning points.
 
     ``bottom`` is the middle of the time in the lowest third of that band, because the time of the
-    minimum itself is arbitrary in a pause.
+    minimum itself is arbitrary if the person pauses.
 
     Repetitions that cannot be used stay in the result, with ``accepted`` false and a ``reason``. A
     repetition is rejected if it is cut off by the recording or a cut in the video, or does not go
     from standing to standing (within a third of the depth). It is also rejected if it is shorter
-    than 0.6 s, too many frames are missing, only one leg or no knee bends, or a foot steps.
+    than 0.6 s, if too many frames are missing, if only one leg or no knee bends, or if a foot
+    steps.
 
     If the recording has at least a third of the descent or ascent, the repetition is accepted,
     because everything is measured at the bottom, which is complete. The repetition then starts or
@@ -414,7 +422,7 @@ def find_repetitions(
     -------
     xarray.Dataset
         Over ``rep`` (1..n, n may be 0): start, bottom_start, bottom, bottom_end, end in seconds;
-        and depth in percent, :math:`100(1-h_{min})`, which has the error of the landmarks of hips
+        and depth in percent, :math:`100(1-h_{min})`, whose error is that of the landmarks of hips
         and ankles. Also accepted, reason, start_seen and end_seen (false if the recording cuts that
         end off), and complete (both are seen). Over ``time``: hip_height (1 = standing) and
         standing (h above 0.97, at rest, not in a step). If no repetition is accepted, the history
@@ -514,7 +522,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
 
 
 def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
-    """Warn about repetitions that the recording cuts off, or explain why there is none."""
+    """Warn about repetitions that the recording cuts off, or explain why there are none."""
     if not any(repetition["accepted"] for repetition in repetitions):
         reason = (
             "; ".join(dict.fromkeys(repetition["reason"] for repetition in repetitions)) or why_none
@@ -649,16 +657,18 @@ def repetitions_of_signal(
 ) -> xr.Dataset:
     """Find the repetitions of a movement that does not lower the hips.
 
-    In a repetition, a signal rises from rest, reaches the end of range and comes back. As in
-    :func:`find_repetitions`, it starts and ends at 5 % of the peak speed, so it includes no rest.
-    Its ``bottom`` is the time in which the signal is within 3 % of the end of range.
+    In a repetition, a signal rises from rest, reaches its largest value at the end of range, and
+    comes back. As in :func:`find_repetitions`, it starts and ends at 5 % of the peak speed, so it
+    includes no rest. Its ``bottom`` lies within the time in which the signal is within 3 % of the
+    end of range.
 
     Parameters
     ----------
     pose
         Pose Dataset, fitted or cleaned.
     signal
-        An angle or distance in the frames of the pose; if it falls and comes back, its negative.
+        An angle or distance in the frames of the pose. If it falls and comes back, pass its
+        negative.
     least
         Smallest rise, in the unit of the signal.
     why_none
@@ -679,8 +689,8 @@ def repetitions_of_signal(
     time = pose["time"].to_numpy().astype(np.float64)
     if signal.dims != ("time",) or signal.sizes["time"] != time.size:
         raise BadInputError(
-            f"repetitions_of_signal: the signal is over {signal.dims}; it must be over time, "
-            "with the same frames as the pose"
+            f"repetitions_of_signal: the signal has the dimensions {signal.dims}; it must have "
+            "only time, with the same frames as the pose"
         )
     h, rise = _course(pose, signal.to_numpy().astype(np.float64))
     if intervals is not None:
@@ -772,7 +782,7 @@ def normalise_repetitions(
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, or no repetition is in the recording.
+        If `dataset` has no dimension ``time``, or if no repetition is in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")

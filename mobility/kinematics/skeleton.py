@@ -24,7 +24,7 @@ FITTED: tuple[str, ...] = tuple(
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
     for side in SIDES
 )
-"""The joints that are fitted; all other landmarks are carried along for drawing."""
+"""The fitted joints; all other landmarks are only carried along for drawing."""
 
 INDEX: Mapping[str, int] = {name: i for i, name in enumerate(KEYPOINTS)}
 """Position of each landmark in :data:`KEYPOINTS`."""
@@ -47,7 +47,7 @@ _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 def landmarks(
     pose: xr.Dataset, name: str = "position", *, keypoints: Sequence[str] = KEYPOINTS
 ) -> NDArray[np.float64]:
-    """Return the values of a variable of a pose: (time, landmark), with x, y, z or u, v last."""
+    """Return the values of a pose variable: (time, landmark), then x, y, z or u, v."""
     variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
     last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
     points = variable.sel({"keypoint": list(keypoints), **last})
@@ -55,7 +55,7 @@ def landmarks(
 
 
 def never_there(pose: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """Return the `names` that are missing in the keypoints of a pose: no frame has a confidence."""
+    """Return the `names` that are missing in the keypoints of a pose in every frame."""
     if "confidence" not in pose or not pose["confidence"].notnull().any():
         return []
     absent = np.asarray(np.isnan(landmarks(pose, "confidence", keypoints=names)).all(axis=0))
@@ -72,7 +72,7 @@ def is_without_feet(pose: xr.Dataset) -> bool:
 
 
 def other_side(name: str) -> str:
-    """Return the name of the same landmark or segment on the other side, if it has a side."""
+    """Return the name of the same landmark or segment on the other side, if there is one."""
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
@@ -81,28 +81,37 @@ def other_side(name: str) -> str:
 Array = NDArray[np.float64]
 
 _CUT = -90.0
-"""Degrees; signed angles are in (-90, 270], so that they jump at a value that no joint reaches."""
+"""Degrees; signed angles are in (-90, 270], so that they only jump at a value that no joint
+reaches.
+"""
 
 _MIN_LENGTH = 1e-9
 """Metres; a shorter vector has no direction."""
 
 _LYING = np.cos(np.radians(60.0))
-"""Horizontal part of the unit hip line below which (60 degrees) the right side is undefined."""
+"""Least horizontal part of the unit hip line; below it (60 degrees), the direction to the right is
+undefined.
+"""
 
 _KNEE = (10.0, 30.0)
 _ELBOW = (15.0, 20.0)
-"""Degrees by which a straight joint is bent at most: sideways (varus, valgus; the carrying angle of
-the elbow), and in any direction (hyperextension). Twice as much is flexion."""
+"""Largest angle, in degrees, by which a straight joint is bent: sideways (varus, valgus; the
+carrying angle of the elbow), and in any direction (hyperextension). From twice as much on, it is
+flexion.
+"""
 
 _CREASE = (45.0, 90.0)
-"""Elevation of the arm, degrees: the elbow's crease faces forward up to 45, anywhere from 90 on."""
+"""Elevation of the arm in degrees: up to 45, the crease of the elbow faces forward; from 90 on, it
+may face in any direction.
+"""
 
 _BEHIND = (110.0, 150.0)
-"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side,
-because its plane is that uncertain), and extended backwards from the second on."""
+"""Degrees from straight forward: an arm is beside the body up to the first value (20 behind the
+side, because its plane is that uncertain), and extended backwards from the second value on.
+"""
 
 _EXTENSION = (60.0, 90.0)
-"""Degrees; an arm is extended backwards up to the first and overhead above the second."""
+"""Degrees; an arm is extended backwards up to the first value, and overhead above the second."""
 
 
 def nan_mean(values: Array, *, axis: int) -> Array:
@@ -153,8 +162,8 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
     """Return the signed angle from `u` to `v` about eZ, degrees in (-90, 270].
 
     Components along eZ are removed first. The branch is cut at -90 rather than at 180 degrees. The
-    angle of hanging arms is near 180, and would jump by 360 with every small movement. No measured
-    angle is near -90.
+    angle of hanging arms is near 180, and would otherwise jump by 360 with every small movement. No
+    measured angle is near -90.
     """
     ux, uy = _forward_and_up(u, frame)
     vx, vy = _forward_and_up(v, frame)
@@ -166,12 +175,14 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
 def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Return the angle between thigh and shank, negative if the knee is hyperextended, degrees.
 
-    It is the angle in space, except near straight, where that angle has no sign. There it is the
-    component about the hip line, because up to 10 degrees of sideways bend are varus or valgus.
+    It is the angle in space, unless the knee is nearly straight, because that angle has no sign. It
+    is then the component about the hip line, because up to 10 degrees of sideways bend are varus or
+    valgus.
 
-    A bend of more than 20 degrees sideways or 60 in any direction is a turned or bent leg, and
-    counts fully as flexion. Between 10 and 20 degrees sideways, and 30 and 60 in total, one
-    definition blends into the other, so that the angle does not jump.
+    A bend of more than 20 degrees sideways, or of more than 60 degrees in any direction, means a
+    turned or bent leg, and counts fully as flexion. Between 10 and 20 degrees sideways, and between
+    30 and 60 degrees in total, one definition blends into the other, so that the angle does not
+    jump.
 
     The angle has no sign if the line `across` from the left to the right hip has no length.
     """
@@ -182,11 +193,11 @@ def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
 def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) -> Array:
     """Return the angle between upper arm and forearm, negative if a hanging elbow is hyperextended.
 
-    Degrees, as :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20
-    to 40 in total. The angle has a sign only while the arm hangs (`down` the trunk) and the crease
-    of the elbow faces forward. On a raised arm the direction of the crease depends on the axial
-    rotation of the upper arm, which shoulder, elbow and wrist in one line do not show. The sign
-    therefore fades out between 45 and 90 degrees of elevation.
+    Degrees, like :func:`knee_flexion`, but the transition is from 15 to 30 degrees sideways (for
+    the carrying angle) and from 20 to 40 in total. The angle has a sign only while the arm hangs
+    (`down` the trunk) and the crease of the elbow faces forward. On a raised arm the direction of
+    the crease depends on the axial rotation of the upper arm, which is invisible if shoulder, elbow
+    and wrist are in line. The sign therefore fades out between 45 and 90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -198,8 +209,8 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
     The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
     degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
-    arm by more than about 60 degrees: beyond 90 it is overhead, on either side of the head. The
-    angle has no sign if the line `across` from the left to the right hip has no length.
+    arm by more than about 60 degrees. Beyond 90 degrees it is overhead, on either side of the head.
+    The angle has no sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(down, upper_arm, across)
     azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))

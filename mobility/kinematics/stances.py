@@ -1,4 +1,4 @@
-"""Stances of a recording: the times in which both feet stay in place, and the steps between."""
+"""Stances of a recording: times in which both feet stay in place, and the steps between them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from mobility.base.provenance import history, last_of
 Array = NDArray[np.float64]
 
 _EDGE_S = 0.3
-"""Seconds before the first and after the last stance that still belong to it: a knot or two."""
+"""Time in seconds before the first and after the last stance that still belongs to it: a knot or
+two.
+"""
 
 
 class Stance(NamedTuple):
-    """A time in which both feet stay in place, s; `standing_s` is the part spent standing."""
+    """A time in which both feet stay in place, in seconds.
+
+    `standing_s` is the time spent standing.
+    """
 
     first_s: float
     last_s: float
@@ -41,7 +46,7 @@ class Step(NamedTuple):
 
     @property
     def time_s(self) -> float:
-        """Middle of the time of the step."""
+        """Time of the middle of the step."""
         return (self.from_s + self.to_s) / 2
 
     @property
@@ -56,9 +61,9 @@ def stances_of(fitted: xr.Dataset) -> list[Stance]:
     Parameters
     ----------
     fitted
-        Fitted pose, or a Dataset made from it. There is a single stance without a fit, if the feet
-        move all the time, or if the user stated the times in which each foot stays. With several
-        cameras, the times belong to the first camera.
+        Fitted pose, or a Dataset made from it. There is only one stance if no body was fitted, if
+        the feet move all the time, or if the user stated the times in which each foot stays. With
+        several cameras, the times belong to the first camera.
     """
     fit = last_of(history(fitted), "fit_body")
     if stored_stances := fit.get("stances"):

@@ -1,6 +1,7 @@
-"""Frames in which a camera hardly shows the forearm, so that an arm has no angles.
+"""Frames in which the forearm is hardly visible, so that the arm has no angles.
 
-The table ``unseen_arms`` has the two rules, their limits, and the angles that each rule removes.
+The table ``unseen_arms`` contains the two rules, their limits, and the angles that each rule
+removes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _OUTLINE = [INDEX[f"{side}_{joint}"] for joint in ("shoulder", "hip") for side i
 _ELBOWS, _WRISTS = ([INDEX[f"{side}_{joint}"] for side in SIDES] for joint in ("elbow", "wrist"))
 
 _POINTS = np.linspace(0.0, 1.0, 21)
-"""Places on the forearm, from elbow to wrist; the places inside the outline are counted."""
+"""Points on the forearm, from elbow to wrist; those inside the outline are counted."""
 
 
 def unseen_arms(fitted: xr.Dataset) -> dict[str, dict[str, Mask]]:
@@ -40,9 +41,9 @@ def unseen_arms(fitted: xr.Dataset) -> dict[str, dict[str, Mask]]:
     Returns
     -------
     dict
-        For each angle of the table, by the name of the rule, whether that rule removes the angle:
+        For each angle of the table and each rule (by name), whether the rule removes the angle:
         (time, side). With several cameras, some rule must apply in every camera. A missing landmark
-        removes nothing. The result is empty for a body without picture or camera.
+        does not remove an angle. The result is empty for a body without a picture or camera.
     """
     table = tables.load(TABLE)
     camera = last_of(history(fitted), "fit_body")

@@ -1,1 +1,1 @@
-"""Lab data: what is compared with them, and the reports on it."""
+"""Lab data: comparisons with them, and the reports on these comparisons."""

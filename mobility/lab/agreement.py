@@ -54,32 +54,32 @@ def agreement(
     """Compare angles, or metrics, from video with those of a lab.
 
     Frames are never treated as independent. The error of a curve is computed within a repetition
-    and averaged within a participant before participants are compared. Every interval is over
-    participants. With a single participant, the repetitions take the place of participants.
-    Intervals and limits then describe only this participant (attribute ``scope``), and ICC and CCC,
-    which relate differences to the spread between people, are not reported.
+    and averaged within a participant before participants are compared. Every interval is computed
+    over participants. If there is only one participant, repetitions are used instead of
+    participants. Intervals and limits then describe only this participant (attribute ``scope``),
+    and ICC and CCC, which relate differences to the spread between people, are not reported.
 
     Parameters
     ----------
     video, lab
-        One trial, or a list of trials in the same order. Each trial contains angles or metrics, and
+        One trial, or a list of trials in the same order. Each trial contains angles or metrics;
         those that both systems have are compared. Angles are in degrees over ``(time,)`` or
         ``(time, side)`` at the same times, already synchronised, NaN if not reported or missing;
         ``<angle>_sd`` of the video is used if it exists. Metrics are over ``(rep,)`` or ``(rep,
         side)`` of the same repetitions, in any unit; a coordinate ``participant`` over ``rep`` may
-        name each participant.
+        name the participant of each repetition.
     repetitions
         Repetitions of each trial with angles, as from
         :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
-        ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. Video and
-        lab are evaluated at the same times. If a repetition shows only one side or only some
-        angles, ``compared`` over (rep, side) or (rep, angle, side) marks them. Pass None for
+        ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. The video
+        and the lab are evaluated at the same times. If a repetition shows only one side or only
+        some angles, ``compared`` over (rep, side) or (rep, angle, side) marks them. Pass None for
         metrics.
     participants
         Participant of each trial; required if there are several trials.
     margin_deg
-        Largest mean difference in degrees that does not matter, for the test of equivalence. Choose
-        it before you see the data. Without it, equivalence is not tested.
+        Largest mean difference, in degrees, that does not matter, for the test of equivalence.
+        Choose it before you see the data. Without it, equivalence is not tested.
     values
         Values of each repetition of angles: ``peak``, ``largest``, ``smallest``, ``range``, or a
         part of the repetition such as ``bottom``: the median from ``bottom_start`` to
@@ -88,7 +88,7 @@ def agreement(
     Returns
     -------
     xarray.Dataset
-        Each statistic with ``units``, ``long_name``, ``reference`` and ``scope``; see
+        Each statistic has ``units``, ``long_name``, ``reference`` and ``scope``; see
         ``tables/agreement.yaml``. Differences are video minus lab. ``side`` is left, right, or
         middle for angles without sides.
 
@@ -109,7 +109,7 @@ def agreement(
         the middle of the limits and of the interval of the test of equivalence, because each
         participant counts once, however many repetitions there are.
 
-        Over (rep, ...), the data behind these statistics: `video_values`, `lab_values`,
+        Over (rep, ...): the data behind these statistics, `video_values`, `lab_values`,
         `video_curves`, `lab_curves`, `repetition_bias` and so on, with the coordinates
         `participant`, `trial` and `repetition`.
 
@@ -118,15 +118,15 @@ def agreement(
     Raises
     ------
     BadInputError
-        Video and lab are at different times or not in degrees, share no angle, contain infinite
-        values, or have no accepted repetition. Several trials have no participants, or their
-        numbers differ. An option is out of range.
+        The video and the lab have different times, are not in degrees, share no angle, contain
+        infinite values, or have no accepted repetition. Several trials have no participants, or the
+        numbers of trials and participants differ. An option is out of range.
 
     Notes
     -----
     The value at the bottom and the peak are defined as in :func:`~mobility.overhead_squat`, each
-    from the frames of its own system. The two systems are the two raters of ICC and SEM. These
-    describe how well one system can replace the other, not how well either repeats itself.
+    from the frames of its own system. The two systems are the two raters of ICC and SEM. ICC and
+    SEM describe how well one system can replace the other, not how repeatable either of them is.
     Therefore 1.96 √2 SEM is an error of the method: 95 % of the differences are within it (around
     their mean, for consistency). A smallest detectable change instead needs one system at several
     times (:func:`~mobility.studies.cohort.changes`).
@@ -537,9 +537,9 @@ def agreement_of_times(
     Parameters
     ----------
     trials
-        Each has ``times(system, quantity, rep)`` of the systems "video" and "lab",
+        Each trial has ``times(system, quantity, rep)`` for the systems "video" and "lab",
         ``times_sd(quantity, rep)``, and the coordinates ``units`` and ``long_name`` of each
-        quantity. A trial without them has no times.
+        quantity. A trial without these variables has no times to compare.
     participants
         Participant of each trial.
 

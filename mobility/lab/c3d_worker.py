@@ -18,7 +18,10 @@ GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
 
 
 def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
-    """Write points and pose matrices of `source` to `out` (NumPy's npz); return its parameters."""
+    """Write the points and pose matrices of `source` to `out` (NumPy's npz).
+
+    Return its parameters.
+    """
     import ezc3d
 
     try:

@@ -1,7 +1,7 @@
 """Joint centres from the markers of a lab, as a pose from which our formulas compute angles.
 
-The angles of the lab are computed from its joint centres with the same formulas as ours, so that
-the comparison is fair. A centre that the markers cannot determine is NaN, with the reason.
+The angles of the lab are computed with the same formulas as the angles of the video, so that the
+comparison is fair. A centre that the markers cannot determine is NaN, with the reason.
 """
 
 from __future__ import annotations
@@ -35,27 +35,29 @@ METHOD = "markers"
 """Value of the attribute ``method`` of such a pose."""
 
 _LEAST_MARKERS = 3
-"""Markers, not in one line, that locate a rigid segment."""
+"""Least number of markers, not in one line, that locate a rigid segment."""
 
 _LEAST_WIDTH = 0.01
-"""In metres: markers whose second extent is smaller lie in one line."""
+"""Metres; markers lie in one line if their second-largest extent is smaller than this."""
 
 _MOST_RESIDUAL = 0.03
 """Largest movement of soft tissue in metres (Leardini et al. 2005, Gait Posture 21:212: up to 0.03
 m
-on the thigh). Markers with a larger residual are not those of the static trial."""
+on the thigh). If markers have a larger residual, they are not the markers of the static trial."""
 
 _STILL = 0.02
 """Largest standard deviation of a marker over a static trial, metres."""
 
 _STANDING = 0.97
-"""Share of the greatest height of the hips above the ankles, above which a person stands."""
+"""Share of the greatest height of the hips above the ankles above which a person counts as
+standing.
+"""
 
 _LEVEL_FRAMES = 5
-"""Fewest frames of standing for levelling the feet."""
+"""Least number of standing frames for levelling the feet."""
 
 _PITCH = 35.0
-"""In degrees: largest pitch of the line between heel and toe markers of a flat foot."""
+"""Largest pitch, in degrees, of the line between the heel and toe markers of a flat foot."""
 
 _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
     # Metres, from a small child to a very tall adult.
@@ -72,9 +74,9 @@ _BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
 _ACROMION = 0.12
 """Depth of the shoulder joint below the acromion, as a share of the distance between both acromia.
 
-Rab, Petuskey & Bagley 2002 (Gait Posture 15:113) use 0.17. For a woman who squats, the arms are
-then within 1 degree of those of a model that her markers drive. With 0 they are 7 degrees too low
-when raised, with 0.17 two to three degrees too high."""
+Rab, Petuskey & Bagley 2002 (Gait Posture 15:113) use 0.17. With this value, the arms of one woman
+who squats are within 1 degree of the arms of a model that is driven by her markers. With 0, raised
+arms are 7 degrees too low; with 0.17, they are two to three degrees too high."""
 
 
 @checked
@@ -88,23 +90,23 @@ def lab_pose(
     """Compute joint centres from a marker trial, as a pose Dataset.
 
     A centre is the mean of the markers in the mapping (medial and lateral). Some markers are only
-    worn in the static trial. In each frame they are reconstructed from the other markers of their
-    segment, by the rotation and translation that fit these best by least squares (Soderkvist &
-    Wedin 1993, J Biomech 26:1473).
+    worn in the static trial. In each frame of the movement, they are reconstructed from the other
+    markers of their segment, by the rotation and translation that fit these best by least squares
+    (Soderkvist & Wedin 1993, J Biomech 26:1473).
 
-    Hips are the markers or functional centres in the mapping; without them they come from the iliac
-    spines by :func:`harrington_hips`. If the mapping marks the shoulders as acromion markers, the
-    joint is assumed 0.12 of the distance between both acromia below them (after Rab et al. 2002,
-    Gait Posture 15:113). Otherwise arms held forward would be 7 to 10 degrees too low.
+    The hips are the markers or functional centres in the mapping; without these, they are computed
+    from the iliac spines by :func:`harrington_hips`. If the mapping marks the shoulders as acromion
+    markers, the joint is assumed 0.12 of the distance between both acromia below them (after Rab et
+    al. 2002, Gait Posture 15:113). Otherwise arms held forward would be 7 to 10 degrees too low.
 
     Heel and toe markers on shoes differ in height. The toe is therefore moved up or down until the
     line from heel to toe is level in standing. Standing means the static trial if there is one,
-    otherwise the frames in which the hips are highest. With an ankle dorsiflexion of zero, the
-    shank is then perpendicular to the sole.
+    otherwise the frames in which the hips are highest. An ankle dorsiflexion of zero then means
+    that the shank is perpendicular to the sole.
 
     The whole trial is turned once about the vertical so that the person faces z, as if filmed from
-    the front. A lab measures from all sides, so no angle is left out because of the view. Angles do
-    not depend on this rotation.
+    the front. Angles do not depend on this rotation. A lab measures from all sides, so no angle is
+    left out because of the view.
 
     Parameters
     ----------
@@ -123,13 +125,13 @@ def lab_pose(
     xarray.Dataset
         ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks, NaN
         for those that the markers cannot determine. The attributes ``joint_centres`` and
-        ``not_available`` are JSON objects with the origin of each landmark, and the reason for each
-        missing one.
+        ``not_available`` are JSON objects: the origin of each landmark, and the reason why a
+        landmark is missing.
 
     Raises
     ------
     BadInputError
-        There are no markers, no mapping fits, or a marker of the mapping is not in the file. The
+        There are no markers, no mapping fits, or a marker in the mapping is not in the file. The
         person moves in the static trial, or it has other markers. A segment has an impossible
         length, or left and right are exchanged.
 
@@ -221,8 +223,9 @@ def harrington_hips(
     Zavatsky, Lawson, Yuan & Theologis 2007, J Biomech 40:595-602, the equations with one predictor
     each).
 
-    `psis` is the midpoint of the posterior spines, or the sacrum. By default `width` and `depth`
-    are the medians over the frames, so that skin moving over a bent pelvis does not move the hips.
+    `psis` is the midpoint of the posterior spines, or the sacrum. By default, `width` and `depth`
+    are medians over the frames, so that skin that moves over a tilted pelvis does not move the
+    hips.
     """
     front = (left_asis + right_asis) / 2
     across, ahead = right_asis - left_asis, front - psis

@@ -21,14 +21,14 @@ MARK = 0x50
 """The second byte of every C3D file."""
 
 _ORDERS = {84: "<", 86: ">"}
-"""Byte order by processor, for processors with IEEE numbers."""
+"""Byte order for each processor type with IEEE numbers."""
 
 _READER = "mobility.lab.c3d_worker"
 _MOST_FRAMES = 65535
-"""Largest 16-bit number of a header."""
+"""Largest 16-bit number in a header."""
 
 _LONGEST_S = 300
-"""Seconds after which the reader counts as stuck in a damaged file."""
+"""Seconds after which the reader is assumed to be stuck in a damaged file."""
 
 _MODELLED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")
 

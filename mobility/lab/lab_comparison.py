@@ -1,7 +1,7 @@
-"""Agreement of a session with lab data of the same trial, and of many sessions.
+"""Agreement of one session, or of many sessions, with lab data of the same trials.
 
 A comparison is stored in the session, in ``validation/<name>/``: the curves on one clock
-(``curves.nc``), the statistics (``agreement.nc``), and their inputs (``validation.json``). The next
+(``curves.nc``), the statistics (``agreement.nc``), and the inputs (``validation.json``). The next
 comparison with the same lab file replaces all of these files. After a new analysis, the comparison
 is out of date.
 """
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 COMPARISON = (*RESULTS, __name__)
-"""Code of a comparison with a lab, after the results of sessions."""
+"""Code of a comparison with a lab, besides the code of the results of sessions."""
 
 MOST_SHOWN = 4
-"""Largest number of trials of a study whose curves over time are shown."""
+"""Largest number of trials in a study for which curves over time are shown."""
 
 _OF_TIMES = (
     *("long_name", "units", "video", "lab", "pairs", "mean_difference", "mean_difference_low"),
@@ -71,7 +71,7 @@ _OF_TIMES = (
     *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
     *("value_coverage", "value_reason"),
 )
-"""Stored statistics of the agreement of times."""
+"""Statistics of the agreement of times that are stored."""
 
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
@@ -81,7 +81,8 @@ _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
 class Validation:
     """A comparison of a session with lab data, as it is stored in a folder.
 
-    The document contains the lag, statistics of the primary comparison, files and warnings.
+    The document contains the lag, the statistics of the primary comparison, the files and the
+    warnings.
     """
 
     folder: Path
@@ -91,11 +92,11 @@ class Validation:
 
     @property
     def name(self) -> str:
-        """Name of the comparison, by default the name of the lab file."""
+        """Name of the comparison; by default the name of the lab file."""
         return str(self.document["validation"])
 
     def curves(self) -> dict[str, xr.Dataset]:
-        """Angles of video and lab at the times of the video, in degrees, by trial."""
+        """Angles from video and lab at the times of the video, in degrees, by trial."""
         return {self.name: self.held[0] if self.held else read_dataset(self.folder / _CURVES)}
 
     def agreement(self) -> xr.Dataset:
@@ -124,7 +125,8 @@ def validate(
     Parameters
     ----------
     session
-        An analysed session. The table of its exercise lists what is compared (``lab``).
+        An analysed session. The table of its exercise lists the quantities that are compared
+        (``lab``).
     lab_file
         Markers or angles of the lab: C3D, TRC, MOT, STO or CSV.
     lab_angles
@@ -132,9 +134,9 @@ def validate(
     static
         A static trial with the markers that were taken off for the movement.
     mapping
-        Meaning of markers and columns that are in no built-in mapping.
+        Meaning of the markers and columns, if no built-in mapping contains them.
     units, vertical_axis
-        Unit and vertical axis of `lab_file`, if the file does not have them.
+        Unit and vertical axis of `lab_file`, if the file does not state them.
     margin_deg
         Largest mean difference that does not matter, in degrees. Choose it before you see the data.
         Without it, equivalence is not tested.
@@ -153,7 +155,7 @@ def validate(
     NotFoundError
         The session is not analysed, or there is no such file.
     BadInputError
-        A file cannot be used, or its movement does not match the movement in the video.
+        A file cannot be used, or its movement differs from the movement in the video.
     StorageError
         The result cannot be written.
     """
@@ -308,11 +310,11 @@ def open_comparison(
     folder: str = "",
     study: str = "",
 ) -> Validation | Study:
-    """Open the subject of a report: a comparison of a session, a study, or the demo.
+    """Open the subject of a report: the comparison of a session, a study, or the demo.
 
     Without `session_id`, the demo is opened. `comparison` may be empty if there is only one.
-    `folder` contains the comparisons if they are not in the session. With the folder of a `study`,
-    there is no session.
+    `folder` contains the comparisons if they are not in the session. If the folder of a `study` is
+    passed, no session is opened.
 
     Raises
     ------
@@ -349,7 +351,10 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
 
 
 def demo_validation(store: SessionStore[Any]) -> Validation:
-    """Compare the demo with its true angles, on a clock that is 0.25 s late; nothing is stored."""
+    """Compare the demo with its true angles, on a clock that is 0.25 s behind.
+
+    Nothing is stored.
+    """
     from mobility.lab.lab_writers import write_trc
 
     session = store.demo(registry.USUAL)
@@ -379,7 +384,7 @@ class StudyRow(Strict):
 class Study:
     """Many trials compared with lab data, with the statistics across participants, in a folder.
 
-    The document contains trials, failures and statistics.
+    The document contains the trials, failures and statistics.
     """
 
     folder: Path
@@ -390,7 +395,7 @@ class Study:
         return read_dataset(self.folder / _STUDY_AGREEMENT)
 
     def curves(self) -> dict[str, xr.Dataset]:
-        """Curves of the trials, if there are few enough to show."""
+        """Curves of the trials, if there are few enough trials to show."""
         files = sorted((self.folder / "curves").glob("*.nc"))
         return {file.stem: read_dataset(file) for file in files}
 
@@ -429,7 +434,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     NotFoundError
         There is no such file.
     BadInputError
-        The file has no rows, an unknown or missing column, or an empty required field.
+        The file has no rows, has an unknown column, or lacks a required column or field.
     """
     file = Path(path)
     columns, table = read_csv(file, what="study")
@@ -465,8 +470,8 @@ def run_study(
     """Compare every trial of a study with its lab file, and all trials across participants.
 
     Each session stores its own comparison; the options are those of :func:`validate`. A trial that
-    fails is listed with the reason, and the others continue. If all fail, there is no `agreement`.
-    If there are several conditions, each has statistics.
+    fails is listed with the reason, and the others continue. If all trials fail, there is no
+    `agreement`. If there are several conditions, there are statistics for each of them.
 
     Raises
     ------
@@ -672,7 +677,7 @@ def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> 
 
 
 def is_stale(session: StoredSession, comparison: Validation) -> bool:
-    """Return whether the session or the code changed since the comparison."""
+    """Return whether the session or the code has changed since the comparison."""
     return session.record.state != "analyzed" or comparison.document["of"] != _digests(session)
 
 
@@ -701,9 +706,9 @@ def value_words(agreement: xr.Dataset, name: str) -> str:
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     """Return the statistics of a comparison as JSON values, by angle and side.
 
-    Statistics of curves are listed under their names, and statistics of values of repetitions under
-    the names of the values, such as ``bottom``, ``peak`` and ``range``. A value that is not
-    reported is None, and its reason is listed too.
+    Statistics of curves are listed under their own names. Statistics of values of repetitions are
+    listed under the names of the values, such as ``bottom``, ``peak`` and ``range``. A value that
+    is not reported is None, and its reason is listed too.
     """
     selected = agreement.sel(comparison=comparison)
     # # Plain arrays: selecting each number by labels takes seconds.

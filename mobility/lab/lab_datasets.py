@@ -38,25 +38,30 @@ _SPELLINGS = {
 }
 
 _SMALLEST, _LARGEST = 0.25, 3.5
-"""Metres that the markers on one body span, from a forearm to a person with arms overhead."""
+"""Extent, in metres, of the markers on one body: from a forearm to a person with the arms overhead.
+"""
 
 _SLOWEST, _FASTEST = 2.0, 20000.0
-"""Frames per second; outside of this range, times are not in seconds."""
+"""Frames per second; outside this range, the times are not in seconds."""
 
 _RATES_AGREE = 0.01
 """Relative difference above which a stated rate contradicts the times."""
 
 _UPRIGHT = 0.8
-"""Least cosine between the line from feet to shoulders and an axis for that axis to be vertical."""
+"""Least cosine of the angle between the line from feet to shoulders and an axis that counts as
+vertical.
+"""
 
 _MOST_RADIANS = 7.0
-"""Largest angle in radians; beyond a full turn, 2 pi, the values are degrees."""
+"""Largest angle in radians: a full turn, 2 pi. If values are larger, they are in degrees."""
 
 _LEAST_SWING = 0.3
-"""In radians: a smaller range of motion in a whole trial does not reveal the unit."""
+"""Radians. If the range of motion in a whole trial is smaller, it does not reveal the unit."""
 
 _ONE_WAY_DEG = 15.0
-"""Degrees below zero, and three times the range above, at which a flexion has reversed sign."""
+"""A flexion has the reversed sign if it goes this many degrees below zero, and three times as far
+below as above zero.
+"""
 
 EVENTS = {"start": "Start", "bottom": "Bottom", "end": "End"}
 """Labels of the events of a repetition, by variable, in files of this package."""
@@ -89,7 +94,7 @@ class Event(NamedTuple):
 
 @dataclass
 class LabFile:
-    """Content of a lab file before conversion; absent content is None."""
+    """Content of a lab file before conversion; missing content is None."""
 
     what: str  # the file, for messages
     file_format: str  # C3D, TRC, MOT, STO or CSV
@@ -116,7 +121,7 @@ class LabFile:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Information from the caller about a file; None if the file has it."""
+    """Information about a file from the caller; None if the file states it."""
 
     mapping: LabMapping | None = None
     units: str | None = None

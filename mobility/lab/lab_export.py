@@ -1,4 +1,4 @@
-"""A session as a file for OpenSim and labs."""
+"""Export of a session as a file for OpenSim and labs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def export_lab(
     session
         An analysed session.
     path
-        The file to write. C3D has positions, angles, and start, bottom and end of each repetition.
-        TRC has positions. MOT, STO and CSV have the angles of the report.
+        The file to write. C3D contains positions, angles, and the start, bottom and end of each
+        repetition. TRC contains positions. MOT, STO and CSV contain the angles of the report.
     file_format
-        Format; by default from the ending of `path`.
+        Format; by default it follows from the ending of `path`.
     positions
         Whether to write only positions: instead of angles in CSV, and without angles in C3D.
     landmarks
@@ -46,7 +46,7 @@ def export_lab(
         "interpolate" fills gaps in TRC, MOT and STO, which OpenSim cannot read with gaps.
     rate
         Frames per second to which C3D, TRC, MOT and STO are resampled; the file records it. By
-        default the times of the video are used. C3D has no times, so a video with a varying frame
+        default, the times of the video are used. C3D has no times, so a video with a varying frame
         rate needs this option.
 
     Raises

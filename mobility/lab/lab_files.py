@@ -1,8 +1,8 @@
 """Reading lab files: markers and angles from C3D, TRC, MOT, STO and CSV.
 
 A reader only parses its format; :mod:`mobility.lab.lab_datasets` converts units, axes, times and
-names for all of them. Attributes note the origin of each unit, the rate and the vertical axis;
-contradictions are errors.
+names for all of them. Attributes record the origin of each unit, of the rate and of the vertical
+axis. Contradictions raise an error.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def read_lab(
     ----------
     path
         C3D, TRC, MOT, STO or CSV, also compressed with gzip, or saved again by a spreadsheet. The
-        format is recognised by the content, otherwise by the ending. The notes list what is read
-        from each format.
+        format is recognised by the content or, failing that, by the ending. The notes list the
+        contents that are read from each format.
     mapping
         Meaning of markers and columns: the name of a built-in mapping, a YAML file, or its content.
-        The default is the built-in mapping with most of the names.
+        The default is the built-in mapping that contains most of the names.
     units
         Unit of the markers (m, cm, mm) or of the angles (degree, radian), which overrides the unit
         in the file. Required if the file does not make its unit clear.
@@ -70,7 +70,8 @@ def read_lab(
         Axis of the file that points up. The default is the axis along the line from the feet to the
         trunk; set it if the person lies down.
     rate_hz
-        Frames per second, for files without times, or if header and times contradict each other.
+        Frames per second, for files without times, or if the header and the times contradict each
+        other.
     subject
         Subject to read from a file with several people (``SUBJECT:LASI``).
 
@@ -78,20 +79,20 @@ def read_lab(
     -------
     xarray.Dataset
         Markers: ``marker_position`` (time, space, marker) in metres, right-handed, y up, NaN in
-        gaps. Angles: a variable for each, (time, side) or (time,), in degrees, with our name and
-        sign; attributes ``lab_name``, ``scale``, ``offset`` and ``difference`` (how the lab's
-        definition differs from ours). A file may contain both.
+        gaps. Angles: a variable for each angle, (time, side) or (time,), in degrees, with this
+        package's name and sign; attributes ``lab_name``, ``scale``, ``offset`` and ``difference``
+        (how the lab's definition differs from ours). A file may contain both.
 
         Events of a C3D: ``event_time`` (s), ``event_label``, ``event_context`` ("Left", "Right",
         "General") and ``event_description`` over ``event``. Repetitions that this package wrote
         also have ``start``, ``bottom``, ``end`` over ``rep``, as
         :func:`mobility.kinematics.repetitions.normalise_repetitions` expects them.
 
-        ``time`` is in seconds, as in the file. For a C3D file it is the frame number divided by the
-        rate; the first frame is 0. Attributes: ``source_file``, ``source_sha256``, ``rate_hz``,
-        ``units_read``, ``angle_units_read`` and ``vertical_axis``, and the origin of each with the
-        ending ``_found``. The attribute ``mapping`` names the mapping, and ``unmapped_columns`` is
-        a JSON list of columns that are not in it.
+        ``time`` is in seconds, as in the file. For a C3D file, it is the frame number, from 0,
+        divided by the rate. Attributes: ``source_file``, ``source_sha256``, ``rate_hz``,
+        ``units_read``, ``angle_units_read`` and ``vertical_axis``, and, with the ending ``_found``,
+        the origin of each of these. The attribute ``mapping`` names the mapping, and
+        ``unmapped_columns`` is a JSON list of columns that are not in it.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def read_lab(
         There is no such file.
     BadInputError
         The file is empty, cut off or in another format, or contains only other data, such as
-        forces. Units, rate or axes contradict each other or cannot be determined. A mapping does
+        forces. Units, rate or axes contradict each other or cannot be determined. The mapping does
         not fit.
 
     Notes
@@ -107,8 +108,8 @@ def read_lab(
     C3D files provide markers (those with a negative residual are gaps), modelled angles
     (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``), events and the origins
     of the pose matrices of Theia3D, but no forces, moments, powers or analog channels. The unit of
-    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. States
-    (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their values.
+    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. For
+    states (``/jointset/hip_l/hip_flexion_l/value``, also from Moco), the values are read.
 
     A table has a header and one row for each frame, with commas, semicolons, tabs or blanks between
     the values. Decimal commas are possible with another separator, or in quotes. A marker has three

@@ -1,4 +1,4 @@
-"""Meaning of the markers and columns of a lab file: built-in mappings, or a YAML file.
+"""Meaning of the markers and columns of a lab file, from a built-in mapping or a YAML file.
 
 A mapping in YAML has any of these entries::
 
@@ -41,7 +41,7 @@ CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping for files that this package writes."""
 OURS_C3D = "mobility_c3d"
-"""The built-in mapping for its C3D files, whose angles have the names of Vicon."""
+"""The built-in mapping for this package's C3D files, whose angles have Vicon's names."""
 
 
 def _names(value: Any) -> Any:
@@ -50,7 +50,9 @@ def _names(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_names), Field(min_length=1)]
-"""One name or several; several mean the mean of markers, or the sum of columns."""
+"""One name or several names; several names stand for the mean of the markers, or the sum of the
+columns.
+"""
 
 VerticalAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
 LengthUnit = Literal["m", "cm", "mm"]
@@ -58,7 +60,7 @@ AngleUnit = Literal["degree", "radian"]
 
 
 class AngleColumns(Strict):
-    """Columns of one angle and their conversion to our angle, in degrees."""
+    """Columns of one angle, and their conversion to this package's angle, in degrees."""
 
     left: Names | None = None
     right: Names | None = None
@@ -69,7 +71,7 @@ class AngleColumns(Strict):
     difference: str = ""
 
     def named(self) -> dict[str, tuple[str, ...]]:
-        """Return the columns by ``left``, ``right`` or ``column``, without missing ones."""
+        """Return the existing columns by ``left``, ``right`` or ``column``."""
         columns = {"left": self.left, "right": self.right, "column": self.column}
         return {where: names for where, names in columns.items() if names is not None}
 
@@ -123,12 +125,12 @@ class LabMapping(Strict):
 
 
 class FileNames:
-    """Names in a file, which also match if subject, case or separators differ.
+    """Names in a file, which match even if the subject, case or separators differ.
 
     Names are compared exactly first, then without the subject before a colon and the path of an
     OpenSim state (``/jointset/hip_l/hip_flexion_l/value``). Last, they are compared without case,
-    spaces, dots, underscores, the endings ``_study`` and ``_Theia`` and the plural of angles; then
-    only one name of the file may match.
+    spaces, dots, underscores, the endings ``_study`` and ``_Theia`` and the plural of angles; in
+    this case, only one name in the file may match.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -146,7 +148,7 @@ class FileNames:
         return self._loose.get(name) or self._loose.get(_plain(name))
 
     def nearest(self, name: str) -> str:
-        """Return the names of the file that are most similar to `name`, for a message."""
+        """Return the names in the file that are most similar to `name`, for a message."""
         forms = {_plain(one): one for one in self.names}
         close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
         if close:
@@ -185,7 +187,7 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Return the content of a column, by its name, if it is neither angle nor marker, or None."""
+    """Return the content of a column, given its name, if it is no angle or marker; or None."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 
@@ -201,7 +203,7 @@ def from_dict(
 ) -> LabMapping:
     """Check a mapping from YAML.
 
-    `name` is for the history, `what` for messages ("mapping lab.yaml").
+    `name` is used in the history, `what` in messages ("mapping lab.yaml").
     """
     if not isinstance(tree, Mapping) or not tree:
         raise BadInputError(
@@ -279,10 +281,10 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
 
 
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
-    """Return the built-in mapping with most landmarks and angles, by the names in a file.
+    """Return the built-in mapping with the most landmarks and angles for the names in a file.
 
-    If several mappings have equally many, the one with the largest share of its names in the file
-    is used. None if no mapping fits.
+    If several mappings have equally many, the mapping with the largest share of its names in the
+    file is returned; None if no mapping fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None

@@ -30,7 +30,7 @@ from mobility.lab.lab_mappings import (
 )
 
 Row = tuple[int, str]
-"""Number of a line, from 1, and its text, which is split when it is needed."""
+"""Number of a line, from 1, and its text, which is split only when it is needed."""
 
 BY_US = "Angles between segments, by mobility."
 """Line in the header of a motion that this package wrote."""
@@ -108,7 +108,7 @@ def _cells(line: str) -> list[str]:
 
 
 def trc(what: str, lines: list[str]) -> LabFile:
-    """Parse a TRC file, called `what` in messages."""
+    """Parse a TRC file, which messages call `what`."""
     if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
         raise BadInputError(
             f"{what}: is not a TRC file; it must begin with five header lines, the first with "
@@ -157,7 +157,7 @@ def trc(what: str, lines: list[str]) -> LabFile:
 
 
 def mot(what: str, lines: list[str]) -> LabFile:
-    """Parse a MOT or STO file, called `what` in messages."""
+    """Parse a MOT or STO file, which messages call `what`."""
     ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
     if not ends:
         raise BadInputError(f"{what}: is not a MOT or STO file; its header has no line 'endheader'")
@@ -205,7 +205,7 @@ def mot(what: str, lines: list[str]) -> LabFile:
 
 
 def table(what: str, lines: list[str], mapping: LabMapping | None) -> LabFile:
-    """Parse a table, called `what` in messages; `mapping` may name its columns."""
+    """Parse a table, which messages call `what`; `mapping` may name its columns."""
     numbered = [(n, line) for n, line in enumerate(lines, start=1) if line.strip()]
     if len(numbered) > 5 and numbered[4][1].split("\t")[0].strip().upper() in ("ITEM", "TIME"):
         return _visual3d(what, numbered)

@@ -1,8 +1,9 @@
-"""Comparison of a trial that was filmed and also measured in a lab, on the clock of the video.
+"""Comparison of a trial that was both filmed and measured in a lab, on the clock of the video.
 
 The primary comparison uses our formulas for both: they are applied to the joint centres of the lab.
-The comparison with the angles of the lab's model is secondary, because they are defined
-differently. Comparing both on the same lab data shows the effect of the definitions.
+The comparison with the angles of the lab's model is secondary, because these are defined
+differently. Comparing both kinds of angles on the same lab data shows the effect of the
+definitions.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ ESTIMATORS: Mapping[str, str] = {
 
 
 class Comparison(NamedTuple):
-    """Two estimators of the same angles, the second as the reference."""
+    """Two estimators of the same angles; the second is the reference."""
 
     name: str
     measured: str
@@ -65,7 +66,7 @@ COMPARISONS = tuple(
         ("lab_model", "lab_formulas", "The lab's own model against our formulas, both of the lab"),
     )
 )
-"""All comparisons; the first that a trial has is the primary one."""
+"""All comparisons; the first one that is possible for a trial is its primary comparison."""
 
 DEFINITIONS = "lab_model_lab_formulas"
 
@@ -77,7 +78,7 @@ _ANGLE_NAMES = tuple(tables.load("angles"))
 
 @dataclass(frozen=True)
 class Reference:
-    """Measurements of a lab in a trial, on the lab's clock."""
+    """A lab's measurements of a trial, on the lab's clock."""
 
     formulas: xr.Dataset | None  # angles by our formulas, if the lab gave markers
     model: xr.Dataset | None  # angles of the lab's model, in our names
@@ -108,7 +109,7 @@ def read_reference(
     units: Any = None,
     vertical_axis: Any = None,
 ) -> Reference:
-    """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
+    """Read the lab's measurements of a trial: markers, angles, or both, from one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
     and `vertical_axis` are as in :func:`~mobility.lab.lab_files.read_lab`; the last two apply to
@@ -176,9 +177,9 @@ def compare(
     """Bring a trial to one clock, and compare its angles.
 
     If the `video` has ``<angle>_raw`` and ``<angle>_image``, these are also compared. The times of
-    its `repetitions` also apply to the lab. The lag (see
-    :func:`~mobility.lab.synchronise.find_lag`) comes from angles by the same formulas if the lab
-    has markers. It includes the delay of the video's angles (``video_delay`` in
+    the video's `repetitions` also apply to the lab. The lag (see
+    :func:`~mobility.lab.synchronise.find_lag`) is estimated from angles with the same formulas, if
+    the lab has markers. It includes the delay of the video's angles (``video_delay`` in
     ``tables/synchronisation.yaml``), and its error includes the variation of that delay.
     `margin_deg` is for the test of equivalence; `values` are as in
     :func:`~mobility.lab.agreement.agreement`. A warning lists angles of the video that are missing

@@ -29,10 +29,10 @@ from mobility.lab.lab_mappings import OURS, OURS_C3D, built_in
 from mobility.lab.lab_text import BY_US
 
 _LARGEST_JITTER = 0.5
-"""Frames by which times may differ from an even clock, for a format without times."""
+"""Number of frames by which times may differ from an even clock, for a format without times."""
 
 _MOST_C3D_FRAMES = 65535
-"""Largest number of frames in a C3D, with 16 bits; its last frame may have a larger number."""
+"""Largest number of frames in a C3D file (16 bits); the number of its last frame may be larger."""
 
 _MOST_C3D_EVENTS = 255
 
@@ -42,30 +42,30 @@ Fill = Literal["interpolate"]
 log = logging.getLogger(__name__)
 
 _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
-"""First lines of a CSV of positions and of angles."""
+"""First lines of the CSV files of positions and of angles."""
 
 
 _RATES_HZ = (1.0, 1000.0)
 """Smallest and largest rate to which frames are resampled."""
 
 _LONGEST_STEP = 3.0
-"""Usual steps between frames over which values are still interpolated."""
+"""Number of usual steps between frames over which values are still interpolated."""
 
 RESAMPLED, RATE_BEFORE, FRAMES_BEFORE = "resampled", "rate_before", "frames_before"
-"""Attributes of a resampled Dataset: what was done, in words, and the rate before."""
+"""Attributes of a resampled Dataset: a description of the resampling, and the rate before."""
 
 
 def resampled(dataset: xr.Dataset, rate: float) -> xr.Dataset:
     """Resample positions or angles to even times, multiples of 1 / `rate` seconds.
 
-    Values are interpolated linearly between neighbouring frames. A value next to a missing value is
-    missing, and so is a value between frames that are more than three usual steps (and 0.1 s)
-    apart. The attributes note the resampling, and the writers copy the note into the file.
+    Values are interpolated linearly between neighbouring frames. A value is missing if it is next
+    to a missing value, or between frames that are more than three usual steps (and 0.1 s) apart.
+    The attributes note the resampling, and the writers copy the note into the file.
 
     Raises
     ------
     BadInputError
-        The rate is not from 1 to 1000 frames per second.
+        The rate is not between 1 and 1000 frames per second.
     """
     least, largest = _RATES_HZ
     if not least <= rate <= largest:
@@ -103,8 +103,9 @@ def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> P
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
     `pose` is a pose (``position``, one person) or markers (``marker_position``), in metres, y up.
-    Landmarks that are never visible are left out. OpenSim accepts frames in which some are missing,
-    and stops if all are; ``fill="interpolate"`` fills gaps as :func:`write_mot` does.
+    Landmarks that are never visible are left out. OpenSim accepts frames in which some landmarks
+    are missing, but stops if all are missing; ``fill="interpolate"`` fills gaps as
+    :func:`write_mot` does.
     """
     names, values, time = _positions(pose, what="write_trc")
     if fill:
@@ -132,18 +133,18 @@ def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> P
 
 @checked
 def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Path:
-    """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
+    """Write angles as an OpenSim motion (MOT or STO) in degrees, with OpenSim's names and signs.
 
     The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
     ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, the same columns for the left side, and
     ``pelvis_list``. Angles without a coordinate in OpenSim keep our names (``trunk_lean``). Our
-    angles are between segments, not coordinates of a model: hip flexion is between trunk and thigh,
-    so a model moved by it leans less than the person did. The header notes this. Angles without any
-    value are left out.
+    angles are angles between segments, not coordinates of a model. Hip flexion is the angle between
+    trunk and thigh, so a model that is moved by it leans less than the person did. The header notes
+    this. Angles without any value are left out.
 
     OpenSim reads a motion up to the first ``nan``. ``fill="interpolate"`` interpolates gaps (PCHIP)
-    and extends the first and the last value to the ends. The header notes how many values of which
-    column were filled.
+    and extends the first and the last value to the ends. The header notes how many values were
+    filled in each column.
     """
     time = _time(angles, what="write_mot")
     columns = _angle_columns(angles, OURS, what="write_mot")
@@ -185,18 +186,18 @@ def write_c3d(
     angles: Angles | None = None,
     repetitions: Repetitions | None = None,
 ) -> Path:
-    """Write positions, as in :func:`write_trc`, as C3D, in millimetres, y up.
+    """Write positions (see :func:`write_trc`) as C3D, in millimetres, y up.
 
     `angles` of the same frames become points of the group ``POINT:ANGLES``, in degrees. They have
     the names and signs of Vicon's Plug-in Gait if it has the angle (``LKneeAngles``, x). The
-    mapping ``mobility_c3d`` has all names, and ``POINT:DESCRIPTIONS`` describes each component. As
-    in files of Plug-in Gait, a component without any value is 0, because some readers drop a point
-    with NaN.
+    mapping ``mobility_c3d`` contains all names, and ``POINT:DESCRIPTIONS`` describes each
+    component. As in files of Plug-in Gait, a component without any value is 0, because some readers
+    drop a point with NaN.
 
     Start, bottom and end of accepted `repetitions` become events. Their context is the side if one
     side moves (``Left``, ``Right``), otherwise ``General``.
 
-    A C3D file has a rate but no times. The rate comes from the median step, and the first frame
+    A C3D file has a rate but no times. The rate follows from the median step, and the first frame
     number from the first time. An error is raised if times differ from an even clock by more than
     half a frame or are before 0, or if there are more than 65535 frames. Values are stored in
     single precision.
@@ -428,11 +429,14 @@ FORMATS: dict[str, Callable[..., Path]] = {
     "sto": write_mot,
     "csv": write_csv,
 }
-"""The writer of each format: TRC and C3D for positions, MOT and STO for angles, CSV for both."""
+"""The writer for each format: TRC and C3D for positions, MOT and STO for angles, CSV for both."""
 
 
 def is_export(file: Path) -> bool:
-    """Return whether this module wrote a file, by its header; TRC files of our landmarks count."""
+    """Return whether this module wrote a file, according to its header.
+
+    TRC files of our landmarks count.
+    """
     with file.open("rb") as opened:
         head = opened.read(1 << 17)  # the longest head of a C3D
     if head[1:2] == b"P":  # like every C3D

@@ -1,4 +1,4 @@
-"""One table with the measurements of video and lab in each repetition of each trial."""
+"""One table with the measurements from video and lab for each repetition of each trial."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mobility.studies.statistics.waveforms import curve_errors
 Values = dict[str, tuple[tuple[str, ...], Any]]
 
 DISCRETE = ("bottom", "peak", "range")
-"""Values of a repetition: median within the bottom, extreme, largest minus smallest."""
+"""Values of a repetition: the median within the bottom, the extreme, and largest minus smallest."""
 
 _EXTREMES = ("peak", "largest", "smallest", "range")
 """Values of a whole repetition; each other value is the median of a part of it."""
@@ -63,14 +63,15 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure the angles of video and lab in each accepted repetition; arguments as in `agreement`.
+    """Measure the angles from video and lab in each accepted repetition.
 
-    The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
-    ``trial`` and ``repetition``; ``angle`` has ``units``, ``sided`` and ``peak_kind``. It contains
-    `video_curves` and `lab_curves` (rep, angle, side, percent), and `video_values`, `lab_values`
-    and `video_values_sd` (rep, metric, angle, side). It also has `repetition_bias` and the other
-    errors, `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in
-    degrees. The second result is the list of warnings.
+    Arguments as in `agreement`. The table has the dimension ``rep``, numbered through all trials,
+    with the coordinates ``participant``, ``trial`` and ``repetition``; ``angle`` has ``units``,
+    ``sided`` and ``peak_kind``. It contains `video_curves` and `lab_curves` (rep, angle, side,
+    percent), and `video_values`, `lab_values` and `video_values_sd` (rep, metric, angle, side). It
+    also has `repetition_bias` and the other errors, `repetition_coverage` and
+    `repetition_frames_...` (rep, angle, side). Angles are in degrees. The second result is the list
+    of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -117,9 +118,10 @@ def paired_angles(
 def paired_metrics(
     videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset:
-    """Combine the metrics of repetitions of video and lab in one table, with their names as angles.
+    """Combine the metrics of repetitions from video and lab in one table.
 
-    The table is as in :func:`paired_angles`, with a single metric ``value`` and without curves.
+    Their names become angles. The table is as in :func:`paired_angles`, with a single metric
+    ``value`` and without curves.
     """
     units: dict[str, str] = {}
     shared = []

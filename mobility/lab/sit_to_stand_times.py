@@ -1,4 +1,4 @@
-"""Times of repetitions from a chair, compared with those in recordings of a lab."""
+"""Times of repetitions from a chair, compared with those in recordings from a lab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def times_of_both(
     metrics: xr.Dataset,
     recordings: Sequence[xr.Dataset],
 ) -> xr.Dataset:
-    """Return the times of repetitions and tests, with those in recordings of a lab.
+    """Return the times of repetitions and tests, with those in recordings from a lab.
 
     The repetitions come from the first of the `recordings` that shows any, either joint centres or
     a stick figure made of angles (:func:`stick_figure`).

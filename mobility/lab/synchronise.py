@@ -1,7 +1,8 @@
-"""Lag between a video and a lab recording, and lab values at the video's times.
+"""The lag between a video and a lab recording, and lab values at the video's times.
 
 Both recordings show the same movement, so the lag is where their angles correlate best. One lag
-applies to the whole trial and to all joints: a lag per joint would hide timing errors.
+applies to the whole trial and to all joints, because a separate lag for each joint would hide
+timing errors.
 """
 
 from __future__ import annotations
@@ -40,27 +41,29 @@ RATE_HZ = 100.0
 
 _LEAST_OVERLAP_S = 2.0
 _LEAST_SHARE = 0.6
-"""Share of the movement that must lie in the overlap, for the recording with less movement."""
+"""Least share of the movement that must lie in the overlap, in the recording with less movement."""
 
 _RIVAL = 4.0
-"""Log-likelihood, on its overlap, by which another lag must be less likely."""
+"""Difference in log-likelihood, on its overlap, by which any other lag must be less likely."""
 
 _INDEPENDENT_S = 0.5
-"""Seconds after which errors of the angles count as independent."""
+"""Time, in seconds, after which errors of the angles count as independent."""
 
 _LEAST_MOVEMENT = 3.0
-"""Root mean square of a signal about its mean, degrees, below which nothing moves."""
+"""Root mean square of a signal about its mean, in degrees, below which nothing moves."""
 
 _LEAST_OF_LARGEST = 0.25
-"""Least movement of a signal, as a share of the largest; less adds errors but no information."""
+"""Least movement of a signal, as a share of the largest; a smaller one adds errors but no
+information.
+"""
 
 _LONGEST_GAP = 1.5
-"""Steps between samples, as a multiple of the usual step, beyond which there is a gap."""
+"""Step between samples, as a multiple of the usual step, above which there is a gap."""
 
 _LEAST_SD_S = 0.001
 
 _BLOCK_S = (0.5, 1.0, 2.0, 4.0)
-"""Lengths of the blocks within which errors may depend on each other, seconds."""
+"""Lengths, in seconds, of the blocks within which errors may depend on each other."""
 
 _SMOOTH_S = 0.03
 """Standard deviation of the Gaussian with which the lab's angles are differentiated, seconds."""
@@ -68,10 +71,11 @@ _SMOOTH_S = 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Synchronisation:
-    """Relation of lab time to video time; NaN for values that were not computed.
+    """The relation of lab time to video time; values that were not computed are NaN.
 
-    `lag_s` is added to video time to get lab time. Its standard deviation describes random errors.
-    A delay that all angles of a recording share, for example from smoothing, is part of the lag.
+    `lag_s` is added to video time to get lab time. Its standard deviation only describes random
+    errors. A delay that all angles of a recording share, for example because of smoothing, is part
+    of the lag.
     """
 
     lag_s: float
@@ -108,7 +112,7 @@ def find_lag(
     max_lag_s: Positive | None = None,
     lag_s: Finite | None = None,
 ) -> Synchronisation:
-    r"""Estimate what must be added to video time to get lab time.
+    r"""Estimate the lag that must be added to video time to get lab time.
 
     Both recordings show the same movement, so neither needs a trigger. An error is raised if two
     lags fit about equally well, nothing moves, or the recordings have too little in common. If you
@@ -119,7 +123,8 @@ def find_lag(
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     max_lag_s
-        Largest possible lag, in seconds; by default any lag that leaves enough in common.
+        Largest possible lag, in seconds; by default, any lag is possible that leaves enough in
+        common.
     lag_s
         The lag, if it is already known. It is used unchanged, and only its correlation is computed.
 
@@ -131,9 +136,9 @@ def find_lag(
     Raises
     ------
     BadInputError
-        There is no common angle, nothing moves, or the recordings have too little in common. No lag
-        makes them similar, the best lag is at the limit of the allowed range, or two lags fit about
-        equally well.
+        The recordings have no angle in common or too little time in common, or nothing moves. No
+        lag makes them similar, the best lag is at the limit of the allowed range, or two lags fit
+        about equally well.
 
     Notes
     -----
@@ -154,16 +159,16 @@ def find_lag(
 
     The variance for the whole trial comes from sums over blocks of the trial, for all joints
     together, with the block length that gives the largest variance (Künsch 1989). If the lags of
-    the joints differ by more, the variance comes from them.
+    the joints differ by more than that, the variance comes from these differences.
 
-    The movement counts as the same if :math:`\rho` is at least 0.9, and parts of 2 s fit best at
-    nearly the same lag (root mean square 0.06 s), because another trial has different pauses. With
+    The movement counts as the same if :math:`\rho` is at least 0.9, and if parts of 2 s fit best at
+    nearly the same lag (root mean square 0.06 s). In another trial, the pauses would differ. With
     three parts or more, a mean correlation of the parts of at least 0.9 is also enough. Drifting
-    errors do not lower it, because the mean of every angle over the part is subtracted (table
-    ``synchronisation``).
+    errors do not lower this correlation, because the mean of every angle over the part is
+    subtracted (table ``synchronisation``).
 
-    Repeated movements also match with a lag of one repetition. If such a lag is not less likely by
-    a factor of :math:`e^4` in its overlap, an error is raised.
+    Repeated movements also match if they are shifted by one repetition. An error is raised unless
+    such a lag is less likely by a factor of :math:`e^4` in its overlap.
 
     References
     ----------
@@ -249,9 +254,9 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The same variables at `time`, interpolated linearly. They are NaN outside the recording, and
-        in gaps: between samples of which one is NaN, or that are more than 1.5 usual steps apart.
-        Events and repetitions of a lab file are also moved to video times.
+        The same variables at `time`, interpolated linearly. They are NaN outside the recording and
+        in gaps. A gap lies between two samples if one of them is NaN, or if they are more than 1.5
+        usual steps apart. Events and repetitions of a lab file are also moved to video times.
     """
     target = np.asarray(time, dtype=np.float64)
     lab_times = _times(lab, what="lab file")
@@ -346,7 +351,7 @@ def _on_grid(
     for name, side in signals:
         variable = dataset[name].sel(side=side) if side else dataset[name]
         if variable.dims != ("time",):
-            raise BadInputError(f"{what}: '{name}' must be over time and side only")
+            raise BadInputError(f"{what}: '{name}' must have only the dimensions time and side")
         values = numbers(variable.to_numpy(), what=f"{what}: {name}")
         finite = np.isfinite(values)
         if finite.sum() < 2:

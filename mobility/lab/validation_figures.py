@@ -1,7 +1,7 @@
 """Figures of the comparison with a lab: curves on one clock, and agreement of values.
 
 They use the curves and agreement Datasets of :mod:`mobility.lab.lab_trial`. Every function returns
-a matplotlib Figure without a window; the sides have the same colours and dashes as in other
+a matplotlib Figure without a window; the sides have the same colours and line styles as in other
 reports.
 """
 
@@ -41,7 +41,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
-    """Draw the angles of video and lab over time, with a row for each angle and a column per side.
+    """Draw the angles from video and lab over time: a row for each angle, a column for each side.
 
     All estimators are drawn. The video has the 95 % band of its error, and repetitions are shaded.
     """
@@ -81,7 +81,7 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
 def difference_curves(
     agreement: xr.Dataset, *, comparison: str, names: Sequence[str], title: str
 ) -> Figure:
-    """Draw the mean difference of two methods over a repetition, 0 to 100 %.
+    """Draw the mean difference between two methods over a repetition, 0 to 100 %.
 
     The mean is over the independent units (participants, or repetitions of a single participant),
     with one standard deviation between them.
@@ -95,7 +95,7 @@ def difference_curves(
     names
         Angles.
     title
-        Title of the legend, which names the two methods in the difference.
+        Title of the legend, which names the two methods whose difference is drawn.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
@@ -128,9 +128,9 @@ def difference_curves(
 def bland_altman(
     agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]
 ) -> Figure:
-    """Draw differences of values of repetitions over their means, with bias and limits.
+    """Draw differences of repetition values over their means, with the bias and the limits.
 
-    There is a mark for each repetition (if there are several participants, each has a colour). Bars
+    There is a mark for each repetition; if there are several participants, each has a colour. Bars
     show the mean difference and the 95 % limits of agreement, with their 95 % confidence intervals.
 
     Parameters
@@ -172,7 +172,7 @@ def bland_altman(
 
 
 def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]) -> Figure:
-    """Draw values of the video over those of the lab, with the line of identity.
+    """Draw values from the video over those from the lab, with the line of identity.
 
     There is a mark for each repetition and side; each of several participants has a colour.
 

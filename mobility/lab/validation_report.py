@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def render_validation(
     session: StoredSession, comparison: Validation, reports: Path | None = None
 ) -> dict[str, Path]:
-    """Render the report of the comparison of a session with lab data.
+    """Render the report on the comparison of a session with lab data.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     result
         From :func:`mobility.lab.lab_comparison.run_study`, with at least one trial.
     folder
-        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
+        Folder for the report. It must be missing or empty, or contain an earlier report of this
+        kind, which is replaced.
 
     Returns
     -------

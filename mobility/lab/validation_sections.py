@@ -1,6 +1,6 @@
 """The parts of the report on agreement with a lab: as HTML, and as tables for a paper.
 
-They take agreement Datasets with the dimension `comparison`, and documents of
+They use agreement Datasets with the dimension `comparison`, and documents from
 :mod:`mobility.lab.lab_comparison`.
 """
 
@@ -62,13 +62,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZES = (10, 20, 30, 50, 100, 200)
-"""Numbers of participants for which the width of the intervals is given."""
+"""Numbers of participants for which the width of the intervals is shown."""
 
 _TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
 
 
 def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> list[str]:
-    """List the compared angles that the exercise draws; if it draws none of them, all.
+    """List the compared angles that the exercise draws, or all of them if it draws none.
 
     `sided` selects the angles with sides.
     """
@@ -267,7 +267,7 @@ def match_text(sync: Mapping[str, Any]) -> str:
 
 
 def warning_list(document: Mapping[str, Any]) -> Markup:
-    """List what limits the trust in this comparison."""
+    """List the reasons to be cautious about this comparison."""
     messages = list(dict.fromkeys(w["message"] for w in document["warnings"]))
     if not messages:
         return html()
@@ -343,13 +343,13 @@ def _rows_of(
 
 
 def waveform_table(agreement: xr.Dataset, comparison: str) -> Markup:
-    """Make the table of errors of the curves of one comparison."""
+    """Make the table of the errors of curves for one comparison."""
     cells = _waveform_cells(waveform_frame(agreement.sel(comparison=[comparison])))
     return _agreement_table(*cells, _of_curves(comparison), tables.sentence("validation.no_angle"))
 
 
 def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
-    """Make the table of agreement of values of the repetitions, for the angles that are shown.
+    """Make the table of the agreement of repetition values, for the angles that are shown.
 
     All angles are in the files of :func:`write_tables`.
     """
@@ -394,7 +394,7 @@ def _agreement_table(
 
 
 def estimator_table(agreement: xr.Dataset) -> Markup:
-    """Compare the estimators of the video with the same reference."""
+    """Compare the estimators from the video with the same reference."""
     ways = {
         "fitted_lab_formulas": "fitted",
         "landmarks_lab_formulas": "raw",
@@ -425,7 +425,8 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> M
     Parameters
     ----------
     agreement
-        With the comparison `DEFINITIONS`; otherwise there are only words.
+        If it contains the comparison `DEFINITIONS`, there are numbers; otherwise there are only
+        words.
     differences
         Differences by angle, from the mapping of the lab's names.
     """
@@ -461,7 +462,7 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> M
 
 
 def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
-    """Show how wide the intervals of the limits would be with more participants.
+    """Show how wide the confidence intervals of the limits would be with more participants.
 
     The standard deviation of a difference comes from this study, which needs several participants.
     """
@@ -579,7 +580,7 @@ def _signals_in_words(signals: Sequence[str]) -> str:
 
 
 def grras_table(agreement: xr.Dataset) -> Markup:
-    """Make the list of reporting items: those in this report, and those left to write."""
+    """Make the list of reporting items: those in this report, and those to be added."""
     is_one_person = _people(agreement) == 1
     items = [
         {**item, "done": item["done"] and not (is_one_person and item.get("of_several", False))}
@@ -619,7 +620,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     agreement, document
         Agreement and document of a comparison or a study.
     folder
-        Folder for the tables; made if absent.
+        Folder for the tables; it is made if it does not exist.
     """
     import pandas as pd
 

@@ -2,8 +2,9 @@
 
 A stage has a key, the SHA-256 of everything that its result depends on: the keys of the stages that
 it needs, its options and corrections, the video, the model, and the code (:data:`POSE` or
-:data:`RESULTS`). A stage with the stored key and an intact file is not repeated: an interrupted
-analysis resumes, and after a change of an option only the dependent stages are computed again.
+:data:`RESULTS`). A stage is not repeated if its key equals the stored key and its file is intact.
+An interrupted analysis therefore resumes, and after a change to an option only the dependent stages
+are computed again.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ POSE: Code = (
     *("mobility.capture.pose", "mobility.capture.pose"),
     *("mobility.capture.pose_worker", "mobility.capture.detector_worker"),
 )
-"""Code of a pose, without the model. A pose takes minutes, everything else seconds."""
+"""Code of a pose, without the model. A pose takes minutes to compute, everything else takes
+seconds.
+"""
 
 RESULTS: Code = (*POSE, __name__)
 """Code of the results of a session, from its poses, without the code of its exercise."""
@@ -99,7 +102,7 @@ STEPS = (
         "annotated", "analyzed.mp4", ("pose", "angles", "repetitions", "metrics"), ("blur_face",)
     ),
 )
-"""The stages in their order; the second pose exists only with a second video."""
+"""The stages in their order; the second pose only exists if there is a second video."""
 
 
 class _Inputs(AnalysisOptions):
@@ -174,15 +177,15 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         Number of processes for the pose estimation; it does not change the results.
     options
         Fields of :class:`~mobility.sessions.analysis_options.AnalysisOptions`. An option that is
-        not passed keeps its value from the last analysis of the session, so a face that was blurred
-        stays blurred. In the first analysis it has the value from the creation of the session, or
-        the default. "auto" restores the default of the analysis. A correction of the person by hand
-        overrides `subject`.
+        not passed keeps its value from the last analysis of the session; for example, a face that
+        was blurred stays blurred. In the first analysis, it has the value from the creation of the
+        session, or the default value. "auto" restores the default of the analysis. If the person
+        was corrected by hand, this overrides `subject`.
 
     Returns
     -------
     SessionRecord
-        The record as stored.
+        The record of the session, as stored.
 
     Raises
     ------
@@ -191,8 +194,8 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     BadInputError
         Nobody is at `subject`, or an option is wrong.
     NotFoundError
-        The session was deleted in the meantime, or has results but no longer a video; the results
-        stay.
+        The session was deleted in the meantime, or it has results but its video was deleted; the
+        results are kept.
     NotPermittedError
         The session is a demo.
     StorageError
@@ -276,7 +279,7 @@ def reading_results(session: StoredSession) -> Iterator[None]:
     Raises
     ------
     NotFoundError
-        Replaces the error from reading.
+        The explanation replaces the original error.
     """
     try:
         yield
@@ -302,9 +305,9 @@ class _Plan:
     wanted: list[_Step]
     keys: dict[str, str]
     model_sha256: str | None
-    """None if the keypoints were imported, or the detector is not installed here."""
+    """None if the keypoints were imported, or if the detector is not installed here."""
     fault: BadInputError | ModelError | None = None
-    """Why no pose can be estimated again."""
+    """Why the pose cannot be estimated again."""
 
 
 def _plan(
@@ -614,7 +617,7 @@ _IMPORTS_OF_LATER_STAGES = (
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""Import the modules of the stages after the pose, which takes two seconds."""
+"""Import the modules of the stages after the pose; this takes two seconds."""
 
 
 def _import_ahead() -> None:
@@ -835,7 +838,7 @@ def _drop_stage(record: SessionRecord, name: str) -> None:
 
 
 def forget_edited(session: StoredSession, kind: str) -> None:
-    """Remove from the record the stages that a correction of this `kind` outdates.
+    """Remove from the record the stages that are out of date after a correction of this `kind`.
 
     A running analysis notices the correction before it ends.
     """

@@ -1,4 +1,4 @@
-"""Corrections by hand: repetitions, the subject, the side of the camera."""
+"""Corrections by hand: the repetitions, the subject, and the side of the camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def set_repetitions(
 ) -> None:
     """Correct repetitions, or single-joint movements, by hand.
 
-    The next analysis computes again the results that depend on them.
+    The next analysis recomputes the results that depend on them.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def set_subject(
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
     """Set by hand which side of the body the camera sees best; None undoes it.
 
-    A side that the camera cannot see has no values, and raises an error.
+    A side that the camera cannot see has no values; choosing it raises an error.
     """
     if side is not None and not (isinstance(side, str) and side in SIDES):
         raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {quoted(side)})"})
@@ -111,7 +111,7 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
 def rollback_if_refused(session: StoredSession) -> Iterator[None]:
     """Undo the corrections made in this block if they or their analysis raise BadInputError.
 
-    Earlier results that were not replaced become valid again. The error is passed on.
+    Earlier results that were not yet replaced become valid again. The error is raised again.
     """
     edits, record = session.edits(), session.record
     try:

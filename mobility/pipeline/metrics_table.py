@@ -1,6 +1,7 @@
-"""The metrics of a session as a table, stored beside them.
+"""The metrics of a session as a table, stored next to the metrics.
 
-A cohort reads the table in milliseconds; the Dataset of hundreds of variables takes half a second.
+A cohort reads the table in milliseconds; reading the Dataset, with hundreds of variables, takes
+half a second.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NUMBERS = ("value", "sd", "sem", "lower", "upper")
 
 
 def metrics_table(metrics: xr.Dataset) -> pa.Table:
-    """Put each value of a session's metrics into a row.
+    """Put each value of a session's metrics into a row of a table.
 
     Returns
     -------

@@ -35,7 +35,7 @@ OUTLINE: Colour = (20, 20, 20)
 WHITE: Colour = (255, 255, 255)
 
 VISIBLE = 0.5
-"""Visibility below which a landmark is not drawn, as in MediaPipe's own drawings."""
+"""Least visibility of a landmark that is drawn, as in MediaPipe's own drawings."""
 
 HEAD = KEYPOINTS[:11]
 """Nose, eyes, ears and mouth."""
@@ -44,21 +44,24 @@ TALL = 1.25
 """Height of a head as a share of its width."""
 
 BLOCKS = 12
-"""Blocks along the longer side of a blurred picture: too few for any face."""
+"""Number of blocks along the longer side of a blurred picture; it is too small to recognise a face.
+"""
 
 GRID = 12 * BLOCKS
 """Pixels along the longer side of the mask that keeps the body sharp."""
 
 REACH = {"trunk": 0.36, "limb": 0.28, "bone": 0.17, "dowel": 0.08}
-"""Half-width that stays sharp around the middle of the trunk, the lines of thighs, hands and feet,
-all bones, and the line between the wrists (dowel), as shares of the longest bones."""
+"""Half-widths, as shares of the longest bones, that stay sharp around the middle of the trunk, the
+lines of thighs, hands and feet, all bones, and the line between the wrists (dowel).
+"""
 
 EDGE = 0.04
 """Width of the edge of the sharp part, as a share of the longest bones."""
 
 STEADY_S = 0.035
-"""Seconds before and after a picture for which the body's place stays sharp too, so that nothing
-flickers."""
+"""Time, in seconds, before and after a picture in which the place of the body stays sharp too, so
+that nothing flickers.
+"""
 
 THREADS = 2
 """Threads of the decoder and of the encoder; fixed, because the pictures depend on their number."""
@@ -67,7 +70,7 @@ LONGEST_GAP_S = 0.25
 """Largest gap between rows of a pose across which positions are interpolated."""
 
 SUBPIXEL = 4
-"""Bits of a pixel's fraction in which OpenCV takes coordinates."""
+"""Number of bits for fractions of a pixel in the coordinates that are passed to OpenCV."""
 
 _LINES = {
     "limb": [
@@ -117,7 +120,7 @@ def annotate_video(
     blur_face
         Blur the subject's head and everything around the body (:func:`only_the_body`).
     most_height
-        Frames with more rows are reduced to this height in pixels.
+        Frames that are higher than this are reduced to this height, in pixels.
     most_hz
         Largest number of frames that are drawn per second; others are left out.
 
@@ -163,11 +166,12 @@ def annotate_video(
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
-    """Return a function that blurs everything but the subject's body in a picture, in place.
+    """Return a function that blurs everything except the subject's body in a picture, in place.
 
     Trunk and limbs stay sharp, with a hand's breadth around them. All heads are blurred, including
-    the heads of other people in the survey. The entire picture is blurred if the subject, or the
-    head, is missing. `scale` is the size of the pictures as a share of the video's size.
+    the heads of other people in the survey. The entire picture is blurred if the subject or the
+    subject's head was not found. `scale` is the size of the pictures relative to the size of the
+    video.
     """
     points = landmarks(pose, "image_position") * scale
     point_at = _between(pose["time"].to_numpy(), points)

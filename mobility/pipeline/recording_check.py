@@ -1,6 +1,6 @@
 """Quick check of a video within seconds, while the person is still there.
 
-The stages of an analysis run on few frames, in memory. The verdict comes from their warnings and
+The stages of an analysis run in memory, on few frames. The verdict comes from their warnings and
 from the checks of the recording, with the same limits and words as after an analysis.
 """
 
@@ -39,7 +39,7 @@ RATE_HZ = 5.0
 """Frames per second in which the pose is estimated."""
 
 FEWEST_FRAMES = 20
-"""Least number of frames for a video that is too short at that rate."""
+"""Least number of frames; the rate is increased for short videos."""
 
 _IMPORTS = (
     *("xarray", "scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
@@ -61,11 +61,11 @@ def check_recording(
     subject: Person = "largest",
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Check within seconds whether a video is good, has limits, or has to be filmed again.
+    """Check within seconds whether a video is good, usable with limits, or must be filmed again.
 
     This is a first look: it runs the stages of an analysis with the pose at five frames per second.
-    Limits, checks and words are the same as in the verdict on a full analysis, which decides.
-    Nothing is stored.
+    The limits, checks and words are the same as in the verdict of a full analysis, which takes
+    precedence. Nothing is stored.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def check_recording(
         `movement`.
     view
         Intended view: "front", "front-oblique", "side", "back-oblique" or "back", with "left" or
-        "right" if the side matters. The words of pages work too ("front left", "from behind").
-        Without it, every view is accepted.
+        "right" if the side matters. The words that pages use are also accepted ("front left", "from
+        behind"). By default, every view is accepted.
     repetitions
         Number of repetitions (or movements of a joint) that the person was asked to do.
     body_joint_angles, movement
@@ -132,7 +132,7 @@ def check_recording(
 
 
 def check_session(session: StoredSession) -> dict[str, Any]:
-    """Check the first video of a session by :func:`check_recording`."""
+    """Check the first video of a session with :func:`check_recording`."""
     record = session.record
     if record.keypoints is not None:
         raise BadInputError(

@@ -1,1 +1,1 @@
-"""Plots of one or two recordings, and of agreement; :mod:`mobility.plot` exports them."""
+"""Plots of one or two recordings, and of agreement. :mod:`mobility.plot` exports them."""

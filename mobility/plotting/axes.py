@@ -35,7 +35,7 @@ SECOND = "#009E73"
 
 LIMITS = ("lower_limit", "mean_difference", "upper_limit")
 _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
-"""Places of the bars of the intervals, as shares of the width."""
+"""Horizontal positions of the interval bars, as shares of the width."""
 
 
 def _check_axes(value: Any) -> Any:
@@ -52,7 +52,7 @@ else:  # matplotlib is imported when something is drawn
 
 
 def bare(axis: Axes) -> None:
-    """Remove frame and ticks."""
+    """Remove the frame and the ticks."""
     axis.spines[:].set_visible(False)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -64,7 +64,7 @@ def panel_title(axis: Axes, text: str) -> None:
 
 
 def say_empty(axis: Axes, text: str) -> None:
-    """Write the reason why a panel is empty in its middle."""
+    """Write the reason why a panel is empty into its middle."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
     axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
 

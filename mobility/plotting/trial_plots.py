@@ -1,4 +1,4 @@
-"""Plots of one recording or two: curves, repetitions, the body, agreement with a lab."""
+"""Plots of one recording or two: curves, repetitions, the body, and agreement with a lab."""
 
 from __future__ import annotations
 
@@ -188,14 +188,14 @@ def body(
         the feet: the bottom of a squat.
     view
         Position of the viewer, from the subject: ``"left"``, ``"right"`` or ``"front"``. None takes
-        the view nearest to the camera's.
+        the view that is nearest to the camera's view.
     ax
         Axes to draw on; None makes a new figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The Axes drawn on, with one scale in both directions.
+        The Axes drawn on, with the same scale in both directions.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def compare(
     labels: tuple[str, str] = ("first", "second"),
     ax: Where = None,
 ) -> Axes:
-    """Draw one angle of two recordings, or of video and lab, on one Axes.
+    """Draw one angle from two recordings, or from video and lab, on one Axes.
 
     Parameters
     ----------
@@ -245,9 +245,9 @@ def compare(
     side
         Side to draw; None draws both.
     repetitions
-        Repetitions of the first and the second recording. With them, mean and standard deviation
-        over 0 to 100 % of the repetition are drawn, which needs no common clock. Without them, the
-        angle is drawn over time.
+        Repetitions of the first and the second recording. If they are passed, the mean and standard
+        deviation over 0 to 100 % of the repetition are drawn, which does not require a common
+        clock. Without them, the angle is drawn over time.
     labels
         Names of the two recordings.
     ax
@@ -300,9 +300,9 @@ def bland_altman(
     Parameters
     ----------
     agreement
-        Result of :func:`mobility.agreement`, or the agreement of a comparison with a lab.
+        Result of :func:`mobility.agreement`, or the agreement from a comparison with a lab.
     name, side
-        Angle and side; None takes the first side that was compared.
+        Angle and side; None for the side takes the first side that was compared.
     metric
         ``"peak"``, ``"bottom"`` or ``"range"`` of the repetitions; ``"value"`` of metrics.
     comparison
@@ -322,7 +322,7 @@ def bland_altman(
     Raises
     ------
     BadInputError
-        Angle, side, metric or comparison were not compared.
+        The angle, side, metric or comparison was not compared.
     """
     selected = agreement
     if comparison is not None and "comparison" not in selected.dims:
@@ -380,7 +380,9 @@ def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
             )
         values = angles[name]
         if set(values.dims) - {"side"} != {"time"} or values.dtype.kind not in "fiu":
-            raise BadInputError(f"figure: '{name}' must be numbers over time, or time and side")
+            raise BadInputError(
+                f"figure: '{name}' must be numbers with the dimensions (time) or (time, side)"
+            )
 
 
 def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:

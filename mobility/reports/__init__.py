@@ -1,1 +1,1 @@
-"""Reports: notebooks run by papermill, and the figures and sections that they show."""
+"""Reports: notebooks that papermill runs, and the figures and sections that they show."""

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Additions:
-    """Functions with which one wing adds to a report: ``REPORT`` of its registered module.
+    """Functions with which one wing adds to a report: the ``REPORT`` of its registered module.
 
     Attributes
     ----------
     references
-        Finds the norms and errors of the lab that apply to a session.
+        Finds the lab's own norms and errors that apply to a session.
     first_page
-        Makes the part of the first page next to the findings, from the session, the numbers of the
-        page, and a function that returns the same numbers of another session. Empty if there is
-        nothing to show.
+        Makes the part of the first page next to the findings. Its arguments are the session, the
+        numbers of the page, and a function that returns the same numbers for another session. Empty
+        if there is nothing to show.
     compared_with
         Finds the session whose numbers the report also shows. This session is brought up to date
         first, and the report is deleted with it. None if there is no such session.
     inputs
-        Lists what the report depends on besides the session. If any of it changes, the report is
+        Lists the inputs of the report besides the session. If any of them changes, the report is
         made again.
     """
 
@@ -52,15 +52,15 @@ def _additions() -> tuple[Additions, ...]:
 
 
 def lab_references(session: StoredSession) -> LabReferences:
-    """Find norms and errors of the lab that apply to a session."""
+    """Find the lab's own norms and errors that apply to a session."""
     candidates = [each.references(session) for each in _additions()]
     return next((each for each in candidates if each.references), LabReferences())
 
 
 def first_page(session: StoredSession, numbers: list[Gauge], measure: Measure) -> Markup:
-    """Show what wings add to the first page, which has these numbers.
+    """Show the additions of wings to the first page, which shows these numbers.
 
-    `measure` gives the same numbers of another session.
+    `measure` returns the same numbers for another session.
     """
     return Markup().join(each.first_page(session, numbers, measure) for each in _additions())
 
@@ -72,5 +72,5 @@ def compared_with(session: StoredSession) -> StoredSession | None:
 
 
 def inputs(session: StoredSession) -> list[str]:
-    """List what the report depends on besides the session."""
+    """List the inputs of the report besides the session."""
     return [text for each in _additions() for text in each.inputs(session)]

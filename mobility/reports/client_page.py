@@ -1,7 +1,7 @@
 """The page for the client: three sentences, pictures, and at most three drills.
 
 Nothing on it needs an explanation. Errors, recording checks, inconclusive results and links are
-only on the page for the professional.
+shown only on the page for the professional.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MOST_SENTENCES = 3
 MOST_DRILLS = 3
 _MOST_PHRASES = 2
-"""Things of an exercise that are named in a sentence."""
+"""Largest number of findings of an exercise that are named in a sentence."""
 
 
 def of_session(page: ReportPage) -> Markup:
@@ -56,7 +56,7 @@ def of_session(page: ReportPage) -> Markup:
 def sentences_of(
     findings: Mapping[str, Sequence[Finding]], works: Sequence[Work], *others: str
 ) -> list[str]:
-    """State what goes well, what to work on, and as many of the `others` as fit.
+    """State what goes well, what to work on, and as many of the `others` as there is room for.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def sentences_of(
     works
         The advised drills.
     others
-        More sentences, the most important first; empty sentences are left out.
+        Further sentences, the most important first; empty sentences are left out.
     """
     met = {name: _met(each) for name, each in findings.items()}
     outside = {name: [words for _, words in _outside(each)] for name, each in findings.items()}
@@ -83,7 +83,7 @@ def sentences_of(
 
 
 def named(findings: Sequence[Finding]) -> list[Finding]:
-    """Choose the findings of an exercise that the page names; it has drills only for these."""
+    """Choose the findings of an exercise that the page names; it shows drills only for these."""
     rules = [rule for rule, _ in _outside(findings)]
     return [each for each in findings if each.rule in rules[:_MOST_PHRASES]]
 
@@ -148,12 +148,13 @@ def _drill(work: Work) -> h.Node:
 
 
 def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
-    """State what is better or worse than at the visit before, by more than the errors.
+    """State what is better or worse than at the previous visit, by more than the errors.
 
     Parameters
     ----------
     rows
-        From :meth:`mobility.studies.visit.Visit.changes`; empty without an earlier visit.
+        The changes come from :meth:`mobility.studies.visit.Visit.changes`; the result is empty
+        without an earlier visit.
     """
     rows = list(rows)
     if not rows:

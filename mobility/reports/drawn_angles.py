@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IN_PLANE_DEG = 35.0
-"""Difference between the angle in the picture and that of the body up to which an arc is drawn."""
+"""Largest difference between the angle in the picture and the angle of the body at which an arc is
+drawn.
+"""
 
 _SURE_DEG = 15.0
-"""Largest ± of a number in a picture, unless it is less than half of the value.
+"""Largest margin of error of a number in a picture, unless it is less than half of the value.
 
-With one larger than the value, not even the lines of the angle are drawn."""
+If the margin of error is larger than the value, not even the lines of the angle are drawn."""
 
 _ARC = (255, 209, 71)
 
@@ -136,11 +138,14 @@ DRAWN: Mapping[str, Any] = {
     "trunk_tibia_difference": _trunk_and_shank,
     "pelvis_obliquity": _hip_line,
 }
-"""For the name of an angle: vertex, and the ends of the two lines between which it is."""
+"""For each angle: its vertex, and the ends of the two lines that form it."""
 
 
 def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) -> None:
-    """Draw the angle of a moment into its picture, in place; `points` are its landmarks, pixels."""
+    """Draw the angle of a moment into its picture, in place.
+
+    `points` are the landmarks in pixels.
+    """
     body = _Body(points, moment.number.side)
     if moment.angle == "knees":
         for part in ("knee", "ankle"):
@@ -184,7 +189,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
 
 
 def turn_of(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
-    """Return the direction of the first line of an angle, and the rotation to the second one."""
+    """Return the direction of the first line of an angle, and the rotation to the second line."""
     at, start, end = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
     first = math.degrees(math.atan2(*(start - at)[::-1]))
     turn = math.degrees(math.atan2(*(end - at)[::-1])) - first
@@ -256,10 +261,10 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 
 
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
-    """Choose the side whose angle in the picture is nearer to the measured one.
+    """Choose the side whose angle in the picture is nearer to the measured angle.
 
     Two legs may be equally certain although only one of them bends towards the camera.
-    :func:`mobility.assessment.number.side_shown` uses this function last.
+    :func:`mobility.assessment.number.side_shown` uses this function if nothing else decides.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))

@@ -1,4 +1,4 @@
-"""The sources of the errors in a report: cameras, calibration, fit."""
+"""The sources of the errors in a report: the cameras, the calibration and the fit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def distrust(
     warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing: str = ""
 ) -> Markup:
-    """List what limits the trust in this report.
+    """List the reasons to be cautious about this report.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def _cameras_in_words(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> Markup:
-    """State the assumed or measured standing, and differences from the recordings in benchmarks.
+    """State the assumed or measured standing posture, and differences from the benchmarks.
 
     Parameters
     ----------
     pose
-        The fitted pose; empty if there is no fit.
+        The fitted pose; the result is empty if there is no fit.
     """
     fit = of_fit(pose)
     sentences = []
@@ -107,7 +107,7 @@ def uncertainty_in_short(pose: xr.Dataset) -> Markup:
 def wrong_results(findings: Sequence[Finding]) -> list[str]:
     """Count the checks by result, and state how many results are expected to be wrong.
 
-    Empty if no check has a clear result.
+    The result is empty if no check has a clear result.
     """
     results = Counter(finding.result for finding in findings)
     if not any(results[name] for name in DECIDED):

@@ -1,4 +1,4 @@
-"""What the report of an exercise shows, beside sections, as a class."""
+"""The class that defines what the report of an exercise shows besides sections."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class ExercisePage(OfExercise, ABC):
-    """What the report shows, beside sections.
+    """Defines what the report shows besides sections.
 
     A class in ``page.py`` of an exercise inherits from it; its sections are functions there.
     """
 
     @abstractmethod
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
-        """Say in one line what was measured."""
+        """State in one line what was measured."""
 
     @abstractmethod
     def moments(
@@ -38,14 +38,14 @@ class ExercisePage(OfExercise, ABC):
 
     @abstractmethod
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Return beginnings of the names of the curves that are shown at first."""
+        """Return prefixes of the names of the curves that are shown at first."""
 
     def pictures(self, folder: Path) -> dict[str, Any]:
-        """Return the entries of the document that name pictures which the notebook drew."""
+        """Return the entries of the document for the pictures that the notebook drew."""
         return {}
 
 
 def page_of(exercise: Exercise) -> ExercisePage:
-    """Return what the report of an exercise shows, beside sections."""
+    """Return the object that defines what the report of an exercise shows besides sections."""
     page: ExercisePage = exercise.part("page", ExercisePage)
     return page

@@ -1,6 +1,6 @@
 """Figures of the reports: curves of angles, repetitions, and the body in the phases of a squat.
 
-Every function returns a matplotlib Figure that belongs to no window and no global state;
+Every function returns a matplotlib Figure that does not depend on a window or global state;
 :func:`png` turns it into bytes that are the same every time.
 """
 
@@ -71,9 +71,9 @@ def curve_buffers(
     Returns
     -------
     descriptions
-        For each curve ``name``, ``label``, ``units`` and ``side`` ("" for none).
+        For each curve: ``name``, ``label``, ``units`` and ``side`` ("" for none).
     buffers
-        For each curve a buffer of float32: all values, then all standard deviations.
+        For each curve, a buffer of float32: all values, then all standard deviations.
     """
     described, buffers = [], []
     for name in names:
@@ -105,7 +105,7 @@ def _name_and_units(values: xr.DataArray) -> dict[str, str]:
 
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
 _SEEN_DIRECTLY_DEG = 20.0
-"""Angle to the nearest camera up to which a picture counts as seen: "front" in views.yaml."""
+"""Largest angle to the nearest camera at which a picture counts as seen: "front" in views.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
@@ -148,7 +148,7 @@ def show(
     width
         Width on the page in pixels; the picture has more pixels, for print.
     file
-        PNG file for the picture; its folder is made if absent.
+        PNG file for the picture; its folder is made if it does not exist.
     """
     picture = png(figure)
     if file is not None:
@@ -222,8 +222,8 @@ def knee_movement_image(
     """Draw the body in the phases of the squat, from one side or from the front.
 
     There is one panel for each phase. Below it are the knee-ankle separation ratio and the knee
-    deviations (from the front), or the angles of that side (from a side). A note marks pictures
-    that use estimated depth, because the nearest camera was 20 degrees or more away from that
+    deviations (from the front), or the angles of that side (from the side). A note marks pictures
+    that use estimated depth because the nearest camera was 20 degrees or more away from that
     direction. The hip line is dashed if its tilt is not reported.
 
     The positions are the medians of the frames of each phase over the accepted repetitions, in
@@ -287,7 +287,7 @@ def panels(
     Parameters
     ----------
     rows, columns
-        Numbers of panels; they are returned row by row.
+        Numbers of rows and columns; the panels are returned row by row.
     height
         Height of the figure, inches; it is as wide as a page.
     sharex, sharey
@@ -307,7 +307,7 @@ def panels(
 
 
 def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
-    """Put one legend above all panels, if there are handles."""
+    """Put one legend above all panels, unless there are no handles."""
     about: dict[str, Any] = {"loc": "outside upper left", "ncols": len(handles)} | options
     if handles:
         figure.legend(

@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 MOST_FINDINGS = 3
-"""Findings on the first page."""
+"""Largest number of findings on the first page."""
 
 MOST_LIKELY = 2
-"""Inconclusive checks on the first page that are more likely outside than not, of that number."""
+"""Largest number of inconclusive checks, among these findings, that are more likely outside than
+not.
+"""
 
 CLASS_OF_LEVEL = {
     "good": "ok",
@@ -52,7 +54,7 @@ CLASS_OF_LEVEL = {
     "not_this_exercise": "unusable",
     "unusable": "unusable",
 }
-"""Class of the style sheet for each level of a verdict."""
+"""CSS class for each level of a verdict."""
 
 
 def trust(verdict: Verdict) -> Markup:
@@ -63,7 +65,7 @@ def trust(verdict: Verdict) -> Markup:
 
 
 def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
-    """State in a line what the view of the camera hides or shows less well.
+    """State in a line what is hidden or less visible in the camera's view.
 
     The line is empty if the verdict rules out findings, with two cameras, and if the view is
     unknown.
@@ -80,13 +82,13 @@ def doubt(verdict: Verdict) -> Markup:
 
 
 def absent(verdict: Verdict, *parts: Part) -> Markup:
-    """State in a paragraph which parts are not reported, and why; empty if all are."""
+    """State in a paragraph which parts are not reported, and why; empty if all are reported."""
     sentence = verdict.absent(*parts)
     return paragraphs(sentence, kind="missing") if sentence else Markup()
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
-    """Return the findings of a session in one line, and the verdict in another."""
+    """Return the findings of a session in one line, and the verdict in another line."""
     counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
     return page_of(session.record.kind).in_short(session, counted, verdict), verdict.text
 
@@ -117,7 +119,7 @@ def findings_and_advice(
     verdict
         Verdict on the recording.
     most
-        Most pieces of advice to name.
+        Largest number of pieces of advice to name.
     view
         Kind of the view.
     """
@@ -131,9 +133,10 @@ def findings_and_advice(
 def main_findings(
     findings: Sequence[Finding], verdict: Verdict, *, view: str | Sequence[str] = UNKNOWN
 ) -> Markup:
-    """State the largest findings in words, one for each rule, and likely but undecided ones.
+    """State the largest findings in words, one for each rule, and likely but undecided findings.
 
-    They are sorted by :func:`excess`, largest first. If both sides have one, the larger counts.
+    They are sorted by :func:`excess`, largest first. If both sides have a finding, the larger one
+    counts.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
@@ -178,8 +181,8 @@ def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Ma
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """State which inconclusive checks are probably outside, and which view would decide them.
 
-    Only the largest `most` that a reader expects are named, each thing once. If the other side is
-    outside its target, the check is already named.
+    Only the `most` largest ones that a reader expects are named, each only once. A check whose
+    other side is outside its target is already named.
     """
     outside = {each.rule for each in findings if each.result == "outside"}
     said = {_client_words(rule) for rule in outside}
@@ -225,7 +228,7 @@ def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
 
 
 def is_likely(finding: Finding) -> bool:
-    """Whether a check is inconclusive, but probably outside, and has words for this."""
+    """Whether a check is inconclusive but probably outside, and has a sentence for this."""
     least = float(tables.load("findings")["likely"]["value"])
     return (
         finding.result == "inconclusive"
@@ -253,7 +256,8 @@ def film_in_words(film: str) -> str:
 def in_words(findings: Sequence[Finding]) -> Markup:
     """List the expected checks that are met, and those that are borderline.
 
-    A result applies to all sides that the camera sees. If it does not see one, the other is named.
+    A result applies to all sides that the camera sees. If the camera only sees one side, that side
+    is named.
     """
     parts: dict[Result, list[str]] = {"met": [], "borderline": []}
     rules = all_rules()
@@ -284,16 +288,16 @@ def in_lines(
     marked: Mapping[str, Collection[str]],
     view: str | Sequence[str] = UNKNOWN,
 ) -> Markup:
-    """List the checks without a mark, in one line for each result: inconclusive, not reported...
+    """List the checks without a mark, one line for each result: inconclusive, not reported, ...
 
     A side is named if the other side has a different result or reason.
 
     Parameters
     ----------
     checks
-        All, as the verdict leaves them.
+        All findings, as the verdict leaves them.
     marked
-        Sides whose result is in a row, by the name of the row.
+        Sides whose result is already in a row, by the name of the row.
     view
         Kind of the view, or the views of several videos. A check that is visible in none of these
         views is named with a view that would show it.
@@ -343,7 +347,7 @@ def main_finding(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def not_decided(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
-    """List the checks that are not decided, grouped by reason; most frequent reason first."""
+    """List the undecided checks, grouped by reason, with the most frequent reason first."""
     without: dict[str, list[str]] = {}
     close: list[str] = []
     silent = [f for f in findings if f.status == "cannot be told" and f.result != "borderline"]

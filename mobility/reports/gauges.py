@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mobility.documents.lab_references import Norm
 
 MOST = 14
-"""Gauges on a first page."""
+"""Largest number of gauges on a first page."""
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 
@@ -56,17 +56,17 @@ class Gauge:
     goal_text
         The target in words.
     usual
-        Range that people reach; NaN if it is unknown.
+        Range of values that people reach; NaN if it is unknown.
     interval
         95 % interval that is not symmetrical about the value, such as the interval of an index,
         which ends at 0 and 100; NaN if it is symmetrical.
     lab_retest
-        1.96 times the standard error of measurement between visits that the lab itself measured
-        under the conditions of the session, and the people it was measured on, by side.
+        1.96 times the standard error of measurement between visits, which the lab itself measured
+        under the conditions of the session, and the people on whom it was measured, by side.
     norm
-        Norm of the lab itself, in `units`, and the name of its reference.
+        The lab's own norm, in `units`, and the name of its reference.
     begins
-        Start of the movement that ends at the value, by side.
+        Starting value of the movement that ends at the value, by side.
     results
         Result of the rule, by side.
     direction
@@ -97,7 +97,7 @@ class Gauge:
 
     @property
     def marks(self) -> dict[str, Result]:
-        """Results that are shown beside a value, by side; empty without a target."""
+        """Results that are shown next to a value, by side; empty without a target."""
         if not math.isfinite(self.goal):
             return {}
         return {
@@ -108,9 +108,9 @@ class Gauge:
 
     @property
     def is_shown(self) -> bool:
-        """Whether a first page shows the number: outside its target, borderline, or expected.
+        """Whether a first page shows the number: it is outside its target, borderline, or expected.
 
-        An expected number is also shown if it has a value but no target for this person.
+        An expected number is also shown if it has a value, but no target for this person.
         """
         results = set(self.results.values())
         without_target = "inconclusive" in results and not math.isfinite(self.goal)
@@ -142,7 +142,7 @@ def of_rules(
     findings
         Findings of the rules; numbers outside their target come first, then borderline, then met.
     lab
-        Norms and errors of the lab itself that apply to the session.
+        The lab's own norms and errors that apply to the session.
     """
     lab = lab or LabReferences()
     rows, gauges = in_place(exercise_of(metrics)), []
@@ -222,7 +222,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
-    """Return lower and upper limit of the 95 % interval of an index; NaN if unknown."""
+    """Return the lower and upper limits of the 95 % interval of an index; NaN if unknown."""
     bounds = metrics.get(f"{name}_interval")
     if bounds is None:
         return _UNKNOWN
@@ -230,7 +230,7 @@ def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
 
 
 def values_of(metrics: xr.Dataset, metric: str) -> dict[str, Number]:
-    """Read a metric, as it is shown, for each measured side."""
+    """Read a metric for each measured side, in the form in which it is shown."""
     sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
     numbers = {side: shown(metrics, metric, side or None) for side in sides}
     return {side: number for side, number in numbers.items() if number.is_measured}
@@ -239,7 +239,7 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, Number]:
 def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
     """Make the table of gauges: name, bar with interval and goal, and the value as text.
 
-    After the caption, it names the people of the lab's norms that are drawn.
+    The text after the caption names the people on whose data the drawn norms of the lab are based.
     """
     if not gauges:
         return Markup()

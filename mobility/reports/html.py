@@ -1,4 +1,4 @@
-"""Elements of a page (tables, lists, lines of text), its ES modules as one text, and its PDF.
+"""Elements of a page (tables, lists, lines of text), its ES modules as a single text, and its PDF.
 
 The functions for elements return Markup, which can be joined and used within elements of htpy; they
 escape all other text. Nothing loads from a network. An installed browser prints the PDF.
@@ -30,7 +30,7 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def joined(file: Path) -> str:
-    """Return the text of a module after the texts of the modules that it imports, each once.
+    """Return the text of a module, preceded by the texts of the modules that it imports, each once.
 
     All modules share one scope, so names are imported unchanged, and each name is used once.
     """
@@ -49,7 +49,7 @@ def joined(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with a class of the style sheet, or over several columns."""
+    """A cell with a CSS class, or over several columns."""
 
     content: h.Node
     kind: str | None = None
@@ -73,7 +73,7 @@ def measured(number: Number, *, signed: bool = False) -> Markup:
 
 
 def sentence(key: str, /, **values: object) -> Markup:
-    """Fill in a sentence of the tables; only here may values be HTML."""
+    """Fill in a sentence of the tables. Values may be HTML in this function only."""
     safe = {name: escape(v) if isinstance(v, str) else v for name, v in values.items()}
     return Markup(tables.sentence(key, **safe))  # noqa: S704, values are escaped
 
@@ -128,18 +128,18 @@ def table(
 
 
 def opening(summary: str, content: Markup) -> Markup:
-    """Put a long list into a part that can be opened; empty without a list."""
+    """Put a long list into a part that can be opened; empty if there is no list."""
     return html(h.details[h.summary[summary], content]) if content else content
 
 
 def facts(entries: Mapping[str, str | None]) -> Markup:
-    """List named facts; those that are None are left out."""
+    """List named facts; facts that are None are left out."""
     rows = ((h.dt[name], h.dd[value]) for name, value in entries.items() if value is not None)
     return html(h.dl(".facts")[(h.div[row] for row in rows)])
 
 
 def paragraphs(*texts: h.Node, kind: str | None = None) -> Markup:
-    """Write texts as paragraphs, with a class of the style sheet if there is one."""
+    """Write texts as paragraphs, with a CSS class if there is one."""
     return html(h.p(class_=kind)[text] for text in texts)
 
 
@@ -154,13 +154,13 @@ BROWSERS = (
     *("msedge", "microsoft-edge"),
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-"""Browsers that print without a window, in the order in which they are looked for."""
+"""Browsers that can print without a window, in the order in which they are looked for."""
 
 _TIMEOUT_S = 120
 
 
 def to_pdf(page: Path) -> Path:
-    """Print a page to a PDF beside it, without a network.
+    """Print a page to a PDF file next to it, without network access.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def to_pdf(page: Path) -> Path:
     NotFoundError
         No such browser is installed.
     ReportError
-        The browser did not print it.
+        The browser did not print the page.
     StorageError
         The PDF cannot be written.
     """

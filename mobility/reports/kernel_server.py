@@ -1,8 +1,8 @@
 """A process that has imported the modules of reports, and forks a kernel for each report.
 
-It answers each request with the process id of the kernel. A kernel is therefore a separate process
-that starts at once, because all imports are done. If its parent ends, the server ends, and its
-kernels with it. It does not call :func:`mobility.base.processes.serve`, because a process that
+It answers each request with the process id of the kernel. A kernel is therefore a separate process,
+and starts at once, because all imports are already done. If its parent ends, the server and its
+kernels end too. It does not call :func:`mobility.base.processes.serve`, because a process that
 forks should have no second thread.
 """
 
@@ -31,7 +31,7 @@ IMPORTS = (
     *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
     *("mobility.reports.sections", "mobility.store", *mobility.REPORT_ADDITIONS),
 )
-"""Modules of the reports of sessions, with those that these import late."""
+"""Modules of the reports of sessions, including the modules that they import late."""
 
 
 def main() -> int:

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 NEAR_S = 0.02
-"""Seconds by which a picture may be off, where that of the moment cannot be read."""
+"""Largest difference in time, in seconds, if the picture of the moment itself cannot be read."""
 
 HEIGHT = 560
-"""Pixels of a picture from top to bottom."""
+"""Height of a picture in pixels."""
 
 _SHAPES = (0.62, 1.5)  # narrowest and widest picture, width over height
 _QUALITY = 82
@@ -40,7 +40,7 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class KeyFrame:
-    """A picture: its moment, the JPEG, and its size in pixels."""
+    """A picture: its moment, the JPEG file, and its size in pixels."""
 
     moment: Moment
     jpeg: bytes
@@ -64,7 +64,7 @@ def key_frames(
     pose
         ``image_position`` and ``confidence``.
     moments
-        Moments, and what to draw.
+        The moments, and what to draw for each of them.
     faces
         Whether to show faces and surroundings instead of blurring them.
 
@@ -155,7 +155,7 @@ def image(frame: KeyFrame, alt: str) -> Markup:
 
 
 def still(session: StoredSession, *, faces: bool = False) -> KeyFrame | None:
-    """Take one picture that shows what was filmed, without a number; None as in of_session."""
+    """Take one picture of the movement, without a number; None if there is no picture."""
     # Of repetitions the second is of the turn, of single joints the last.
     most = 2 if session.record.kind.noun == "repetition" else None
     return next(iter(_plain(session, slice(most), last=True, faces=faces)), None)

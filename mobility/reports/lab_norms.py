@@ -15,7 +15,7 @@ def z_score(value: float, norm: Norm) -> float:
 
 
 def error_of(people: int, name: str) -> str:
-    """Name the people that an error was measured on: "of this lab's 24 people, NAME"."""
+    """Name the people on whom an error was measured: "of this lab's 24 people, NAME"."""
     return tables.sentence("report.lab.error", people=people, name=name)
 
 
@@ -25,7 +25,7 @@ def package() -> str:
 
 
 def band(norm: Norm) -> tuple[float, float]:
-    """Return the range of most people in a norm, between its outermost percentiles."""
+    """Return the range of most people in a norm: between its outermost percentiles."""
     return norm.percentiles[0][1], norm.percentiles[-1][1]
 
 

@@ -1,4 +1,4 @@
-"""Moments of a recording that a report shows in a picture, with the measured value of each."""
+"""Moments of a recording that a report shows in pictures, each with its measured value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Moment:
     angle
         Angle to draw: a name in :data:`DRAWN`, or "" for none.
     number
-        Number measured at this moment, on the side that is drawn.
+        The number that was measured at this moment, on the side that is drawn.
     label
         Name of the number, in words.
     doubt

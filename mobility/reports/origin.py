@@ -1,4 +1,4 @@
-"""Where numbers come from: definitions of angles, cited literature, and the video and code."""
+"""The origin of the numbers: definitions of angles, cited literature, the video and the code."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ _NASM = "Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training"
 class References:
     """The sources that a report has cited so far, in the order of their numbers.
 
-    Sections cite while they are written, so the list contains exactly the cited papers. A paper in
-    several sources has one number. Sources other than literature are in the documentation.
+    Sections add citations while they are written, so the list contains exactly the cited papers. A
+    paper that occurs in several sources has only one number. Sources other than literature are
+    listed in the documentation.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ def papers(source: str) -> list[str]:
     Parameters
     ----------
     source
-        Source of a table or definition: literature among words on how it is used.
+        Source of a table or definition: literature, and words on how it is used.
     """
     cited = [f"{who} {year}, {where}" for who, year, where in _PAPER.findall(source)]
     if _BOOK.search(source):
@@ -87,7 +88,7 @@ def papers(source: str) -> list[str]:
 def definitions_in_short(
     angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
 ) -> Markup:
-    """List for each angle when it is zero and when positive."""
+    """List for each angle when it is zero and when it is positive."""
     rows: list[Row] = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
@@ -98,7 +99,7 @@ def definitions_in_short(
 
 
 def landmarks(pose: xr.Dataset) -> str:
-    """Name the source of the landmarks, and models whose errors were not measured."""
+    """Name the source of the landmarks, and any models whose errors were not measured."""
     whose = Origin.of(pose.attrs)
     if whose.pose_source == MEDIAPIPE:
         return tables.sentence("report.landmarks.mediapipe")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """The data that the sections of a page can use; by default nothing is missing or in doubt."""
+    """The data that the sections of a page can use. By default, nothing is missing or in doubt."""
 
     def lacks(self, needs: Iterable[str]) -> Markup:
         """List the `needs` that are missing; empty if there are none."""
@@ -75,7 +75,7 @@ class ReportPage(Page):
     session
         An analysed session of an exercise with repetitions.
     faces
-        Whether pictures show face and room instead of blurring them.
+        Whether pictures show the face and the room instead of blurring them.
     """
 
     session: StoredSession
@@ -113,7 +113,7 @@ class ReportPage(Page):
 
     @cached_property
     def angles(self) -> xr.Dataset:
-        """Angles over time, also if not reported, but without a hidden side."""
+        """Angles over time, including unreported values, but without a hidden side."""
         return without_hidden_side(self.session.measured_angles(), self.metrics)
 
     @cached_property
@@ -159,7 +159,7 @@ class ReportPage(Page):
 
     @cached_property
     def lab(self) -> LabReferences:
-        """Norms and errors of the lab itself that apply to the session."""
+        """The lab's own norms and errors that apply to the session."""
         return additions.lab_references(self.session)
 
     @cached_property
@@ -227,12 +227,12 @@ class Section(Generic[P]):
     Attributes
     ----------
     heading
-        Empty for the first page.
+        Heading of the section; empty for the first page.
     make
         Returns the content of the section. If it is empty, the page leaves the section out.
     needs
-        What the section needs: "repetitions" (an accepted one), a part of the verdict, or a metric.
-        If one is missing, the section states why.
+        The requirements of the section: "repetitions" (an accepted one), a part of the verdict, or
+        a metric. If one is missing, the section states why.
     sided
         Whether it begins with the warning that the sides may have been exchanged.
     about

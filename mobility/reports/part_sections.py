@@ -1,4 +1,4 @@
-"""The sections of a report on one part of the movement: numbers, published ranges, comments."""
+"""The sections of a report on one part of the movement: numbers, published ranges and comments."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SYMMETRY = (
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
 _NEAREST: tuple[Kind, ...] = ("weight_bearing", "active", "passive", "unstated")
 _FARTHER_UNDER_WEIGHT = ("ankle_dorsiflexion",)
-"""Angles whose range under the body's weight is not comparable with others."""
+"""Angles whose range under the body's weight is not comparable with other ranges."""
 
 
 def curves(
@@ -90,7 +90,7 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
-    """List checks that are outside their target, borderline and met, and cite the thresholds."""
+    """List checks that are outside their target, borderline or met, and cite the thresholds."""
     parts = []
     for result in DECIDED:
         of_result = [f for f in findings if f.result == result]
@@ -105,7 +105,7 @@ def in_detail(findings: Sequence[Finding], references: References) -> Markup:
 
 
 def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> Markup:
-    """Name the first exercises for the findings with their doses."""
+    """Name the first drills for the findings, with their doses."""
     works = advise(findings)
     items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works[:most]]
     if more := len(works[most:]):
@@ -114,7 +114,7 @@ def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> Markup:
 
 
 def what_to_do(findings: Sequence[Finding], references: References) -> Markup:
-    """List the exercises for the findings, each with dose and source."""
+    """List the drills for the findings, each with its dose and source."""
     rows = [
         [(capital(work.name), references.cite(work.source)), work.dose, work.how]
         for work in advise(findings)
@@ -133,7 +133,7 @@ def published_ranges(
     record: SessionRecord,
     references: References,
 ) -> Markup:
-    """List published largest angles of people of this sex and age, if there are any.
+    """List the published maximum angles of people of this sex and age, if there are any.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def value_table(
     metrics
         Metrics of the session.
     names
-        Metrics in order; metrics that the analysis does not have are left out.
+        Names of metrics, in order; metrics that the analysis does not have are left out.
     references
         References in which their definitions are numbered.
     caption
@@ -268,7 +268,7 @@ def value_table(
 def tempo_table(
     metrics: xr.Dataset, repetitions: xr.Dataset, references: References, verdict: Verdict
 ) -> Markup:
-    """Show tempo and smoothness of each repetition, except what the verdict rules out."""
+    """Show tempo and smoothness of each repetition, except values that the verdict rules out."""
     if repetitions.sizes.get("rep", 0) == 0:
         return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
     words = exercise_of(metrics).words
@@ -341,7 +341,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def symmetry_table(metrics: xr.Dataset, references: References) -> Markup:
-    """Show the differences of the sides whose 95 % interval excludes 0."""
+    """Show the differences between the sides whose 95 % interval excludes 0."""
     rows: list[Row] = []
     ratios = {
         "asymmetry_index": "Asymmetry index",

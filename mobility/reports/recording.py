@@ -1,4 +1,4 @@
-"""The recording: the person, the date, the cameras, steps, and the checks of its quality.
+"""The recording: the person, the date, the cameras, the steps, and the checks of its quality.
 
 A step is reported with its direction and time; its length is not measured well enough.
 """
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from mobility.sessions.record import Edits, Participant, SessionRecord
 
 _SIMILAR = 0.6
-"""Share of the largest part of a step from which on another part is named beside it."""
+"""Least share of the largest part of a step at which another part is also named."""
 
 _LEAST_M = 0.01
 """Metres; a smaller part has no direction."""
 
 _MOST = 5
-"""Steps that are named in a line, at most."""
+"""Largest number of steps that are named in a line."""
 
 
 def step_in_words(step: Step) -> str:
@@ -68,7 +68,7 @@ def step_in_words(step: Step) -> str:
 
 
 def steps_in_a_line(trial: xr.Dataset) -> str:
-    """Name the steps in a recording, and what they mean for repetitions; empty without any."""
+    """Name the steps in a recording, and what they mean for repetitions; empty without steps."""
     steps = [step_in_words(step) for step in steps_of(trial)]
     if not steps:
         return ""
@@ -81,7 +81,7 @@ def steps_in_a_line(trial: xr.Dataset) -> str:
 def person(participant: Participant | None, record: SessionRecord) -> str:
     """State who was filmed: name, sex, age, height and weight, if they are known.
 
-    An age from a birth year is given as one of two years.
+    If only the birth year is known, the age is given as one of two years.
     """
     if participant is None:
         return tables.sentence("report.person.nothing_known", name=record.user_id)
@@ -109,7 +109,7 @@ def who_and_what(
     repetitions: xr.Dataset,
     edits: Edits,
 ) -> Markup:
-    """List participant, day, video, exercise and the number of repetitions."""
+    """List the participant, day, video, exercise and number of repetitions."""
     time = pose["time"].values
     attrs = pose.attrs
     size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
@@ -183,9 +183,9 @@ def films(record: SessionRecord) -> str:
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
-    """State what was corrected by hand, by whom and when; None if nothing was.
+    """State what was corrected by hand, by whom and when; None if nothing was corrected.
 
-    `repetitions` is the word for them: movements, if joints are filmed.
+    `repetitions` is the word for repetitions, or for movements if joints are filmed.
     """
     last = {edit.kind: edit for edit in edits.edits}
     names = {"repetitions": repetitions}
@@ -317,11 +317,11 @@ def _shares(document: Mapping[str, float | None]) -> str | None:
 
 
 _NO_DIRECTION_DEG = 45.0
-"""Half of a 95 % interval from which on the direction of a camera is unknown."""
+"""Least margin of error (95 %) at which the direction of a camera counts as unknown."""
 
 
 def seen_from(view: Mapping[str, Any]) -> str:
-    """State where the camera stood, from the part "view" of the capture quality."""
+    """State where the camera stood, given the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
     if azimuth is None or half_width(sd or 0.0) > _NO_DIRECTION_DEG:
         return tables.sentence("capture.views.unknown")
@@ -388,7 +388,7 @@ def _frames_in_words(frames: Mapping[str, Any]) -> str:
 
 
 _OF_SEARCH = ("camera", "landmarks")
-"""Checks by the search for people, which there is not where keypoints are given."""
+"""Checks that depend on the search for people, which does not exist if keypoints were imported."""
 
 _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
     "view": ("View", "", seen_from),
@@ -403,8 +403,9 @@ _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]]
     "sharpness": ("Sharpness", "edge_width", "sharpness"),
     "swaps": ("Left and right swapped", "", _swaps_in_words),
 }
-"""Checks of the capture quality in their order: heading, key that is None if unknown, and the
-result in words, or the name of its sentence."""
+"""Checks of the capture quality in their order: the heading, the key whose value is None if
+unknown, and the result in words or the name of its sentence.
+"""
 
 
 def _result_in_words(name: str, check: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Reports: a notebook run in a fresh kernel, kept as notebook, HTML page and JSON document."""
+"""Reports: a notebook, run in a new kernel and stored as notebook, HTML page and JSON document."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ logger = logging.getLogger(__name__)
 IMAGES = "images"
 
 TRIAL = "trial"
-"""Tag of the cell that a page replaces by the player of the trial."""
+"""Tag of the cell that a page replaces with the player of the trial."""
 
 SECTIONS = "sections"
 """Tag of a cell that shows several sections, as :func:`mobility.reports.page.show` does."""
 
 CLIENT_CELL = "client"
-"""Tag of the cell that makes the page for the client, and is on no other page."""
+"""Tag of the cell that makes the page for the client, and does not appear on other pages."""
 
 KERNEL_LOG = "kernel.log"
 
@@ -74,7 +74,7 @@ def render_report(
     session
         An analysed session.
     parameters
-        Parameters of the notebook besides those that name the session.
+        Parameters of the notebook, besides those that name the session.
     faces
         Whether faces and surroundings are shown rather than blurred.
 
@@ -88,9 +88,9 @@ def render_report(
     Raises
     ------
     BadInputError
-        The notebook does not have such a parameter; nothing runs.
+        The notebook does not have such a parameter; in this case, nothing is run.
     ReportError
-        A cell fails; the message is that cell's error.
+        A cell fails; the message contains the error of the cell.
     """
     session = session.read_once()
     exercise = session.record.kind
@@ -149,8 +149,8 @@ def render_notebook(
     notebook
         A notebook with a cell tagged ``parameters``.
     folder
-        Folder for the report; an earlier report there is replaced. The kernel runs in a folder
-        beside it, so relative paths are valid in both.
+        Folder for the report; an earlier report there is replaced. The kernel runs in a folder next
+        to it, so relative paths are valid in both.
     name
         Name of the files without their endings.
     title
@@ -160,11 +160,11 @@ def render_notebook(
     begin, finish
         Called with the unfinished folder before and after the run, to add files.
     trial
-        Makes the parts of :func:`mobility.reports.trial_player.embedded`. The page then has
-        headings that open, and there is a page for the client. The client's page comes from the
+        Makes the parts of :func:`mobility.reports.trial_player.embedded`. If it is passed, the page
+        has headings that open, and there is a page for the client. The client's page comes from the
         cell tagged :data:`CLIENT_CELL`; without such a cell it is only the first page.
     client
-        Whether to make a page for the client although nothing is played.
+        Whether to make a page for the client even if nothing is played.
 
     Returns
     -------

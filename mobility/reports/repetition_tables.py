@@ -1,4 +1,4 @@
-"""Tables of the repetitions: at a glance, by phase, and for each repetition."""
+"""Tables of the repetitions: at a glance, by phase, and one by one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GROUPS = {
 RATIO = "Knee-ankle separation ratio"
 
 ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
-"""The angles among the groups."""
+"""The groups that are angles."""
 
 
 def at_a_glance(metrics: xr.Dataset) -> Markup:
@@ -68,9 +68,10 @@ def at_a_glance(metrics: xr.Dataset) -> Markup:
 
 
 def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
-    """Make the table of knee movement by phase over accepted repetitions; empty without values.
+    """Make the table of knee movement by phase, over the accepted repetitions.
 
-    Values are medians ± margin of error (95 %), from the median error of a repetition.
+    Empty without values. Values are medians ± margin of error (95 %), from the median error of a
+    repetition.
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"

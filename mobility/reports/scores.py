@@ -29,7 +29,7 @@ _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
 
 
 def index_table(metrics: xr.Dataset, name: str, references: References) -> Markup:
-    """Show every part of an index with value, limit and score, and the meaning of its scale.
+    """Show every part of an index with its value, limit and score, and the meaning of the scale.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
 
 
 def interval_of(number: Number, rule: Mapping[str, Any]) -> h.Node:
-    """Write a number in the unit of a rule with its 95 % interval."""
+    """Write a number in the unit of a rule, with its 95 % interval."""
     if not number.is_measured:
         return MISSING
     between = interval_text(number.interval, rule)
@@ -94,7 +94,7 @@ def interval_of(number: Number, rule: Mapping[str, Any]) -> h.Node:
 
 
 def fms_table(metrics: xr.Dataset, references: References) -> Markup:
-    """Show measure, threshold and probability of each criterion of the FMS deep squat."""
+    """Show the measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
         return paragraphs(tables.sentence("report.fms.not_part"), kind="missing")
     probabilities = metrics["fms_probability"]
@@ -107,7 +107,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> Markup:
 
 
 def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> Markup:
-    """Show the probability of each compensation that a camera sees."""
+    """Show the probability of each compensation that a camera can see."""
     if "compensation_probability" not in metrics:
         return paragraphs(tables.sentence("report.compensations.not_part"), kind="missing")
     probabilities = metrics["compensation_probability"]

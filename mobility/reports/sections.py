@@ -67,14 +67,14 @@ def first(page: ReportPage) -> Markup:
 
 @section("Video and curves")
 def trial(page: ReportPage) -> Markup:
-    """Draw the angles over the whole recording; a page plays the recording instead."""
+    """Draw the angles over the whole recording; an HTML page plays the recording instead."""
     names = [name for name in page.contents["trial"] if name in page.angles]
     return part_sections.whole_recording(page.angles, page.repetitions, names)
 
 
 @section("All measures", needs=["repetitions", "findings"], sided=True)
 def measures(page: ReportPage) -> Markup:
-    """Show the measured values, published ranges, norms of the lab, and curves."""
+    """Show the measured values, published ranges, the lab's own norms, and curves."""
     metrics, repetitions, contents = page.metrics, page.repetitions, page.contents
     values = (
         part_sections.value_table(
@@ -114,7 +114,7 @@ def exercises(page: ReportPage) -> Markup:
 
 @section("Scores")
 def scores(page: ReportPage) -> Markup:
-    """Show indices, the score of the FMS deep squat, and compensations, with their parts."""
+    """Show the indices, the score of the FMS deep squat and the compensations, with their parts."""
     metrics, out = page.metrics, page.verdict.rules_out
     shown = page.absent("indices", "fms", "findings")
     if "indices" not in out:
@@ -172,7 +172,7 @@ def method(page: ReportPage) -> Markup:
 
 @section("Where the numbers come from")
 def sources(page: ReportPage) -> Markup:
-    """Name video, model, software and options, and list the literature."""
+    """Name the video, model, software and options, and list the literature."""
     return (
         origin.provenance(page.record, page.pose, page.metrics, made_on=date.today())
         + html(h.h3["References"])

@@ -1,6 +1,7 @@
 """How files are served: their restrictions in a browser, and the part that a request asks for.
 
-No file has the rights of the server's pages. Parts of files follow RFC 9110, section 14.
+No served file has the rights of the server's pages. Requests for parts of files follow RFC 9110,
+section 14.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ _FENCE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 _RANGE = re.compile(r"\s*([0-9]*)-([0-9]*)\s*")
 _DIGITS = 19
-"""Number of digits that is larger than the size of any file."""
+"""Least number of digits of a number that is larger than the size of any file."""
 
 
 def fence(name: str) -> str:
     """Return the Content-Security-Policy of a served file, by its name.
 
     Whatever the file contains, it does not count as a page of the server: it has a separate origin,
-    without cookies and storage, and cannot send requests. In a report, only this package's script
-    runs, which plays the recording.
+    without cookies and storage, and cannot send requests. In a report, the only script that runs is
+    the one of this package that plays the recording.
     """
     if PurePath(name).suffix != ".html":
         return f"sandbox; {_FENCE}"
@@ -32,17 +33,18 @@ def fence(name: str) -> str:
 
 @functools.cache
 def viewer_script_digest() -> str:
-    """Return the digest of the script of reports for a Content-Security-Policy."""
+    """Return the digest of the reports' script, for a Content-Security-Policy."""
     from mobility.reports.trial_player import page_parts
 
     return page_parts({})["script_hash"]
 
 
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return start and stop of the first satisfiable range in a header ``Range``.
+    """Return the start and stop of the first satisfiable range in a ``Range`` header.
 
-    `size` is the number of bytes of the file. Start and stop are equal if the file has none of the
-    ranges. The result is None if the header is absent or malformed: then the whole file is sent.
+    `size` is the number of bytes of the file. Start and stop are equal if the file contains none of
+    the ranges. The result is None if the header is missing or malformed; in this case, the whole
+    file is sent.
     """
     unit, _, specs = header.partition("=")
     if unit.strip().lower() != "bytes":

@@ -15,14 +15,14 @@ from mobility.sessions.stored_session import STILL, StoredSession
 log = logging.getLogger(__name__)
 
 HEIGHT = 168
-"""Pixels from top to bottom: twice the shown height, for sharp screens."""
+"""Height in pixels: twice the displayed height, for high-resolution screens."""
 
 
 def still(session: StoredSession) -> bytes:
-    """Return a small picture of the video (JPEG) at the first bottom, otherwise at the middle.
+    """Return a small picture of the video (JPEG) at the first bottom, or else in the middle.
 
-    The picture is made once, and again if the repetitions have changed. Like the video, it shows
-    the face, and is stored beside it. It is empty if the video cannot be read.
+    The picture is made once, and made again if the repetitions have changed. Like the video, it
+    shows the face; it is stored next to the video. It is empty if the video cannot be read.
     """
     try:
         if stored := stored_still(session):

@@ -1,4 +1,4 @@
-"""Stored reports: rendered once, and served until their inputs change."""
+"""Stored reports, which are rendered once and served until their inputs change."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Render the report unless it exists with the same inputs.
 
-    An outdated session is first analysed again, so a new report never has old numbers. The session
-    of the previous visit, with which it is compared, is also brought up to date.
+    An outdated session is first analysed again, so a new report never contains old numbers. The
+    session of the previous visit, with which it is compared, is also brought up to date.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         An analysed session.
     faces
         Whether to show faces and surroundings instead of blurring them; None accepts any existing
-        report, and blurs in a new one.
+        report, and blurs them in a new report.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     NotFoundError
         The session has not been analysed.
     MobilityError
-        The analysis before the report fails: :func:`mobility.pipeline.analysis.analyze`.
+        The analysis before the report fails; see :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
     if _is_current(session, faces):
@@ -99,9 +99,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Return the report like :func:`current_report`, or the earlier one if that fails.
+    """Return the report like :func:`current_report`, or the earlier report if that fails.
 
-    The log records this. An earlier report is returned unchanged, so `faces` must be None.
+    The log records the failure. An earlier report is returned unchanged, so `faces` must be None.
     """
     try:
         return current_report(session, faces=faces)
@@ -147,7 +147,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Return the digest of the inputs of a report, which is different if faces are shown."""
+    """Return the digest of the inputs of a report; it is different if faces are shown."""
     record = session.record
     participant = session.participant
     absent = {
@@ -199,7 +199,7 @@ def _is_current(session: StoredSession, faces: bool | None) -> bool:
 def is_made(
     paths: Mapping[str, Path], key_file: Path, key: Callable[[bool], str], faces: bool | None
 ) -> bool:
-    """Whether a page exists with the key of its inputs; if `faces` is None, either key counts."""
+    """Whether a page exists whose key matches its inputs; if `faces` is None, either key counts."""
     return (
         key_file.is_file()
         and key_file.read_text(encoding="utf-8")

@@ -41,19 +41,23 @@ MOST_CURVES = 4
 """Curves that are shown at first."""
 
 HEIGHT = 480
-"""Most pixels that the video in a page has from top to bottom."""
+"""Largest height, in pixels, of the video in a page."""
 
 MOST_BYTES = 6_000_000
-"""Largest video in a page."""
+"""Largest size of the video in a page."""
 
 MOST_HZ = 30.0
-"""Frames of each second that the video in a page has, at most."""
+"""Largest frame rate of the video in a page."""
 
 HEAD_HELD_S = 0.25
-"""Seconds before the first and after the last frame with the head for which it is still drawn."""
+"""Time, in seconds, before the first and after the last frame with the head for which it is still
+drawn.
+"""
 
 QUALITIES = (28, 34)
-"""How the video in a page is compressed (CRF of x264), the next where the first is too large."""
+"""Compression of the video in a page (CRF of x264); each value is tried if the result of the
+previous one is too large.
+"""
 
 _HEAD = ("nose", "left_ear", "right_ear")
 
@@ -80,8 +84,8 @@ def trial_data(
     description
         Content of the message to the viewer.
     buffers
-        Landmarks in pixels (float32), whether each is seen (uint8), places of the fitted body
-        (float32), then the curves.
+        Landmarks in pixels (float32), whether each of them is seen (uint8), positions of the fitted
+        body (float32), then the curves.
     """
     described, curves = curve_buffers(angles, angle_names(angles))
     if fitted is not None:
@@ -119,7 +123,7 @@ def trial_data(
 
 
 def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any = None) -> list[str]:
-    """Choose the curves that are shown at first: those of moving joints before the others.
+    """Choose the curves that are shown at first: moving joints come before the others.
 
     Parameters
     ----------
@@ -161,7 +165,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
-    """Make the parts of a page that plays a session: offline, and without a kernel.
+    """Make the parts of a page that plays a session offline and without a kernel.
 
     Parameters
     ----------
@@ -206,7 +210,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
 
 
 def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return script, style and data of a page that holds `content`."""
+    """Return the script, style and data of a page that contains `content`."""
     module = joined(_HOST)
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
@@ -219,7 +223,7 @@ def page_parts(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
-    """Make a video small enough for a page; empty if there is none, or it is too long.
+    """Make a video that is small enough for a page; empty if there is none, or if it is too long.
 
     It has at most :data:`HEIGHT` pixels in height, 30 frames/s and :data:`MOST_BYTES`. Everything
     except the subject's body is blurred unless `faces`.

@@ -16,7 +16,7 @@ from mobility.reports.html import Cell, Row, html, measured
 
 
 def shown(metrics: xr.Dataset, name: str, side: str | None = None) -> Number:
-    """Read a number in the units in which a page shows it."""
+    """Read a number, in the units in which a page shows it."""
     number = number_of(metrics, name, side)
     return number.scaled(factor_of(metrics, name), units_of(metrics, name))
 
@@ -37,7 +37,7 @@ def missing(why: str) -> Markup:
 
 
 def cells_of_sides(metrics: xr.Dataset, name: str) -> Row:
-    """Write left, right and their difference; one cell with the reason if neither was measured."""
+    """Write left, right and their difference, or one cell with the reason if all are missing."""
     if why := nothing_measured(metrics, name):
         return [Cell(missing(why), "both", columns=3)]
     sides, difference = ("left", "right"), f"{name}_asymmetry"
@@ -80,7 +80,7 @@ def which_is_larger(metrics: xr.Dataset, name: str) -> str:
 def value_of(
     metrics: xr.Dataset, name: str, side: str | None = None, rep: int | None = None
 ) -> float:
-    """Look up a number as the page shows it; NaN if the analysis does not have it."""
+    """Look up a number as the page shows it; NaN if the analysis does not contain it."""
     return factor_of(metrics, name) * value_at(metrics, name, side, rep=rep)
 
 

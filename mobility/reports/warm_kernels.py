@@ -1,4 +1,4 @@
-"""Kernels that start at once: forked, if possible.
+"""Kernels that start at once, because they are forked if possible.
 
 A new kernel spends most of its time on starting and importing. Here each kernel is forked from a
 :mod:`mobility.reports.kernel_server` that has already done both. It is still a separate process, so
@@ -76,7 +76,7 @@ def use_warm_kernels() -> None:
 
 
 def start_early() -> None:
-    """Start the kernel server of this process; both do their imports at the same time."""
+    """Start the kernel server of this process, so that both do their imports at the same time."""
     use_warm_kernels()
     if _server is not None:
         _server.start()
@@ -97,7 +97,7 @@ def warm_kernels() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kernel_server() -> Iterator[_Server | None]:
-    """Return the kernel server of this process, otherwise a new one for this report.
+    """Return the kernel server of this process, or else a new one for this report.
 
     None if kernels cannot be forked.
     """

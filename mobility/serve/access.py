@@ -1,10 +1,10 @@
 """Access to the server: settings, permissions, limits, signed addresses, audit log.
 
-One table of actions lists the permissions, and every handler checks it. Token buckets limit the
-requests of each caller and refill with time. Video players send no Authorization header. Addresses
-of videos and pictures therefore have a signature, which is valid for one file and a limited time.
-Each process has its own secret, so a restart makes all of them invalid. The audit log has one line
-of JSON for each read or change of a session. Lines are only added.
+One table of actions lists the permissions, and every handler checks this table. Token buckets limit
+the requests of each caller and refill with time. Video players send no Authorization header.
+Addresses of videos and pictures therefore have a signature, which is valid for one file and a
+limited time. Each process has its own secret, so a restart makes all of them invalid. The audit log
+has one line of JSON for each read or change of a session. Lines are only added.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         help="Role of users who log in to Jupyter or have its token. If it is empty, they need "
         "a key.",
     )
-    queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
-    analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
+    queue_length = Int(1000, min=1, help="Most sessions that may wait for their analysis.")
+    analyses_at_once = Int(1, min=1, help="Number of analyses that run at the same time.")
     pose_workers = Int(
-        0, min=0, help="Processes that estimate the pose in an analysis; 0: one per processor."
+        0,
+        min=0,
+        help="Processes that estimate the pose in an analysis; 0: one per processor.",
     )
     most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video in bytes.")
     most_pixels = Int(
@@ -57,18 +59,19 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         help="Largest number of pixels in a frame of a video (8K has 33 million); 0: no limit.",
     )
     most_seconds = Float(600.0, min=0, help="Longest duration of a video in seconds; 0: no limit.")
-    sessions_per_user = Int(0, min=0, help="Sessions that one user may have; 0: no limit.")
+    sessions_per_user = Int(0, min=0, help="Largest number of sessions of one user; 0: no limit.")
     queue_per_user = Int(
         50,
         min=0,
-        help="Sessions of one user that may wait; 0: no limit. Does not apply to administrators.",
+        help="Largest number of sessions of one user that may wait; 0: no limit. Does not "
+        "apply to administrators.",
     )
-    uploads_at_once = Int(256, min=1, help="Uploads that may run at the same time.")
+    uploads_at_once = Int(256, min=1, help="Largest number of uploads at the same time.")
     uploads_per_key = Int(
         8,
         min=0,
-        help="Uploads that one key may run at the same time; 0: no limit. Does not apply to "
-        "administrators.",
+        help="Largest number of uploads that one key may run at the same time; 0: no limit. "
+        "Does not apply to administrators.",
     )
     upload_stall_seconds = Float(
         30.0,
@@ -76,23 +79,29 @@ class MobilityServer(Configurable):  # type: ignore[misc]
         help="An upload is ended if fewer than upload_least_bytes bytes arrive in this many "
         "seconds.",
     )
-    upload_least_bytes = Int(1 << 20, min=1, help="Bytes that must arrive in upload_stall_seconds.")
+    upload_least_bytes = Int(
+        1 << 20, min=1, help="Number of bytes that must arrive in upload_stall_seconds."
+    )
     memory_bytes = Int(
         12 * 10**9,
         min=0,
         help="Address space of each process of an analysis, in bytes; 0: no limit.",
     )
-    analysis_seconds = Float(3600.0, min=1, help="Seconds that an analysis may take.")
-    intake_seconds = Float(60.0, min=1, help="Seconds in which a video must be opened and stored.")
-    report_seconds = Float(300.0, min=1, help="Seconds that a report may take.")
+    analysis_seconds = Float(3600.0, min=1, help="Largest number of seconds for an analysis.")
+    intake_seconds = Float(
+        60.0, min=1, help="Largest number of seconds for opening and storing a video."
+    )
+    report_seconds = Float(300.0, min=1, help="Largest number of seconds for a report.")
     requests_per_minute = Int(
-        12_000, min=0, help="Requests that one key or login may make in a minute; 0: no limit."
+        12_000,
+        min=0,
+        help="Largest number of requests that one key or login may make in a minute; 0: no limit.",
     )
     requests_at_once = Int(
         8,
         min=1,
-        help="Requests that one key may run at the same time, besides uploads. Does not apply to "
-        "administrators.",
+        help="Largest number of requests, besides uploads, that one key may run at the same "
+        "time. Does not apply to administrators.",
     )
     idle_seconds = Float(
         30.0,
@@ -102,12 +111,14 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     refused_per_minute = Int(
         120,
         min=0,
-        help="Requests without a valid key that one address may make in a minute; 0: no limit.",
+        help="Largest number of requests without a valid key that one address may make in a "
+        "minute; 0: no limit.",
     )
     media_seconds = Int(
         3600,
         min=0,
-        help="Seconds for which the address of a video in a document works without a key.",
+        help="Number of seconds for which the address of a video in a document works "
+        "without a key.",
     )
 
     def store_place(self) -> str:
@@ -152,9 +163,9 @@ class Allowed(NamedTuple):
     """Roles with permission for an action."""
 
     as_owner: frozenset[str]
-    """For what the caller owns (:meth:`Caller.owns`)."""
+    """Roles that may do it with things that the caller owns (:meth:`Caller.owns`)."""
     as_other: frozenset[str]
-    """For what belongs to others."""
+    """Roles that may do it with things that belong to others."""
     in_words: str
 
 
@@ -163,7 +174,7 @@ class Owner(NamedTuple):
 
     user_id: str
     phone_key: str | None = None
-    """Id of the key of the phone that added it; None if no phone did."""
+    """ID of the key of the phone that added it; None if no phone added it."""
 
 
 _FOR_OTHERS = "create sessions for other participants"
@@ -176,8 +187,8 @@ ALLOWED: Mapping[Action, Allowed] = {
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
     "delete": Allowed(_PEOPLE, _ADMINISTRATORS, "delete this session"),
     "see visits": Allowed(_PEOPLE, _STAFF, "see the visits of this participant"),
-    "export": Allowed(_PEOPLE, _ADMINISTRATORS, "export everything of this participant"),
-    "erase": Allowed(_PEOPLE, _ADMINISTRATORS, "delete everything of this participant"),
+    "export": Allowed(_PEOPLE, _ADMINISTRATORS, "export all data of this participant"),
+    "erase": Allowed(_PEOPLE, _ADMINISTRATORS, "delete all data of this participant"),
 }
 
 
@@ -192,7 +203,7 @@ class Caller:
     user_id: str | None
     """Participant whose sessions the caller owns; None for nobody."""
     phone_key: str | None = None
-    """Id of the key, if it is a phone's."""
+    """ID of the key, if it belongs to a phone."""
 
     @property
     def is_phone(self) -> bool:
@@ -231,14 +242,17 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Raise an error unless the caller may use a session; phones learn nothing of others."""
+    """Raise an error unless the caller may use a session.
+
+    A phone does not learn of other sessions.
+    """
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)
 
 
 def absent(session_id: str) -> NotFoundError:
-    """Return the error for a missing session; unlike the store's, it suggests no others."""
+    """Return the error for a missing session; unlike the store's error, it suggests no others."""
     return NotFoundError(f"session {session_id}: does not exist")
 
 
@@ -246,7 +260,7 @@ _MOST_CALLERS = 10_000
 
 
 class Rates:
-    """A bucket for each caller, with the requests of one minute; 0: no limit."""
+    """A bucket for each caller, which holds the requests of one minute; 0: no limit."""
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)
@@ -273,7 +287,7 @@ class Rates:
 
 _DAY_S = 86_400
 _VERSION = 2
-"""Version of tornado's signed values: HMAC-SHA256 of name, value and time."""
+"""Version of tornado's signed values: HMAC-SHA256 of the name, value and time."""
 
 
 class MediaKeys:
@@ -313,8 +327,8 @@ log = logging.getLogger(__name__)
 class Audit:
     """``.server/audit.jsonl`` in the store.
 
-    Lines contain ids of keys and sessions, but no names. After a participant's keys are deleted, no
-    line can be traced to that person.
+    Lines contain the IDs of keys and sessions, but no names. After a participant's keys are
+    deleted, no line can be traced to that person.
     """
 
     def __init__(self, store: Store) -> None:

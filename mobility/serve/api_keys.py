@@ -1,8 +1,8 @@
 """API keys: created once, stored as salted hashes, with expiry and revocation.
 
 A key is ``mob_<id>_<secret>``. The id identifies the stored hash. The secret has 256 random bits,
-so one round of SHA-256 is as hard to invert as any slow hash. Slow hashes are for passwords, which
-can be guessed.
+so one round of SHA-256 is as hard to invert as any slow hash. Slow hashes are meant for passwords,
+which can be guessed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mobility.sessions.record import Document, Sha256
 Role = Literal["administrator", "professional", "participant", "phone"]
 ROLES: tuple[Role, ...] = get_args(Role)
 PHONE: Role = "phone"
-"""Role of a key that may add videos, and see what it added."""
+"""Role of a key that may add videos, and see the sessions that it added."""
 
 _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
@@ -81,7 +81,7 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Create a key and return it with its stored form; the key itself is not stored.
+        """Create a key, and return it with its stored form; the key itself is not stored.
 
         `user_id` is the owner of the sessions that the key may read; the key of a participant or a
         phone needs an owner. By default a key never expires.
@@ -114,7 +114,7 @@ class Keys:
         return f"mob_{key_id}_{secret}", stored
 
     def all(self) -> list[StoredKey]:
-        """List keys that are not revoked, including expired ones, oldest first."""
+        """List the keys that are not revoked, including expired keys, the oldest first."""
         return sorted(self._stored().values(), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A typed client of the HTTP interface of a lab's server.
+"""A typed client for the HTTP interface of a lab's server.
 
 >>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
 ...     created = client.create("squat.mp4")
@@ -56,7 +56,7 @@ _BY_STATUS: Mapping[int, type[MobilityError]] = {
 
 
 class Client:
-    """Client of one server with one key; a context manager that closes its connections.
+    """A client for one server with one key; it is a context manager that closes its connections.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Client:
     Raises
     ------
     MobilityError
-        In every function: the error that the server reports; its class depends on the status.
+        Every function raises the error that the server reports; its class depends on the status.
         StorageError if the server cannot be reached, or if the response is not the expected
         document.
     """
@@ -120,7 +120,7 @@ class Client:
         movement
             As in :meth:`mobility.store.Session.analyze`.
         keypoints, keypoints_model
-            One file of keypoints of the video, as in :meth:`mobility.store.Store.create`.
+            One file with the keypoints of the video, as in :meth:`mobility.store.Store.create`.
         for_others
             Whether to create the session for another user.
         options
@@ -174,11 +174,11 @@ class Client:
         return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
     def recording_check(self, session_id: str) -> RecordingCheck:
-        """Check the recording of a session at a first look, while it waits for its analysis."""
+        """Take a first look at the recording of a session that is waiting for its analysis."""
         return self._ask(RecordingCheck, "GET", self._path(session_id, "recording-check/"))
 
     def analyze(self, session_id: str) -> SessionState:
-        """Queue the analysis of a session again."""
+        """Queue another analysis of a session."""
         return self._ask(SessionState, "POST", self._path(session_id, "state/"))
 
     def wait(
@@ -215,7 +215,7 @@ class Client:
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Return the rule results of a session, a row for each side, as :meth:`Session.checks`."""
+        """Return the rule results of a session, a row per side, like :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
@@ -283,7 +283,7 @@ class Client:
         self._send("DELETE", self._path(session_id))
 
     def visit(self, user_id: str, date: str | datetime.date) -> ServedVisit:
-        """Return videos, checks, joints and changes of a visit, and the address of its page."""
+        """Return the videos, checks, joints and changes of a visit, and the address of its page."""
         where = f"{_PREFIX}/participants/{quote(user_id, safe='')}/visits/{quote(str(date))}/"
         return self._ask(ServedVisit, "GET", where)
 
@@ -296,11 +296,11 @@ class Client:
         self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
     def still(self, session_id: str) -> bytes:
-        """Return the still of a session, JPEG, for lists."""
+        """Return the still of a session (JPEG), for lists."""
         return self._send("GET", self._path(session_id, "still/")).content
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
-        """Save a video, a picture or the page of the report of a session, by its name."""
+        """Save a video, a picture or the report page of a session, by its name."""
         return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)
 
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Commands that serve, process many videos, and manage keys and participants."""
+"""Commands that open pages, process many videos, and manage keys and participants."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def open_page(
 ) -> None:
     """Open a page to add videos and see sessions and reports.
 
-    The page is only on this computer; press Ctrl-C to stop it.
+    The page is only available on this computer; press Ctrl-C to stop it.
     """
     log_to(log_file, store=opened.path)
     from mobility.serve import local
@@ -221,8 +221,8 @@ def participants_set(
 ) -> None:
     """Set the record of a participant, by options or a file.
 
-    Fields that are left out do not change. If an option and the file give the same field, the
-    option applies.
+    Fields that are left out do not change. If an option and the file set the same field, the option
+    applies.
     """
     flags = {
         **{"display_name": display_name, "sex": sex, "birth_year": birth_year, "age": age},
@@ -286,7 +286,7 @@ def participants_export(
     *,
     out: Annotated[Path, path_option("--out", "PATH", help="The ZIP file to write.")],
 ) -> None:
-    """Write everything about a participant to a ZIP file.
+    """Write all data of a participant to a ZIP file.
 
     The file contains the record, sessions and reports.
     """
@@ -368,10 +368,10 @@ SchedulerOption = Annotated[
     ),
 ]
 ParticipantOption = Annotated[
-    str, option("--user-id", "ID", help="Participant of videos for which none is given.")
+    str, option("--user-id", "ID", help="Participant of videos that name none.")
 ]
 ExerciseOption = Annotated[
-    str, option("--exercise", "NAME", help="Exercise of videos for which none is given.")
+    str, option("--exercise", "NAME", help="Exercise of videos that name none.")
 ]
 VisitsOption = Annotated[bool, typer.Option("--visits", help="Also make the page of each visit.")]
 OnEndOption = Annotated[

@@ -1,4 +1,4 @@
-"""Creation, listing and states of sessions."""
+"""Creation, listing and state of sessions."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class State(Handler):
     what = "state"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the state."""
+        """Respond with the state."""
         session = await self.opened(session_id, "read")
         self.finish_json(await self._state(session))
 
     async def post(self, session_id: str) -> None:
-        """Queue the analysis of a session that failed, was corrected, or is not analysed."""
+        """Queue the analysis of a session that failed, was corrected, or has not been analysed."""
         session = await self.opened(session_id, "annotate")
         record = self.served.answers.record(session)
         if record.state == "analyzed":
@@ -82,12 +82,12 @@ class State(Handler):
 
 
 class RecordingCheck(Handler):
-    """Serves a first look at the recording of a session that waits for its analysis."""
+    """Serves a first look at the recording of a session that is waiting for its analysis."""
 
     what = "check of the video"
 
     async def get(self, session_id: str) -> None:
-        """Answer with whether the recording is good, or why to film again, after some seconds."""
+        """Respond, after some seconds, with the verdict on the recording, or why to film again."""
         session = await self.opened(session_id, "read")
         self.finish_json(await self.served.queue.check(session.id))
 
@@ -101,7 +101,7 @@ class Creation(Handler):
     what = "creation"
     both_errors = True
     for_others = False
-    """Whether this is the path for sessions of other users."""
+    """Whether this is the path for the sessions of other users."""
 
     def initialize(self, *args: Any, **shared: Any) -> None:
         """Store what the handlers share."""
@@ -114,7 +114,7 @@ class Creation(Handler):
         )
 
     def most_bytes(self) -> int:
-        """Return the size of the largest body that is accepted."""
+        """Return the size of the largest accepted body."""
         return int(self.served.settings.most_bytes) + OVERHEAD_BYTES
 
     def too_large(self) -> TooLargeError:
@@ -158,7 +158,7 @@ class Creation(Handler):
         super().refuse(error)
 
     async def post(self) -> None:
-        """Create the session, and answer at once; its analysis waits in the queue."""
+        """Create the session, and respond at once; its analysis waits in the queue."""
         self._watch.stop()
         assert self._upload is not None
         fields = self._upload.finish(default_id=self.caller.user_id, for_others=self.for_others)
@@ -177,7 +177,7 @@ class Creation(Handler):
         self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
-        """Respond when nothing is left of the upload."""
+        """Respond after the remains of the upload have been removed."""
         self._clean_up()
         return super().finish(chunk)
 
@@ -218,7 +218,7 @@ class Creation(Handler):
 
 
 class CreationForOthers(Creation):
-    """Accepts a video for another user, which administrators may do."""
+    """Accepts a video for another user; only administrators may do this."""
 
     for_others = True
 
@@ -229,7 +229,7 @@ class Sessions(Creation):
     what = "sessions"
 
     async def get(self) -> None:
-        """Answer with the sessions, oldest first."""
+        """Respond with the sessions, the oldest first."""
         self.audited = "list of sessions"
         self.finish_json(await asyncio.to_thread(self._listed))
 

@@ -1,4 +1,4 @@
-"""Documents and files of one session: JSON, videos, pictures, reports, whole or in ranges."""
+"""Documents and files of one session: JSON, videos, pictures and reports, whole or in ranges."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class SessionHandler(Handler):
     """A document of one session, or of the demo."""
 
     document: ClassVar[str] = "report"
-    """What a session must have. The demo shows the first exercise that has it."""
+    """The document that a session must have. The demo shows the first exercise that has it."""
 
     async def served_session(self, session_id: str) -> Session:
-        """Open the requested session, to read it."""
+        """Open the requested session for reading."""
         if self.asks_demo():
             check_id(session_id, what="session_id")
             return await asyncio.to_thread(self.served.store.demo, self.demo_of())
@@ -41,7 +41,7 @@ class SessionHandler(Handler):
         return registry.that_have(self.document)[0].name
 
     async def with_report(self, session: Session) -> Session:
-        """Have the report rendered if it is missing or out of date."""
+        """Let a worker render the report if it is missing or out of date."""
         self.require("report", session, "such a report")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
@@ -57,7 +57,7 @@ class SessionHandler(Handler):
             raise NotFoundError(str(error)) from None
 
     async def up_to_date(self, session: Session) -> Session:
-        """Have a worker analyse a session again if another version analysed it; see its report."""
+        """Let a worker analyse a session again if it was analysed with another version."""
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.is_current):
             await self.served.queue.render(session.id)
@@ -77,7 +77,7 @@ class Details(SessionHandler):
     what = "details"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the session document."""
+        """Respond with the session document."""
         session = await self.served_session(session_id)
         if not self.served.queue.position(session.id):
             await self.up_to_date(session)
@@ -100,7 +100,7 @@ class Export(SessionHandler):
     what = "export"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the export document."""
+        """Respond with the export document."""
         session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "export", Session.export)
 
@@ -111,7 +111,7 @@ class Checks(SessionHandler):
     what = "checks"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the rows; an exercise without rules has none."""
+        """Respond with the rows; an exercise without rules has none."""
         session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "checks", Session.checks)
 
@@ -122,7 +122,7 @@ class Report(SessionHandler):
     what = "report"
 
     async def post(self, session_id: str) -> None:
-        """Answer with the report; render it if it is missing or out of date."""
+        """Respond with the report; render it if it is missing or out of date."""
         session = await self.with_report(await self.served_session(session_id))
         await self.answer(session, "report", Session.report)
 
@@ -131,7 +131,7 @@ class Threads(SessionHandler):
     """Base of the handlers that create threads."""
 
     async def make_threads(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
-        """Create threads in the requested measurement system, and answer with their ids."""
+        """Create threads in the requested measurement system, and respond with their IDs."""
         session = await self.opened(session_id, "annotate")
         self.require("threads", session)
         await self.up_to_date(session)
@@ -161,7 +161,7 @@ class Summary(Threads):
     what = "summary"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the summary document."""
+        """Respond with the summary document."""
         session = await self.with_report(await self.served_session(session_id))
         await self.answer(session, "summary", Session.summary)
 
@@ -177,7 +177,7 @@ class JointMobility(SessionHandler):
     document = "joint-mobility"
 
     async def post(self, session_id: str) -> None:
-        """Answer with the document."""
+        """Respond with the document."""
         session = await self.up_to_date(await self.served_session(session_id))
         await self.answer(session, "joint-mobility", Session.joint_mobility)
 
@@ -188,7 +188,7 @@ class Config(SessionHandler):
     what = "display settings"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the stored settings."""
+        """Respond with the stored settings."""
         session = await self.opened(session_id, "read")
         self.require("display settings", session)
         stored = await asyncio.to_thread(session.stored_config)
@@ -202,7 +202,7 @@ class Config(SessionHandler):
         """Save settings; missing fields do not change.
 
         With ``If-Match`` (the ``ETag`` that was read; "0" if there were none yet), settings that
-        somebody else saved meanwhile are not overwritten; the answer is a conflict.
+        somebody else has saved in the meantime are not overwritten; the response is a conflict.
         """
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
@@ -247,13 +247,13 @@ class Media(Handler):
     what = "media"
 
     async def authenticated(self) -> Caller:
-        """Return the caller by a signed address, or by a key."""
+        """Return the caller, identified by a signed address or by a key."""
         session_id, name = self.path_args
         signed = self.signed_caller(signed_name(session_id, demo=self.asks_demo()), name)
         return signed or await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
-        """Answer with the file or the requested range; to HEAD with only the headers."""
+        """Respond with the file or the requested range; to HEAD, with only the headers."""
         with_body = self.request.method == "GET"
         session = await self.opened(session_id, "read", demo=self.asks_demo())
         file = self.served.answers.media(session).get(name)
@@ -293,7 +293,7 @@ class Still(Handler):
     what = "still"
 
     async def get(self, session_id: str) -> None:
-        """Answer with the picture."""
+        """Respond with the picture."""
         session = await self.opened(session_id, "look")
         picture = await asyncio.to_thread(stored_still, session)
         if not picture:

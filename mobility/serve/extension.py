@@ -15,7 +15,7 @@ from mobility.serve.openapi import ENDPOINTS
 from mobility.serve.pages import PAGES, STATIC, Open
 
 SERVED = "mobility_served"
-"""Setting of the web application with the :class:`Served` that handlers share."""
+"""Setting of the web application that contains the :class:`Served` shared by all handlers."""
 
 
 def load(app: Any) -> None:

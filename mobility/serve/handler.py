@@ -1,4 +1,4 @@
-"""Base of all handlers: authentication, permission, error responses, and the audit."""
+"""Base of all handlers: authentication, permissions, error responses, and the audit log."""
 
 from __future__ import annotations
 
@@ -64,17 +64,19 @@ KEYS_ONLY = "mobility_keys_only"
 """Setting of a web application in which Jupyter's token and login have no effect."""
 
 _DRAINED_BYTES = 8 << 20
-"""Bytes read and discarded from a refused anonymous upload, so that a client that sends everything
-before it reads sees the answer. From a known caller, everything that arrives in time is read."""
+"""Number of bytes that are read and discarded from a refused anonymous upload, because some clients
+send everything before they read the response. From a known caller, everything that arrives in time
+is read.
+"""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
 _MESSAGE_LENGTH = 1000
 """Longest error message, in characters; it may quote the request."""
 _NAME_LENGTH = 100
 _REFUSED_PER_RUNNING = 4
-"""Refused requests allowed to finish sending, per request that may run."""
+"""Number of refused requests that may finish sending, for each request that may run."""
 _EXPORTS = 2
-"""Exports of participants written at the same time."""
+"""Largest number of participant exports that are written at the same time."""
 
 _PLACE = re.compile(r"(?<![\w.:/-])(?:/[^\s/:;,'\"()<>]+){2,}")
 
@@ -82,7 +84,7 @@ _RANDOM_FOLDER = re.compile(r"(?<=/uploads|/exports)/[0-9a-f]{32}/")
 """Folder of one upload or export, with a random name."""
 
 _JUPYTER_PARAMETERS = frozenset({"token", "_xsrf"})
-"""Query parameters by which Jupyter authenticates."""
+"""Query parameters that Jupyter uses for authentication."""
 _SCHEMES = ("api-key", "bearer", "token")
 
 
@@ -115,7 +117,7 @@ class Served:
         self._work = asyncio.ensure_future(self.queue.run())
 
     def without_places(self, text: str) -> str:
-        """Shorten paths on the server in a message to their last name."""
+        """Shorten the server's paths in a message to their last part."""
         text = _RANDOM_FOLDER.sub("/", text)
         folders = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
         places = {str(place) for path in folders for place in (path, path.resolve())} - {"/"}
@@ -134,20 +136,21 @@ class Served:
 class Handler(JupyterHandler):
     """Base of all handlers; errors are JSON, and reveal nothing about the server.
 
-    The caller is authenticated before the body is read, and only a small part of a body is ever in
-    memory.
+    The caller is authenticated before the body is read, and only a small part of the body is ever
+    in memory.
     """
 
     what = ""
-    """Part of a session that is served, for the audit log."""
+    """The part of a session that is served, for the audit log."""
     both_errors = False
-    """Whether errors of fields are also answered as ``error``, as documented for the creation."""
+    """Whether the response also lists errors in fields under ``error``, as documented for creation.
+    """
     caller = STRANGER
 
     def initialize(
         self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
     ) -> None:
-        """Store what handlers share, the pattern of the address, and the allowed parameters."""
+        """Store the shared objects, the pattern of the address, and the allowed parameters."""
         self.served = served
         self.template = template
         self.parameters = parameters
@@ -189,7 +192,7 @@ class Handler(JupyterHandler):
             self._slot = ""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Authenticate the caller and accept or refuse the body, before it is read."""
+        """Authenticate the caller, and accept or refuse the body before it is read."""
         connection = cast("Any", self.request.connection)
         # # For refused callers, too; handlers of longer bodies change it.
         connection.set_body_timeout(_SMALL_BODY_S)
@@ -291,7 +294,7 @@ class Handler(JupyterHandler):
         cast("Any", self.request.connection).stream.close()
 
     def on_connection_close(self) -> None:
-        """Also audit a rejected request whose client did not wait."""
+        """Also log a rejected request whose client did not wait for the response."""
         super().on_connection_close()
         if self._refused is not None and not self._finished:
             self.finish()
@@ -317,15 +320,15 @@ class Handler(JupyterHandler):
             self.set_header("Connection", "close")
 
     async def head(self, *path: str) -> None:
-        """Answer with the headers of GET; tornado leaves the body out."""
+        """Respond with the headers of GET; tornado leaves the body out."""
         await ensure_async(self.get(*path))
 
     def compute_etag(self) -> str | None:
-        """Return no hash, because clients do not cache documents."""
+        """Return None instead of a hash, because clients do not cache documents."""
         return None
 
     def signed_caller(self, of: str, name: str) -> Caller | None:
-        """Return the caller by the signed address of a file, if their key is still valid."""
+        """Return the caller for the signed address of a file, if their key is still valid."""
         media_key = self.get_query_argument("media_key", "")
         who = self.served.media_keys.signed_for(of, name, media_key) if media_key else None
         if who is None:
@@ -336,7 +339,10 @@ class Handler(JupyterHandler):
         return Caller(who, SIGNED, None)
 
     async def authenticated(self) -> Caller:
-        """Return the caller by their key or by Jupyter's login; raise if neither is valid."""
+        """Return the caller, identified by a key or Jupyter's login.
+
+        Raise an error if neither is valid.
+        """
         header = self.request.headers.get("Authorization", "").strip()
         scheme, _, value = header.rpartition(" ")
         stored = None
@@ -381,7 +387,7 @@ class Handler(JupyterHandler):
         return Caller("jupyter", role, None)
 
     async def opened(self, session_id: str, action: Action, *, demo: bool = False) -> Session:
-        """Open a session if the caller may do this with it."""
+        """Open a session, if the caller may perform this action on it."""
         if demo:
             return await asyncio.to_thread(self.served.answers.demo, session_id)
         session = await asyncio.to_thread(self.served.answers.session, session_id)
@@ -396,7 +402,7 @@ class Handler(JupyterHandler):
         return session
 
     def is_limited(self) -> bool:
-        """Whether the limits per caller apply, as they do to all except administrators."""
+        """Whether the limits for each caller apply; administrators have none."""
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
@@ -418,12 +424,12 @@ class Handler(JupyterHandler):
         return value
 
     def form(self) -> dict[str, list[str]]:
-        """Return the body of the request, named texts as a form or as JSON."""
+        """Return the body of the request: named texts, sent as a form or as JSON."""
         kind, _ = parse_content_type(self.request.headers.get("Content-Type", ""))
         return read_form(kind, bytes(self._body))
 
     async def answer(self, session: Session, name: str, make: Made) -> None:
-        """Answer with a document of a session."""
+        """Respond with a document of a session."""
         answers = self.served.answers
         content = await asyncio.to_thread(answers.document, session, name, make)
         demo = session.store.read_only
@@ -538,7 +544,7 @@ class Handler(JupyterHandler):
         return {"error": responses.get(status, "refused").lower()}
 
     def on_finish(self) -> None:
-        """Log who read or changed which session, and who was rejected."""
+        """Log who read or changed which session, and whose requests were rejected."""
         self._when_finished()
         if self.audited or self.get_status() == HTTPStatus.UNAUTHORIZED:
             self.served.audit.note(
@@ -555,12 +561,15 @@ class Handler(JupyterHandler):
 
 
 def signed_name(session_id: str, *, demo: bool) -> str:
-    """Return the signed name of a session; a demo's must not open a session with the same id."""
+    """Return the signed name of a session.
+
+    A demo's name must not open a session with the same ID.
+    """
     return f"demo:{session_id}" if demo else session_id
 
 
 class Absent(Handler):
-    """Answers unknown addresses under the prefix with JSON."""
+    """Responds to unknown addresses under the prefix with JSON."""
 
     what = "what is not there"
 

@@ -1,4 +1,4 @@
-"""Documents of the HTTP interface only, and documents as bytes, cached until they change."""
+"""Documents that only the HTTP interface has, and documents as bytes, cached until they change."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Answers:
         raise NotFoundError(f"session {session_id}: is not a demo session")
 
     def record(self, session: Session) -> SessionRecord:
-        """Return the record of a session, read again if its file has changed."""
+        """Return the record of a session; it is read again if its file has changed."""
         mark = _mark(session.folder / "session.json")
         name = str(session.folder)
         with self._guard:
@@ -101,7 +101,7 @@ class Answers:
         return content
 
     def with_addresses(self, content: bytes, address: Callable[[str], str]) -> bytes:
-        """Replace the placeholders of :meth:`document` by addresses, by names of media."""
+        """Replace the placeholders of :meth:`document` with the addresses of media, by name."""
         first, *rest = content.split(self._placeholder.encode())
         parts = [first]
         for part in rest:
@@ -176,7 +176,7 @@ class SessionState(Document):
     title: str
     name: Annotated[str, Field(description="title of the session, or the name of its file")]
     user_id: str
-    display_name: Annotated[str, Field(description="name of the participant, or the id")]
+    display_name: Annotated[str, Field(description="name of the participant, or else the ID")]
     visit: Annotated[
         datetime.date | None,
         Field(
@@ -211,7 +211,7 @@ ID = f"^{ID_PATTERN.pattern}$"
 _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 _LEFT_OUT: Any = Field(default_factory=str)
-"""Default of an optional field: the schema has none, and null is not allowed."""
+"""Default of an optional field: the schema states none, and null is not allowed."""
 
 
 def _describe(form: dict[str, Any]) -> None:
@@ -230,7 +230,7 @@ def _describe(form: dict[str, Any]) -> None:
 class CreationForm(Document):
     """Body of a request to create a session; ``exercise`` is another name for ``exercise_name``.
 
-    It may also have the options of an analysis that are available over HTTP.
+    It may also contain the analysis options that are available over HTTP.
     """
 
     model_config = ConfigDict(json_schema_extra=_describe)
@@ -249,7 +249,7 @@ class CreationForm(Document):
         Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="model that found the keypoints"),
     ] = _LEFT_OUT
     user_id: Annotated[
-        str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
+        str, Field(json_schema_extra={"pattern": ID}, description="default: the user of the key")
     ] = _LEFT_OUT
     session_name: Annotated[
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
@@ -260,7 +260,7 @@ class CreationForm(Document):
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
         Field(
-            description="list, or one text with commas; single-joint movements also have "
+            description="a list, or one text with commas; for single-joint movements also "
             "trunk and neck"
         ),
     ] = _LEFT_OUT
@@ -323,7 +323,7 @@ class CreationFault(Document):
 
 
 class ThreadIds(Document):
-    """Id of the thread on each metric."""
+    """ID of the thread for each metric."""
 
     hip_flexion: ThreadId
     hip_abduction: ThreadId

@@ -1,10 +1,10 @@
 """The queue of analyses: bounded, on the disk, and continued after any interruption.
 
 Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
-time. Users take turns: the first session of each user comes before the second of any other. The
-file is written before the session is created, has the state "waiting" before the client gets its
-response, and is removed at the end. A session whose client got no response is removed at the next
-start, and every other session is analysed.
+time. Users take turns: the first session of each user comes before the second session of any other
+user. The file is written before the session is created, has the state "waiting" before the client
+gets its response, and is removed at the end. After a restart, a session whose client got no
+response is removed, and every other session is analysed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ from mobility.sessions.record import Document, now
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often an analysis is started before it counts as failed: a video may kill any process."""
+"""Number of times that an analysis is started before it counts as failed, because a video may kill
+any process.
+"""
 
 DISK_FULL = "the disk of the server is full; free some space there"
 
@@ -82,7 +84,7 @@ class Job(Document):
 
 @dataclass(frozen=True)
 class Pause:
-    """Why an analysis has not been started again, and when it will be."""
+    """The reason why an analysis has not been started again, and the time when it will be."""
 
     reason: str
     seconds: float
@@ -116,7 +118,7 @@ class Queue:
         self._checks: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def run(self) -> None:
-        """Start analyses until cancelled; nothing is written before there is a queue."""
+        """Start analyses until this is cancelled; nothing is written before there is a queue."""
         try:
             while True:
                 try:
@@ -172,12 +174,12 @@ class Queue:
         shared: bool = True,
         **fields: Any,
     ) -> dict[str, str]:
-        """Add a video as a new session, queue its analysis, return ``session_id`` and ``title``.
+        """Add a video as a new session, queue its analysis; return ``session_id`` and ``title``.
 
-        `confirm` is called when the session is in the queue, where an erasure finds it, and again
-        when it is created. If it raises, the session is removed, because an earlier erasure has
-        revoked the key. `shared` says whether the user is limited to a share of the queue. `fields`
-        are those of :meth:`mobility.store.Store.create`.
+        `confirm` is called when the session is in the queue, where a deletion of all data finds it,
+        and again when it is created. If it raises an error, the session is removed, because an
+        earlier deletion has revoked the key. `shared` says whether the user is limited to a share
+        of the queue. `fields` are those of :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]
         self.check_room(user_id if shared else None)
@@ -226,7 +228,7 @@ class Queue:
         return created
 
     async def check(self, session_id: str) -> dict[str, Any]:
-        """Check the recording of a session that waits for its analysis, in another process.
+        """Check the recording of a session that is waiting for its analysis, in another process.
 
         The result stays in memory until the analysis ends or the session is deleted.
         """
@@ -295,11 +297,11 @@ class Queue:
         return await self._stills.ask(self._request("still", session_id=session_id))
 
     def position(self, session_id: str) -> Place | None:
-        """Return the place of a session in the queue; None if it is not queued."""
+        """Return the position of a session in the queue; None if it is not queued."""
         return self.positions().get(session_id)
 
     def positions(self) -> dict[str, Place]:
-        """Return the place of each session in the queue."""
+        """Return the position of each session in the queue."""
         running = set(self._running)
         places: dict[str, Place] = {}
         before = 0
@@ -311,12 +313,12 @@ class Queue:
         return places | dict.fromkeys(running, ("running", 0))
 
     def pause_reason(self, session_id: str) -> str:
-        """Return the reason why the analysis of a session is paused; "" if it is not."""
+        """Return the reason why the analysis of a session is paused; "" if it is not paused."""
         pause = self._pauses.get(session_id)
         return pause.reason if pause else ""
 
     def add(self, session_id: str, user_id: str, *, shared: bool = True) -> None:
-        """Queue the analysis of an existing session, unless it is queued."""
+        """Queue the analysis of an existing session, unless it is already queued."""
         if self.position(session_id) is not None:
             return
         self.check_room(user_id if shared else None)
@@ -366,14 +368,14 @@ class Queue:
             await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Remove all sessions of a participant from the queue, including those being created."""
+        """Remove all sessions of a participant from the queue, even if still being created."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:
                 await self.forget(job.session_id)
 
     def require_hold(self) -> None:
-        """Raise an error unless this server works on the store's queue, or can take it over."""
+        """Raise an error unless this server works on the store's queue or can take it over."""
         if not self._hold():
             raise ConflictError(
                 "another Jupyter server is working on the queue of this store; send the request "
@@ -568,8 +570,8 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a stopped server left behind may belong to anybody, so all are removed.
-    On a running server, only the participant's files in the queue are removed.
+    Uploads and exports that a stopped server left behind may belong to anybody, so all of them are
+    removed. On a running server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():
         return

@@ -24,14 +24,14 @@ from mobility.serve.handler import KEYS_ONLY, Served
 from mobility.serve.pages import NOT_FOUND_ELSEWHERE, PAGES, STATIC, Phone
 
 HOURS = 12
-"""How long a code is valid."""
+"""Time for which a code is valid."""
 
 PHONES_VARIABLE = "MOBILITY_PHONES"
-"""Environment variable for kernels, with the address for phones; absent without phones."""
+"""Environment variable for kernels with the address for phones; it is not set without phones."""
 
 
 def network_address() -> str:
-    """Return the address of this computer in its network, without sending anything."""
+    """Return the address of this computer in its network; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # # An address for documentation (RFC 5737): a datagram socket connects without a
@@ -106,9 +106,9 @@ def serve(
 ) -> None:
     """Serve the page on this computer until it is interrupted.
 
-    `port` is tried first, then the next ones. Phones are accepted at `network`, an address in the
-    local network; None accepts none. `tell` receives the address of the page, and the address for
-    phones.
+    `port` is tried first, then the next ports. Phones are accepted at `network`, an address in the
+    local network; None accepts no phones. `tell` is called with the address of the page and the
+    address for phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
     # # Otherwise the debugger of a kernel prints warnings about modules of Python.

@@ -13,7 +13,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.web import RequestHandler
 
 _BETWEEN = r"[^!-~]*+"
-"""Blanks and control characters that may be between the characters of a key."""
+"""Blanks and control characters that may occur between the characters of a key."""
 _KEY = re.compile(
     f"{_BETWEEN.join('mob_')}|(?:[0-9a-f]{_BETWEEN}){{12}}_(?:{_BETWEEN}[A-Za-z0-9_-]){{43}}",
     re.IGNORECASE,
@@ -21,12 +21,12 @@ _KEY = re.compile(
 _DEEPEST = 8
 """Largest number of times that a text may be percent-encoded."""
 _REFUSED = "Blocking "
-"""Beginning of Jupyter's lines that quote Host, Origin or Referer of a refused request."""
+"""Beginning of Jupyter's log lines that quote the Host, Origin or Referer of a refused request."""
 _LEFT_OUT = "[left out: it may hold a key]"
 
 
 def keep_keys_out(settings: dict[str, Any]) -> None:
-    """Keep keys out of everything that this process logs, by any library."""
+    """Keep keys out of everything that this process and its libraries log."""
     settings["log_function"] = _log_pattern_only(settings["log_function"])
     make_record = logging.getLogRecordFactory()
 
@@ -37,7 +37,7 @@ def keep_keys_out(settings: dict[str, Any]) -> None:
 
 
 def scrubbed(text: str) -> str:
-    """Return `text` up to the first possible key; everything after it is left out."""
+    """Return `text` up to the first possible key, without the rest."""
     plain = text
     for _ in range(_DEEPEST):
         before, plain = plain, unquote(plain)

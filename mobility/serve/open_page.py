@@ -16,12 +16,12 @@ from mobility.widgets.widget import Act, Widget, module
 
 
 class PhoneCodes(Widget):
-    """Codes with which phones in the same network add videos.
+    """Codes with which phones in the same network can add videos.
 
     Parameters
     ----------
     store
-        Store for their videos.
+        Store for the videos from phones.
     network
         Address for phones ("http://192.168.1.5:8891").
     """
@@ -48,7 +48,10 @@ class PhoneCodes(Widget):
 
 @functools.cache
 def show() -> Front:
-    """Create the widgets of the page, once per kernel: a reloaded page shows them again."""
+    """Create the widgets of the page, once for each kernel.
+
+    A reloaded page shows the same widgets.
+    """
     store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
     network = os.environ.get(local.PHONES_VARIABLE)
     return Front(store, PhoneCodes(store, network) if network else None)

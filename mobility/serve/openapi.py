@@ -39,14 +39,14 @@ _OF_ONE = (*_ALWAYS, 403, 404)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One method of one path."""
+    """An endpoint: one method of one path."""
 
     method: Literal["get", "post", "delete"]
     path: str
     handler: type[Handler]
     summary: str
     answers: type[BaseModel] | tuple[str, ...] | None
-    """Model of the answer, its content types, or None for an answer without content."""
+    """Model of the response, or its content types; None for a response without content."""
     statuses: tuple[int, ...] = _OF_ONE
     """Statuses of errors."""
     body: type[BaseModel] | None = None
@@ -54,15 +54,16 @@ class Endpoint:
     system: bool = False
     """Whether a measurement system can be chosen."""
     matched: bool = False
-    """Whether the request can require that nobody else changed what was read."""
+    """Whether the request can require that nobody else has changed the document since it was read.
+    """
     listed: bool = False
-    """Whether the answer is a list of the model."""
+    """Whether the response is a list of the model."""
     signed: bool = False
-    """Whether its address may have a signature instead of a key."""
+    """Whether a signed address can be used instead of a key."""
 
     @property
     def parameters(self) -> frozenset[str]:
-        """Names of the parameters that its query may have."""
+        """Names of the query parameters."""
         named = {"demo": self.demo, "system": self.system, "media_key": self.signed}
         return frozenset(name for name, may_be_given in named.items() if may_be_given)
 
@@ -71,11 +72,11 @@ class Description(Handler):
     """The OpenAPI document."""
 
     async def authenticated(self) -> Caller:
-        """Accept everybody: the document has no personal data."""
+        """Accept everybody, because the document contains no personal data."""
         return Caller(f"reader {self.request.remote_ip}", "participant", None)
 
     async def get(self) -> None:
-        """Answer with the document."""
+        """Respond with the document."""
         self.finish_json(description(f"{self.base_url.rstrip('/')}/"))
 
 
@@ -94,7 +95,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("post", f"{PREFIX}/sessions/", creation_endpoints.Sessions),
-        "Add a video as a session of one's own",
+        "Add a video as your own session",
         contract.Creation,
         (*_OF_ONE, 408, 409, 413),
         body=CreationForm,
@@ -140,14 +141,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("post", f"{SESSION}/joint-mobility/", document_endpoints.JointMobility),
-        "Report of single joints",
+        "Report of single-joint range of motion",
         contract.JointMobilityDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
         *("get", f"{SESSION}/joint-mobility-config/", document_endpoints.Config),
-        "Display settings of a session of single joints",
+        "Display settings of a single-joint session",
         record.DisplayConfig,
     ),
     Endpoint(
@@ -164,7 +165,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "get",
             f"{PREFIX}/sessions/",
             creation_endpoints.Sessions,
-            "Sessions that the caller may see",
+            "The sessions that the caller may see",
         ),
         SessionState,
         _ALWAYS,
@@ -182,24 +183,24 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         listed=True,
     ),
     Endpoint(
-        *("delete", f"{SESSION}/", document_endpoints.Details, "Delete a session for good"),
+        *("delete", f"{SESSION}/", document_endpoints.Details, "Delete a session permanently"),
         None,
         (*_OF_ONE, 409),
     ),
-    Endpoint(*("get", f"{SESSION}/state/", states.State, "How far a session is"), SessionState),
+    Endpoint(*("get", f"{SESSION}/state/", states.State, "State of a session"), SessionState),
     Endpoint(
         *("get", f"{SESSION}/recording-check/", states.RecordingCheck),
-        "Whether its video is good, at a first look",
+        "First look at the video of a session: whether it is good",
         contract.RecordingCheck,
     ),
     Endpoint(
-        *("post", f"{SESSION}/state/", states.State, "Queue the analysis again"),
+        *("post", f"{SESSION}/state/", states.State, "Queue another analysis"),
         SessionState,
         (*_OF_ONE, 409, 413),
     ),
     Endpoint(
         *("get", f"{SESSION}/media/{{name}}", media_endpoints.Media),
-        "A video or picture of a session; ranges are answered",
+        "A video or picture of a session; ranges are supported",
         ("video/*", "image/*", "text/html", "application/octet-stream"),
         (*_OF_ONE, 416),
         demo=True,
@@ -227,12 +228,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("get", f"{PARTICIPANT}/export/", participant_endpoints.ParticipantExport),
-        "Everything that is stored of a participant",
+        "Everything that is stored about a participant",
         ("application/zip",),
     ),
     Endpoint(
         *("delete", f"{PARTICIPANT}/", participant_endpoints.Participant),
-        "Delete everything of a participant for good",
+        "Delete everything about a participant permanently",
         None,
         (*_OF_ONE, 409),
     ),
@@ -246,14 +247,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 _RESPONSES_OF_STATUS = {
     400: "Bad request: a parameter or field is missing or wrong",
-    401: "Unauthorized: no key, or one that is unknown, expired or revoked",
+    401: "Unauthorized: the key is missing, unknown, expired or revoked",
     403: "Forbidden: the role may not do this",
     404: "Not found: no such session or result; or the limit of sessions is reached",
     408: "The upload was too slow",
-    409: "Conflict: it was changed elsewhere, or is being worked on",
+    409: "Conflict: somebody else has changed it, or it is in use",
     413: "The video or body is too large",
     416: "The file has no such range",
-    429: "Too many requests, or the queue is full; Retry-After says when to ask again",
+    429: "Too many requests, or the queue is full; Retry-After states when to try again",
     500: "Unexpected error on the server",
     507: "The disk of the server is full",
 }
@@ -272,7 +273,10 @@ _MATCHED = "the ETag that was read ('\"0\"': there was nothing yet)"
 
 @functools.lru_cache
 def description(url: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the interface; `url` is the address before the paths."""
+    """Return the OpenAPI 3.1 document of the interface.
+
+    `url` is the part of addresses before the paths.
+    """
     named = {model for endpoint in ENDPOINTS for model in (endpoint.body, endpoint.answers)}
     models = {model for model in named if isinstance(model, type)}
     models |= {contract.ErrorBody, contract.FieldErrors, CreationFault}
@@ -289,7 +293,7 @@ def description(url: str) -> dict[str, Any]:
         "info": {
             "title": "mobility",
             "version": mobility.__version__,
-            "description": "Joint angles and squat metrics from video, on a server of your own.",
+            "description": "Joint angles and squat metrics from video, on your own server.",
             "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         },
         "servers": [{"url": url}],
@@ -315,7 +319,7 @@ _VIDEO_PART = {
     "headers": {
         "Content-Disposition": {
             "required": True,
-            "description": "with a file name that ends as those of videos do",
+            "description": "with a file name that has the ending of a video file",
             "schema": {
                 "type": "string",
                 "examples": ['form-data; name="video"; filename="squat.mp4"'],
@@ -398,7 +402,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         binary: Mapping[str, Any] = {kind: {"schema": {}} for kind in endpoint.answers}
         responses["200"] = {"description": "It is here", "content": binary}
         if 416 in endpoint.statuses:
-            responses["206"] = {"description": "The range of it", "content": binary}
+            responses["206"] = {"description": "The requested range", "content": binary}
     else:
         schema: dict[str, Any] = _reference(endpoint.answers)
         if endpoint.listed:

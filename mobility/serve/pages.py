@@ -1,4 +1,4 @@
-"""Pages beside the interface: one that draws the widgets, and one for a phone."""
+"""Pages in addition to the interface: one that draws the widgets, and one for a phone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mobility.serve.api_keys import Keys
 from mobility.serve.handler import PREFIX
 
 PAGES = "/mobility"
-"""Where the pages are; the interface is at :data:`mobility.serve.handler.PREFIX`."""
+"""Address of the pages; the interface is at :data:`mobility.serve.handler.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
 # # The page of a phone loads nothing from elsewhere and contacts no other server. Its report
@@ -48,7 +48,7 @@ class _Unsigned(RequestHandler):
 
 
 class Nothing(_Unsigned, ErrorHandler):
-    """Answers requests that no other handler answers."""
+    """Responds to requests that no other handler accepts."""
 
     template = "…"
 
@@ -72,7 +72,7 @@ class Open(_Unsigned, JupyterHandler):
 
 
 class Phone(_Unsigned):
-    """The page of a phone with a key; without a valid key there is nothing to see."""
+    """The page for a phone with a key; without a valid key, it shows nothing."""
 
     template = f"{PAGES}/phone/…"
 
@@ -89,7 +89,7 @@ class Phone(_Unsigned):
         self.set_header("Referrer-Policy", "no-referrer")
 
     def get(self, key_id: str) -> None:
-        """Respond with the page if there is a key with this id; the key itself is not needed."""
+        """Respond with the page if there is a key with this ID; the key itself is not needed."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.finish("<p>This code is invalid or has expired. Scan a new one.</p>")
@@ -102,12 +102,12 @@ class Phone(_Unsigned):
 
 
 class Static(_Unsigned, StaticFileHandler):
-    """Scripts and style sheet of the pages, without personal data."""
+    """Scripts and the style sheet of the pages, without personal data."""
 
     template = f"{PAGES}/static/…"
 
     def set_extra_headers(self, path: str) -> None:
-        """Make browsers load the file again after an update."""
+        """Let browsers load the file again after an update."""
         self.set_header("Cache-Control", "no-cache")
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Visits of a participant, and export and deletion of all their data."""
+"""Visits of a participant, and the export and deletion of all their data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ParticipantExport(Handler):
     what = "export"
 
     async def get(self, user_id: str) -> None:
-        """Answer with a ZIP file."""
+        """Respond with a ZIP file."""
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "export", Owner(user_id))
@@ -109,14 +109,17 @@ class Participant(Handler):
 
 _PAGES = {f"{VISIT}.html": "html", f"{VISIT}.client.html": "client"}
 _LINK = re.compile(r"href='(?:\.\./)+([\w.-]+)/([\w.-]+\.html)'".replace("'", '"'))
-"""Link from a page to the report of a session, which is next to it on the disk."""
+"""Link from a page to the report of a session; the report is next to the page on the disk."""
 
 
 class VisitHandler(Handler):
     """A part of a visit."""
 
     async def files(self, user_id: str, date: str) -> dict[str, Path]:
-        """Return the files of a visit that the caller may see, made if missing or out of date."""
+        """Return the files of a visit that the caller may see.
+
+        Make them if missing or out of date.
+        """
         check_id(user_id, what="user_id")
         self.audited = "a visit of a participant"
         permit(self.caller, "see visits", Owner(user_id))
@@ -147,12 +150,12 @@ class VisitHandler(Handler):
 
 
 class Visit(VisitHandler):
-    """Videos, checks, joints and changes of a visit."""
+    """The videos, checks, joints and changes of a visit."""
 
     what = "visit"
 
     async def get(self, user_id: str, date: str) -> None:
-        """Answer with the document."""
+        """Respond with the document."""
         paths = await self.files(user_id, date)
         document: dict[str, Any] = await asyncio.to_thread(stored_document, paths["json"])
         path = f"participants/{user_id}/visits/{date}"
@@ -170,13 +173,13 @@ class Page(VisitHandler):
     what = "page of a visit"
 
     async def authenticated(self) -> Caller:
-        """Return the caller by a signed address, or by a key."""
+        """Return the caller, identified by a signed address or by a key."""
         user_id, date, name = self.path_args
         signed = self.signed_caller(_signed_name(user_id, date), name)
         return signed or await super().authenticated()
 
     async def get(self, user_id: str, date: str, name: str) -> None:
-        """Answer with the page; its links lead to the reports on this server."""
+        """Respond with the page; its links lead to the reports on this server."""
         if name not in _PAGES:
             permit(self.caller, "see visits", Owner(user_id))
             raise NotFoundError("a visit has no such page; use its page or the page for the client")

@@ -1,9 +1,9 @@
-"""Stored data of a participant: where they are, and how they are exported and deleted.
+"""Stored data of a participant: their locations, export and deletion.
 
-In logs, the names of the participant are removed. Summaries of batches lose the rows of the
-participant. Reports of a cohort or a study include the numbers of a person in every figure. Such a
-report is therefore deleted completely, and can be rendered again without that person. Other files
-in its folder remain.
+In logs, the names of the participant are removed. The participant's rows are removed from summaries
+of batches. In reports on a cohort or a study, every figure includes the numbers of each person.
+Such a report is therefore deleted completely, and can be rendered again without that person. Other
+files in its folder are kept.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ from mobility.studies.cohort import dictionary_of, write_table
 from mobility.studies.visit import visits_to_dataframe
 
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)
-"""Beginning of a record of a log, before its message; a traceback belongs to its record."""
+"""Beginning of a log record, before its message; a traceback belongs to its record."""
 
 _STRUCK = "[deleted]"
 
 
 def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
-    """Find traces of a participant in a store and its reports, besides files of only this person.
+    """Find traces of a participant in a store and its reports, besides files of this person alone.
 
-    The ids of their `sessions` and the names of their videos also count as names.
+    The IDs of the participant's `sessions` and the names of their videos also count as names.
     """
 
     def is_theirs(row: BatchRow) -> bool:
@@ -162,7 +162,7 @@ def _rows(folder: Path) -> list[BatchRow]:
 
 
 def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
-    """Remove rows from journal and summary of a batch; remove a batch without rows."""
+    """Remove rows from the journal and the summary of a batch; remove a batch without rows."""
     with _batch_locked(folder):
         sweep(folder, JOURNAL, *FILES)
         remove_checkpoints(folder, LOG, JOURNAL, *FILES)
@@ -221,9 +221,9 @@ def to_prune(
 ) -> list[ToDelete]:
     """List what a retention rule would delete, oldest first; nothing is changed.
 
-    The list has sessions created longer ago than `older_than` and, without `user_id`, batches that
-    ended longer ago; or all sessions except the newest `keep`. Sessions with a damaged record are
-    never listed.
+    The list contains the sessions that were created longer ago than `older_than` and, without
+    `user_id`, the batches that ended longer ago. With `keep`, it contains all sessions except the
+    newest `keep`. Sessions with a damaged record are never listed.
     """
     if (older_than is None) == (keep is None):
         raise BadInputError("an age and a number to keep cannot be combined; use only one")
@@ -283,7 +283,10 @@ def other_traces(store: Store, user_id: str) -> list[Trace]:
 
 
 def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
-    """Return the error that nothing belongs to a participant; it lists sessions that might."""
+    """Return the error that nothing belongs to a participant.
+
+    It lists sessions that might do so.
+    """
     message = f"participant {user_id}: nothing is stored about this participant in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         message = (
@@ -298,10 +301,10 @@ def erase(store: Store, user_id: str) -> list[str]:
 
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
     several people are removed, see :mod:`mobility.serve.privacy`. In this order, a deletion that
-    was interrupted anywhere can be repeated and removes the rest. Files in other places (exports,
-    reports written with ``--out``) remain. The function returns ids of sessions, "participant" if
-    there was a record, and "traces" if other files named the participant. If something is in use or
-    cannot be deleted, it raises after everything else is gone.
+    was interrupted can be repeated, and removes the rest. Files in other places (exports,
+    ``--out``) are kept. The result has the IDs of sessions, "participant" if there was a record,
+    and "traces" if other files named the participant. If something cannot be deleted, an error is
+    raised after everything else is gone.
     """
     check_id(user_id, what="user_id")
     store.require_writable()
@@ -366,7 +369,7 @@ def sessions_of(store: Store, user_id: str) -> list[str]:
 
 
 def unassigned(store: Store) -> list[str]:
-    """Return ids of sessions whose record names no participant: they may belong to anybody."""
+    """Return the IDs of sessions whose record names no participant; they may belong to anybody."""
     return sorted(store.possible_sessions() - store.owners().keys())
 
 
@@ -384,7 +387,7 @@ def _bytes(folder: Path) -> int:
 
 
 _COMPRESSED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
-"""Endings of files that do not become smaller by compression."""
+"""Endings of files that compression does not make smaller."""
 
 
 _MARK = b"participant's data, by mobility"

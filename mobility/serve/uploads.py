@@ -1,4 +1,4 @@
-"""Bodies of requests: files are written to the disk as they arrive, everything else is small."""
+"""Bodies of requests: files are written to the disk as they arrive; everything else is small."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
 
 SMALL_BYTES = 1 << 20
-"""Largest body without a video."""
+"""Largest size of a body without a video."""
 OVERHEAD_BYTES = 1 << 20
-"""Largest multipart body, without its video."""
+"""Largest size of a multipart body, without its video."""
 
 FIELDS = frozenset(
     {
@@ -36,14 +36,16 @@ FIELDS = frozenset(
 FILES = ("video", "keypoints")
 """Fields that are files."""
 KEYPOINT_SUFFIXES = frozenset({".json", ".csv", ".nc", ".h5"})
-"""Endings that the name of a file of keypoints may have."""
+"""Endings that the name of a keypoint file may have."""
 SUFFIXES = frozenset(
     {
         *("", ".mp4", ".m4v", ".mov", ".qt", ".avi", ".mkv", ".webm", ".3gp", ".3g2", ".mpg"),
         *(".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv", ".hevc"),
     }
 )
-"""Endings that a video's name may have; it is kept, and must not look like a page's."""
+"""Endings that a video's name may have. The name is kept, and must not look like the name of a
+page.
+"""
 
 _FIELD_BYTES = 1 << 16
 _NAME_BYTES = 240
@@ -55,7 +57,7 @@ _MOST_PARTS = 32
 _ANY_EXERCISE = {"exercise_name": registry.USUAL}
 """Replaces a missing exercise, so that the other fields are also checked."""
 _QUOTED = 100
-"""Characters of a rejected name that are quoted."""
+"""Number of characters of a rejected name that are quoted."""
 
 
 class Upload:
@@ -116,10 +118,10 @@ class Upload:
             raise BadInputError(f"multipart body: {error}") from None
 
     def finish(self, *, default_id: str | None, for_others: bool) -> dict[str, Any]:
-        """Check the whole body, and return the fields of the session, and its ``options``.
+        """Check the whole body, and return the fields of the session and its ``options``.
 
-        `default_id` is the participant if the body names none. The body must name one if
-        `default_id` is None, or with `for_others`.
+        `default_id` is the participant if the body names none. If `default_id` is None, or with
+        `for_others`, the body must name a participant.
         """
         if self._parser is not None:
             try:
@@ -132,7 +134,7 @@ class Upload:
         return self._checked(None if for_others else default_id)
 
     def close(self) -> None:
-        """Remove the written files."""
+        """Delete the written files."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -214,7 +216,7 @@ class Upload:
             faults["keypoints"] = [f"{keypoints.name}: is empty"]
         model = (texts["keypoints_model"] or "").strip() or None
         if model is not None and keypoints is None:
-            faults["keypoints_model"] = ["is the model of keypoints; send the keypoints, too"]
+            faults["keypoints_model"] = ["names the model of keypoints; send the keypoints, too"]
         movement = (texts["movement"] or "").strip() or None
         if texts["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
@@ -258,7 +260,7 @@ def too_large(most_bytes: int) -> TooLargeError:
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Return kind and options of a Content-Type header."""
+    """Return the kind and the options of a Content-Type header."""
     if len(header) > _HEADER_LENGTH:
         raise BadInputError(f"the content type is longer than {_HEADER_LENGTH} characters")
     kind, options = parse_options_header(header)

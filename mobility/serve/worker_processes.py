@@ -17,7 +17,7 @@ from mobility.base.processes import Process, Send
 from mobility.errors import MobilityError
 
 PROGRAM: Sequence[str] = ("mobility.serve.worker",)
-"""Module of a worker process, and its arguments before the limit of memory."""
+"""Module of a worker process, and its arguments before the memory limit."""
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _KEPT_BYTES = 512 << 20
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:
-    """Wait for work that cannot be cancelled; a cancellation is raised when it is done."""
+    """Wait for work that cannot be cancelled; a cancellation is raised when the work is done."""
     task = asyncio.ensure_future(work)
     is_cancelled = False
     while not task.done():
@@ -46,13 +46,13 @@ class Limits:
     """Limits of a process."""
 
     seconds: float
-    """Wall time of one request."""
+    """Largest wall-clock time of one request."""
     memory_bytes: int
-    """Address space of each process; 0 is no limit."""
+    """Address space of each process; 0 means no limit."""
 
 
 class Worker:
-    """A process that answers one request after another, and is killed above its limits."""
+    """A process that handles one request after another, and is killed if it exceeds its limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -61,8 +61,8 @@ class Worker:
     async def ask(self, request: Mapping[str, Any], *, on_message: Send = lambda *_: None) -> Any:
         """Send a request, and return the answer or raise the error of the process.
 
-        After an EndedError the next request starts another process. Messages that arrive before go
-        to `on_message`, in another thread.
+        After an EndedError, the next request starts another process. Messages that arrive before
+        the response go to `on_message`, in another thread.
         """
         if self._process is None or self._process.ended:
             program = (*PROGRAM, str(self._limits.memory_bytes))

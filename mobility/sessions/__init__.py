@@ -1,1 +1,1 @@
-"""A session is a folder of files; this room contains no science."""
+"""Sessions as folders of files; this room contains no science."""

@@ -1,4 +1,4 @@
-"""Options of an analysis: their meaning, their allowed values, and where users can set them.
+"""Options of an analysis: their meaning, allowed values, and where users can set them.
 
 The command line, batches, the form, the HTTP interface and its client all read the fields of
 :class:`AnalysisOptions`. All of them check an option in the same way, with the same messages.
@@ -55,7 +55,7 @@ class Offered:
     label: str = ""
     """Name of the option in the form."""
     narrower: Any = None
-    """Narrower type for users who cannot name a file of this machine."""
+    """Narrower type for users who cannot name a file on this machine."""
 
 
 def _point(value: Any) -> Any:
@@ -156,13 +156,13 @@ class AnalysisOptions(Strict):
     movement), all, or a number."""
     detector: Annotated[Detector, Offered(_HERE, "NAME")] = None
     """Find the keypoints with another pose model, from an installed detector package; by default
-    with MediaPipe. Its errors are assumed until they are measured."""
+    with MediaPipe. Its errors are assumptions until they are measured."""
 
     def for_videos(self, *, second: bool, calibrated: bool, detected: bool = True) -> Self:
         """Adapt the options to the videos of a session; conflicting options raise an error.
 
         `second` means that there is a second video, and `calibrated` that the field of view of the
-        cameras is known. `detected` means that the keypoints come from the videos and are not
+        cameras is known. `detected` means that the keypoints were detected in the videos, and not
         imported.
         """
         for name in ("model", "detector"):
@@ -195,7 +195,7 @@ class AnalysisOptions(Strict):
         return self.model_copy(update={"second_subject": self.second_subject or "largest"})
 
     def as_stored(self) -> dict[str, Any]:
-        """Return JSON values, which are the defaults of the session's next analysis."""
+        """Return JSON values, which become the defaults of the session's next analysis."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if value is not None}
 
@@ -216,7 +216,7 @@ def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None
 
 
 def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:
-    """Return the options that are offered at a place: name, type and settings."""
+    """Return the options that are offered at a place, with their names, types and settings."""
     hints = get_type_hints(AnalysisOptions, include_extras=True)
     for name, field in AnalysisOptions.model_fields.items():
         how = next(entry for entry in field.metadata if isinstance(entry, Offered))

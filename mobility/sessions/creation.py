@@ -41,12 +41,12 @@ _FIRST_YEAR = 1900
 
 
 def new_session_id(created: datetime.datetime) -> str:
-    """Return an id for a session that is created now, from the time and a random part."""
+    """Return an ID for a session that is created now; it consists of the time and a random part."""
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
 
 
 def taken_at(date: datetime.date | str | None) -> datetime.datetime:
-    """Return the recording time; a date alone gets the current time, with this computer's offset.
+    """Return the recording time; a date alone gets the current time of day and UTC offset.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def check_creation(
     body_joint_angles: str | Sequence[str] = "all",
     movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
-    """Return exercise, joints and name of a new session."""
+    """Return the exercise, joints and name of a new session."""
     faults: dict[str, list[str]] = {}
 
     def tried(check: Callable[[], Any]) -> Any:
@@ -204,7 +204,7 @@ def read_given_keypoints(
 
 
 _FORMATS = ("CSV", "DeepLabCut", "SLEAP", "movement")
-"""Names of formats, which keypoints get if their model is not named."""
+"""Names of formats, which stand for the model of the keypoints if it is not named."""
 
 
 def _with_model(pose: xr.Dataset, *, is_named: bool) -> xr.Dataset:
@@ -237,7 +237,7 @@ def copied_files(
     folder: Path,
     keypoints: Sequence[GivenKeypoints] = (),
 ) -> dict[str, Any]:
-    """Copy the files of a session into its folder; return their fields for its record."""
+    """Copy the files of a session into its folder, and return the fields for its record."""
     copies: dict[str, Any] = {}
     names = {"video": "video", "second_video": "video-2"}
     for (field, name), source in zip(names.items(), videos, strict=False):

@@ -1,11 +1,11 @@
-"""Files that are complete or absent: atomic writes, locks, allowed names, temporary folders.
+"""Files that are complete or missing: atomic writes, locks, allowed names, temporary folders.
 
 Every file is written under a hidden name next to its place, flushed to the disk, and renamed. If a
 process dies, at most a hidden file is left, which :func:`sweep` removes. Temporary folders do not
 outlive their process, even if it is killed.
 
-An absent file raises NotFoundError, a malformed file BadInputError, a place that cannot be written
-StorageError, and a lock that another process holds InUseError.
+A missing file raises NotFoundError, a malformed file BadInputError, a place that cannot be written
+StorageError, and a lock that is held by another process InUseError.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of the results of the lab's studies. They are not valid
-session ids; otherwise the record of a participant "session" would look like that of a session."""
+session ids; otherwise, the record of a participant named "session" would look like the record of a
+session."""
 
 PRIVATE_FOLDER = ".server"
 """Folder in the store for the files of a server."""
@@ -61,12 +62,12 @@ LOCKS = ".locks"
 """Folder of the locks of a store."""
 
 PARTS = ("session", "edits", "threads")
-"""Parts of a session; each has a lock, which guards its files."""
+"""Parts of a session; each part has a lock that guards its files."""
 
 _NAMES_OF_REPORTS = re.compile(
     rf"{VISITS}|cohort|(batch|groups|reliability|study)-.*|.*\.validation(-data)?", re.IGNORECASE
 )
-"""Names of report folders that do not belong to one session: no new session can have such an id."""
+"""Names of report folders that do not belong to one session; no new session can have such an ID."""
 
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Sizes of the NetCDF-3 types byte, char, short, int, float, double."""
@@ -92,7 +93,7 @@ def check_id(value: str, *, what: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """Return `key` if it is the path of a document or lock in the store: ids, with slashes."""
+    """Return `key` if it is the path of a document or lock in the store (IDs with slashes)."""
     parts = key.split("/") if isinstance(key, str) else [""]
     if not all(is_id(part.removeprefix(".").removesuffix(".json")) for part in parts):
         raise BadInputError(f"must be a path in the store (got {quoted(key)})")
@@ -116,7 +117,7 @@ def check_new_id(session_id: str) -> None:
 
 
 def report_place(reports: Path, session_id: str) -> Path:
-    """Return the folder of the report on a session, which is not the folder of visit pages."""
+    """Return the folder of the report on a session; it must not be the folder of visit pages."""
     return reports / (f"_{session_id}" if session_id.lower() == VISITS else session_id)
 
 
@@ -139,7 +140,7 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_visible(value: str, *, what: str) -> None:
-    """Raise an error for control characters, invisible ones, and changes of text direction."""
+    """Raise an error for control characters, invisible characters and changes of direction."""
     for character in filter(is_control, value):
         fault = f"holds the control character U+{ord(character):04X}; remove it"
         raise BadInputError.of({what: f"{fault} (got {quoted(value)})"})
@@ -156,7 +157,7 @@ def check_file_name(value: str, *, what: str) -> str:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove hidden files that a dead process left while writing `names` in `folder`."""
+    """Remove hidden files that a process left in `folder` because it died while writing `names`."""
     for name in names:
         target = Path(name)
         # The video encoder itself writes atomically, which adds a second dot.
@@ -168,11 +169,11 @@ def sweep(folder: Path, *names: str) -> None:
 
 
 CREATING, DELETING = ".creating-", ".deleting-"
-"""Prefixes of a folder that is being made, and of a folder whose deletion has begun."""
+"""Name prefixes of a folder that is being made, and of a folder whose deletion has begun."""
 
 
 def refuse_link(folder: Path) -> None:
-    """Raise an error if a folder to delete is a link, because its target would stay."""
+    """Raise an error if a folder to be deleted is a link, because its target would be kept."""
     if folder.is_symlink():
         raise StorageError(
             f"{folder}: is a link, so nothing was deleted; replace it by the folder itself "
@@ -181,7 +182,7 @@ def refuse_link(folder: Path) -> None:
 
 
 def entries_with_prefix(folder: Path, prefix: str) -> list[Path]:
-    """List the entries of a folder whose names begin with `prefix`; empty without the folder."""
+    """List the entries of a folder whose names begin with `prefix`; empty if there is no folder."""
     with suppress(FileNotFoundError, NotADirectoryError):
         # glob takes three times as long on thousands of sessions.
         names = os.listdir(folder)  # noqa: PTH208
@@ -198,7 +199,7 @@ def remove(folder: Path) -> None:
 
 
 def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
-    """Run a function, and return the error that prevents it; None once it is done."""
+    """Run a function, and return the error that prevents it; None if it succeeds."""
     try:
         act(*arguments)
     except StorageError as error:
@@ -207,7 +208,7 @@ def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None
 
 
 def not_all_deleted(what: str, fault: StorageError) -> StorageError:
-    """Return an error: part of `what` still exists, because of `fault`."""
+    """Return the error that part of `what` still exists because of `fault`."""
     reason: BaseException = fault
     while isinstance(reason.__cause__, StorageError):  # an error of a part has the same text
         reason = reason.__cause__
@@ -242,7 +243,7 @@ def json_bytes(document: Any) -> bytes:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document, as :func:`mobility.base.parsing.parse_json`."""
+    """Read a JSON document, like :func:`mobility.base.parsing.parse_json`."""
     try:
         return parse_json(read_file(path))
     except FileNotFoundError:
@@ -257,9 +258,9 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
     The format is NetCDF-3, which is read many times as fast as HDF5. A Dataset that NetCDF-3 cannot
-    store becomes compressed NetCDF-4. This applies to long integers, attributes that are lists of
-    text, and more than one empty dimension. It also applies to an empty dimension that is not the
-    first of each variable that has it.
+    store becomes compressed NetCDF-4. This applies to long integers, to attributes that are lists
+    of texts, and to more than one empty dimension. It also applies to an empty dimension that is
+    not the first dimension of every variable that has it.
     """
     # xarray takes an empty array of objects for numbers; here they are text.
     texts = {
@@ -369,7 +370,7 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[bool]:
     """Hold the lock file `path` if no other process does; yield whether it is held.
 
-    The system frees it when the process dies; its folder is made if absent.
+    The system frees it when the process dies; its folder is made if it does not exist.
     """
     file_lock = FileLock(path, mode=FILE_MODE)
     with writing(path):
@@ -392,17 +393,17 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
 
 def in_use(what: str) -> InUseError:
-    """Return an error: another process holds the lock of `what`."""
+    """Return the error that another process holds the lock of `what`."""
     return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
 @contextmanager
 def replace_folder(folder: Path, *, what: str) -> Iterator[Path]:
-    """Provide an empty folder beside `folder` (absolute) that replaces it if all goes well.
+    """Provide an empty folder next to `folder` (absolute) that replaces it if all goes well.
 
-    Not every system can exchange two folders in one step: between two renames `folder` can be
-    absent, but never incomplete. The earlier folder is then still beside it, and the next run
-    restores it.
+    Not every system can exchange two folders in one step. Between two renames, `folder` can
+    therefore be missing, but it is never incomplete. The earlier folder is then still next to it,
+    and the next run restores it.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     earlier = folder.with_name(f".{folder.name}.earlier")
@@ -436,7 +437,7 @@ _ALIVE = ".alive"
 
 
 def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
-    """Make a temporary folder for a `kind` of work, and remove those of killed processes.
+    """Make a temporary folder for a `kind` of work, and remove the folders of killed processes.
 
     Returns the folder and the function that removes it, which is called at the latest when the
     process ends.

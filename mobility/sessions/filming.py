@@ -1,4 +1,4 @@
-"""Whether sessions were filmed and analysed in the same way, so that test-retest errors apply."""
+"""Checks whether sessions were filmed and analysed alike, so that test-retest errors apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Filming(NamedTuple):
     cameras
         Number of cameras.
     method
-        Method of the angles, such as fitted_body.
+        Method by which the angles were computed, such as fitted_body.
     standing
         Assumption of how straight the person stands, an option of the analysis.
     pose_source, source_software
@@ -40,7 +40,7 @@ class Filming(NamedTuple):
 
 
 def filming_of(session: StoredSession) -> Filming:
-    """Read how an analysed session was filmed; raises the errors of reading its results."""
+    """Read how an analysed session was filmed; errors in reading its results are raised."""
     record = session.record
     view = session.capture_quality().get("view") or {}
     azimuth = view.get("azimuth_deg")
@@ -56,7 +56,10 @@ def filming_of(session: StoredSession) -> Filming:
 
 
 def filmed_alike(sessions: Sequence[Filming]) -> bool:
-    """Whether camera, model, method and assumptions were the same; False if the view is unknown."""
+    """Whether the camera, model, method and assumptions were the same.
+
+    False if a view is unknown.
+    """
     first, *other_sessions = sessions
     if first.view in ("", UNKNOWN):
         return False

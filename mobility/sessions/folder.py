@@ -1,7 +1,6 @@
 """The folder of a store: its sessions, documents and locks.
 
-`store` is that folder. A key is the path of a document in it. Locks are locks of the operating
-system.
+`store` is that folder. A key is the path of a document in it. Locks are operating-system locks.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _OTHER_NAMES = re.compile(
     r"|validation|keypoints(-2)?\.nc|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
     r"|\.still-[0-9a-f]{16}\.jpg"
 )
-"""Names in the folder of a session besides videos and results."""
+"""Names in the folder of a session, besides videos and results."""
 
 
 def session_ids(store: Path) -> list[str]:
@@ -58,7 +57,7 @@ def session_ids(store: Path) -> list[str]:
 
 
 def possible_ids(store: Path) -> list[str]:
-    """Return the ids of all sessions, and of folders without a record but only session files."""
+    """Return the IDs of all sessions, and of folders with session files but no record."""
     return [entry.name for entry in _visible(store) if _may_be_session(entry)]
 
 
@@ -73,7 +72,7 @@ def unfinished_ids(store: Path) -> list[str]:
 
 
 def delete_session(store: Path, session_id: str, remove_reports: Callable[[str], object]) -> None:
-    """Delete a session and its reports permanently, unless it is in use."""
+    """Delete a session and its reports permanently, unless the session is in use."""
     folder = store / session_id
     refuse_link(folder)
     with session_locked(store, session_id, wait_s=2) as free:
@@ -144,7 +143,7 @@ def read_document(store: Path, key: str) -> bytes | None:
 
 
 def write_document(store: Path, key: str, content: bytes) -> None:
-    """Write a document atomically; its lock is held."""
+    """Write a document atomically; the caller holds its lock."""
     file = store / key
     _refuse_link_out(store, file.parent)
     with writing(file.parent):
@@ -155,7 +154,7 @@ def write_document(store: Path, key: str, content: bytes) -> None:
 
 
 def delete_document(store: Path, key: str) -> bool:
-    """Delete a document and its leftovers; return False if there is none."""
+    """Delete a document and its leftovers; return False if there is no document."""
     file = store / key
     _refuse_link_out(store, file.parent)
     existed = file.is_file()

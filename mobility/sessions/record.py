@@ -36,9 +36,11 @@ Number = Finite | None
 Numbers = list[Number]
 
 ANONYMOUS = "anonymous"
-"""Participant of sessions that name none. These sessions may belong to different people."""
+"""Participant of sessions that do not name one. These sessions may belong to different people."""
 DEMO = "demo"
-"""Participant of the sessions of ``mobility demo``: nobody, not listed and not counted."""
+"""Participant of the sessions of ``mobility demo``, which stands for nobody; it is not listed or
+counted.
+"""
 OLDEST = 120
 """Largest age in years."""
 
@@ -46,7 +48,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def now() -> datetime.datetime:
-    """Return the time of this computer to the second, with its offset."""
+    """Return the time of this computer to the second, with its UTC offset."""
     return datetime.datetime.now().astimezone().replace(microsecond=0)
 
 
@@ -56,19 +58,21 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def json_values(self) -> dict[str, Any]:
-        """Return JSON values of the fields that were set, without unset optional fields."""
+        """Return the JSON values of the fields that were set, without unset optional fields."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class DisplayConfig(Document):
     """Display settings of a session with single-joint movements."""
 
-    shown_angles: Annotated[list[str], Field(description="angles to show, in order; empty: all")]
+    shown_angles: Annotated[
+        list[str], Field(description="angles to show, in order; all angles if it is empty")
+    ]
     comments: dict[str, str]
 
 
 class StoredConfig(DisplayConfig):
-    """``config.json``: display settings, and how often they were saved."""
+    """``config.json``: display settings, and the number of times that they were saved."""
 
     schema_version: Literal["1"] = "1"
     revision: Annotated[int, Field(ge=1)]
@@ -97,9 +101,9 @@ class Participant(Document):
         return self
 
     def age_reached(self, year: int) -> int | None:
-        """Return the age that the birth year gives for a year.
+        """Return the age that follows from the birth year in a given year.
 
-        None without a birth year, or with an impossible one, such as a later year.
+        None without a birth year, or if the birth year is impossible, such as a later year.
         """
         if self.birth_year is None or not 0 <= year - self.birth_year <= OLDEST:
             return None
@@ -112,7 +116,7 @@ class Participant(Document):
 
 
 class GivenParticipant(Participant):
-    """Data that a user enters, which are checked more strictly than stored data."""
+    """Data entered by a user, which are checked more strictly than stored data."""
 
     @field_validator("birth_year", "age", "height_m", "weight_kg", mode="before")
     @classmethod
@@ -131,7 +135,7 @@ class GivenParticipant(Participant):
 
 
 class VideoFile(Document):
-    """A video of a session: its file, and where it came from."""
+    """A video of a session: its file and its origin."""
 
     file: str
     original_name: str
@@ -144,7 +148,7 @@ class CalibrationFile(VideoFile):
 
 
 class KeypointsFile(VideoFile):
-    """Keypoints of another pose model, from which the pose of a video is made.
+    """Keypoints from another pose model, from which the pose of a video is made.
 
     The file is a pose of this package; `sha256` belongs to the imported file or folder.
     """
@@ -182,7 +186,7 @@ def _in_current_options(options: Any) -> Any:
 
 
 class Provenance(Document):
-    """Versions and inputs that made the results."""
+    """The versions and inputs from which the results were made."""
 
     video_sha256: Sha256
     model_sha256: Sha256 | None = None
@@ -205,7 +209,7 @@ class Provenance(Document):
 
 
 class SessionRecord(Document):
-    """``session.json``: what a session is and how far its analysis has come."""
+    """``session.json``: the description of a session, and the progress of its analysis."""
 
     schema_version: Literal["1"]
     session_id: str
@@ -214,7 +218,7 @@ class SessionRecord(Document):
     session_name: str | None = None
     joints: list[Joint]
     movement: Annotated[
-        str | None, Field(description="movement of the table movements that the user named")
+        str | None, Field(description="the movement, from the table movements, that the user named")
     ] = None
     options: Annotated[
         dict[str, Any],
@@ -222,7 +226,8 @@ class SessionRecord(Document):
     ] = Field(default_factory=dict)
     created_at: Annotated[AwareDatetime, Field(description="with UTC offset")]
     phone_key: Annotated[
-        str | None, Field(description="id of the phone's key that added the session and may see it")
+        str | None,
+        Field(description="ID of the key of the phone that added the session and may see it"),
     ] = None
     video: VideoFile
     second_video: Annotated[
@@ -238,14 +243,15 @@ class SessionRecord(Document):
         KeypointsFile | None, Field(description="imported keypoints of the second video")
     ] = None
     measured_video: Annotated[
-        Literal[1, 2] | None, Field(description="which of two videos was measured, if only one was")
+        Literal[1, 2] | None,
+        Field(description="which of two videos was measured, if only one was measured"),
     ] = None
     state: State = "created"
     reason: Annotated[str, Field(description="why the analysis failed")] = ""
     stages: dict[str, Stage] = Field(default_factory=dict)
     provenance: Provenance | None = None
     warnings: Annotated[
-        list[AnalysisWarning], Field(description="warnings that concern the results shown")
+        list[AnalysisWarning], Field(description="warnings that concern the shown results")
     ] = Field(default_factory=list)
     verdict: Annotated[
         Literal["", "good", "limited", "not_this_exercise", "unusable"],
@@ -260,17 +266,20 @@ class SessionRecord(Document):
 
     @property
     def name(self) -> str:
-        """Return the name for lists: the title, or otherwise the original name of the file."""
+        """Return the name for lists: the title, or else the original name of the file."""
         return self.session_name or self.video.original_name
 
     @property
     def is_demo(self) -> bool:
-        """Whether ``mobility demo`` made it; such a session belongs to nobody."""
+        """Whether ``mobility demo`` made the session; such a session belongs to nobody."""
         return self.user_id == DEMO
 
     @property
     def visit_day(self) -> datetime.date | None:
-        """Return the day of the visit, in its own time zone; None without a named participant."""
+        """Return the day of the visit, in the session's time zone.
+
+        None without a named participant.
+        """
         return None if self.user_id == ANONYMOUS else self.created_at.date()
 
     @property
@@ -296,7 +305,7 @@ class SessionRecord(Document):
         )
 
     def require(self, document: str, what: str = "") -> None:
-        """Raise an error if sessions of this exercise have no such document, called `what`."""
+        """Raise an error if sessions of this exercise have no document called `what`."""
         if not self.kind.has(document):
             message = tables.sentence(
                 "documents.other_exercise",

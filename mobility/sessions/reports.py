@@ -1,4 +1,4 @@
-"""Places of reports, notebooks and the demo, and which reports a deletion includes."""
+"""Places of reports, notebooks and the demo, and the reports that a deletion includes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def page_files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def find_notebook(name: str) -> Path:
-    """Return the path of a report notebook, in the checkout or otherwise in the installation."""
+    """Return the path of a report notebook, in the checkout or else in the installation."""
     notebook = beside_package("notebooks") / f"{name}.ipynb"
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
@@ -66,7 +66,7 @@ def demo_video(exercise_name: str) -> Path:
 
 
 def beside_package(folder: str) -> Path:
-    """Return the folder beside the package, in the checkout or otherwise in the installation."""
+    """Return the folder next to the package, in the checkout or else in the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
@@ -74,10 +74,12 @@ def beside_package(folder: str) -> Path:
 
 
 NAMES_VISIT = ".last-visit"
-"""File beside the report of a session with the id of the previous visit, which the report names."""
+"""File next to the report of a session; it contains the ID of the previous visit that the report
+names.
+"""
 
 SESSIONS_ON_PAGE = ".sessions.json"
-"""File beside a visit page with the ids of the sessions that it may name."""
+"""File next to a visit page; it contains the IDs of the sessions that the page may name."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ class ReportOnPeople:
     Attributes
     ----------
     name
-        Name of its notebook and its page, without their endings.
+        Name of its notebook and page, without the endings.
     files
-        Patterns of the names of the files beside the notebook.
+        Patterns for the names of the files next to the notebook.
     rows
-        Reads which sessions and participants are in the report in a folder: rows with
-        ``session_id`` or ``session``, and ``user_id`` or ``participant``.
+        Reads the sessions and participants of the report in a folder: rows with ``session_id`` or
+        ``session``, and ``user_id`` or ``participant``.
     session_ending
         End of the name of the folder with such reports on one session; the name begins with the
         session id. Empty if there are none on one session.
@@ -116,7 +118,7 @@ class Trace:
 
     path: Path
     remove: Callable[[], object]
-    """Removes the participant from it; can be repeated safely."""
+    """Removes the participant from it; this can be repeated safely."""
 
 
 def report_places(reports: Path, session_id: str) -> list[Path]:
@@ -154,7 +156,7 @@ def remove_visits_of(reports: Path, user_id: str) -> None:
 
 
 def remove_page(folder: Path) -> None:
-    """Remove a visit page, and the files beside it unless somebody is making it."""
+    """Remove a visit page and the files next to it, unless somebody is making the page."""
     remove(folder)
     for what in ("rendering.lock", "asked.lock"):
         guard = folder.with_name(f".{folder.name}.{what}")
@@ -198,7 +200,7 @@ def remove_reports(reports: Path, session_id: str) -> None:
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
     """Find reports on several people that contain one of the sessions, or a participant.
 
-    Reports whose deletion was interrupted are included, whatever they contain.
+    Reports whose deletion was interrupted are always included.
     """
     traces = []
     for folder in sorted(reports.glob("[!.]*/")):

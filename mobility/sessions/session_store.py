@@ -47,7 +47,7 @@ S = TypeVar("S", bound=StoredSession)
 
 
 def store_of(session: StoredSession) -> SessionStore[Any]:
-    """Return the store that opened a session, with its other sessions."""
+    """Return the store from which a session was opened."""
     return cast("SessionStore[Any]", session.store)
 
 
@@ -92,26 +92,26 @@ class SessionStore(StoreFiles, Generic[S]):
         user_id
             Participant of the session, with or without a record.
         exercise_name
-            Name of an exercise; capitals, hyphens and underscores make no difference.
+            Name of an exercise; capitals, hyphens and underscores do not matter.
         session_name
             Title of the session.
         body_joint_angles
             "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these; for single-joint range
             of motion also "trunk" and "neck". A list, or one text with commas.
         movement
-            For single-joint range of motion, the filmed movement from the table ``movements``. With
-            it the exercise can be left out, and "all" joints means the joint that moves.
+            For single-joint range of motion, the filmed movement from the table ``movements``. If
+            it is set, the exercise can be left out, and "all" joints means the joint that moves.
         session_id
             Id of the session; by default made from the time and a random part.
         calibration
             File with the lenses and positions of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
         keypoints
-            Keypoints of another pose model, as :func:`mobility.read_keypoints` reads them, for each
-            frame of the video; for two videos a list of two. The session keeps a pose made from
-            them.
+            Keypoints from another pose model for each frame of the video, in a form that
+            :func:`mobility.read_keypoints` can read; for two videos, a list of two. The session
+            stores a pose that is made from them.
         keypoints_model
-            Name of that model, for pages; by default it comes from the format.
+            Name of that model, for pages; by default it follows from the format.
         options
             Options for the first analysis, from
             :class:`~mobility.sessions.analysis_options.AnalysisOptions`.
@@ -125,7 +125,7 @@ class SessionStore(StoreFiles, Generic[S]):
         Raises
         ------
         BadInputError
-            Some input is wrong, with all errors in ``fields``; or the video cannot be decoded
+            Some input is wrong (all errors are in ``fields``), or the video cannot be decoded
             (VideoError).
         """
         self.require_writable()
@@ -196,14 +196,14 @@ class SessionStore(StoreFiles, Generic[S]):
         return self._opened(self.path / session_id)
 
     def sessions(self) -> list[S]:
-        """Return all sessions, the oldest first; a damaged one is left out and logged."""
+        """Return all sessions, the oldest first; a damaged session is left out and logged."""
         sessions, damaged = self._read_records(session_ids(self.path))
         for fault in damaged.values():
             log.warning("left out: %s", fault)
         return sessions
 
     def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
-        """Return all sessions, oldest first, and by id the error of each unreadable record.
+        """Return all sessions, the oldest first, and the error of each unreadable record by ID.
 
         The errors include folders that may be sessions (:meth:`possible_sessions`).
         """

@@ -2,7 +2,7 @@
 
 A session is a folder with a record (``session.json``), a video, and the results of the analysis.
 Nothing is written until there is something to store, so a store that is only read may be read-only
-or absent.
+or missing.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class StoreFiles:
         return os.fspath(self.path)
 
     def absolute(self) -> Self:
-        """Open the same store by absolute paths, valid in any working folder."""
+        """Open the same store by absolute paths, which are valid in any working folder."""
         return type(self)(self.path.absolute(), reports=self.reports.absolute())
 
     def require_session(self, session_id: str) -> None:
@@ -135,9 +135,9 @@ class StoreFiles:
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
-        """Return the ids of all sessions, and of folders without a record but only session files.
+        """Return the IDs of all sessions, and of folders with session files but no record.
 
-        A folder with any other file is not a session.
+        A folder that contains any other file is not a session.
         """
         return {*folder.possible_ids(self.path)}
 
@@ -177,11 +177,11 @@ class StoreFiles:
         return folder.unfinished_ids(self.path)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
-        """Store data of a participant; other fields keep their values.
+        """Store data of a participant; fields that are not passed keep their values.
 
         ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or ``age`` (years),
-        ``height_m``, ``weight_kg``, ``email``; None removes a field. ``user_id`` may be repeated.
-        All errors are raised together, in ``fields``.
+        ``height_m``, ``weight_kg``, ``email``; None removes a field. ``user_id`` may also be among
+        the fields. All errors are raised together, in ``fields``.
         """
         self.require_writable()
         check_id(user_id, what="user_id")
@@ -207,7 +207,7 @@ class StoreFiles:
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
-        """Return the record of a participant, or raise an error if there is none."""
+        """Return the record of a participant; raise an error if there is none."""
         check_id(user_id, what="user_id")
         stored = self.stored_participant(user_id)
         if stored is None:
@@ -223,7 +223,7 @@ class StoreFiles:
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
-        """Return the ids of participants with a record or a session, in order, without the demo."""
+        """Return the IDs of participants with a record or a session, in order, without the demo."""
         names = [entry.name for entry in entries_with_prefix(self.path / PARTICIPANTS, "")]
         user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
         for user_id in self.owners().values():
@@ -253,7 +253,7 @@ class StoreFiles:
             raise BadInputError(f"{place}: is not a JSON document ({error})") from None
 
     def write_document(self, key: Key, document: Any) -> None:
-        """Write a document of the store; its lock is held."""
+        """Write a document of the store; the caller holds its lock."""
         try:
             content = json_bytes(document)
         except (TypeError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""One session: its record, its files, and the corrections by hand."""
+"""One session: its record, its files, and corrections by hand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STILL = ".still-{}.jpg"
 """Name of the still of a session in its folder, without the digest of its inputs."""
 
 TITLE = "title"
-"""Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
+"""Attribute (CF) with the stage, participant and exercise, added to a Dataset when it is read."""
 
 
 @checked_methods
@@ -54,8 +54,8 @@ class StoredSession:
     def read_once(self) -> Self:
         """Return this session with cached results: each file is read only once.
 
-        This is for reports, which use each file many times. Later changes of the files are not
-        seen.
+        This is for reports, which use each file many times. Later changes to the files are not
+        noticed.
         """
         caching = copy.copy(self)
         caching._cache = {}
@@ -109,7 +109,7 @@ class StoredSession:
 
     @contextmanager
     def unless_deleted(self) -> Iterator[None]:
-        """Turn an error inside into one that states that the session was deleted, if it was."""
+        """If the session was deleted, replace an error inside with one that states this."""
         try:
             yield
         except Exception as error:
@@ -128,7 +128,10 @@ class StoredSession:
 
     @property
     def video(self) -> Path:
-        """Path of the copy of the video; with two, the one that the results' times belong to."""
+        """Path of the copy of the video.
+
+        If there are two, the one whose timestamps the results use.
+        """
         return self.copy_of(self.record.videos[0])
 
     @property
@@ -188,19 +191,19 @@ class StoredSession:
         return self.report_folder / f"{self.record.kind.slug}.html"
 
     def pose(self) -> xr.Dataset:
-        """Return the landmarks as detected in :attr:`video`."""
+        """Return the landmarks that were detected in :attr:`video`."""
         return self.result("second_pose" if self.record.measured_video == 2 else "pose")
 
     def second_pose(self) -> xr.Dataset:
-        """Return the landmarks as detected in the video of the second camera."""
+        """Return the landmarks that were detected in the video of the second camera."""
         return self.result("second_pose")
 
     def fitted(self) -> xr.Dataset:
-        """Return the landmarks after cleaning and fit, from which the angles are computed."""
+        """Return the landmarks after cleaning and fitting, from which the angles are computed."""
         return self.result("fitted")
 
     def measured_angles(self) -> xr.Dataset:
-        """Return all measured joint angles over time, degrees, also those that reports omit."""
+        """Return all measured joint angles over time in degrees, even if reports omit them."""
         return self.result("angles")
 
     def repetitions(self) -> xr.Dataset:
@@ -241,7 +244,7 @@ class StoredSession:
             ) from None
 
     def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
-        """Give the session another name or other joints; the next analysis uses them."""
+        """Change the name or the joints of the session; the next analysis uses them."""
         self.store.require_writable()
         name = None if session_name is None else check_name(session_name, what="session_name")
         with self.store.session_locked(self.id, what=f"session {self.id}", wait_s=2):

@@ -1,1 +1,1 @@
-"""What studies ask of many sessions: reliability, groups, norms, curves."""
+"""Studies of many sessions: reliability, groups, norms and curves."""

@@ -57,24 +57,25 @@ COLUMNS = tuple(tables.load("cohort_columns")["columns"])
 """Columns of the table, in order. The table ``cohort_columns`` describes them."""
 
 LEVELS_OVER_REPETITIONS = ("session", "visit")
-"""Levels of values over the accepted repetitions, not of one repetition or phase."""
+"""Levels of values over all accepted repetitions, as opposed to one repetition or phase."""
 
 COLUMNS_OF_CHECKS = tuple(tables.load("cohort_columns")["checks"])
 """Columns of the table of :func:`checks`, in order."""
 
 KIND_OF_SD_COLUMN = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
-"""Columns with further errors of a value: the kind of metric whose ``sd`` each repeats."""
+"""Columns with further errors of a value, and the kind of metric whose ``sd`` each of them repeats.
+"""
 
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band, as in the reference values of Soucie et al. (2011)."""
 
 COMPARED: tuple[Level, ...] = ("good", "limited")
-"""Verdicts on a recording with which a session is compared, if no others are requested."""
+"""Verdicts on a recording for which a session is compared, unless others are requested."""
 
 UNKNOWN = "not known"
 
 OUTDATED = "outdated"
-"""Last word of ``software`` if an analysis of today would not give the same results."""
+"""Last word of ``software`` if an analysis today would not give the same results."""
 
 _NUMBER_TYPES = {
     **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
@@ -101,13 +102,13 @@ def to_dataframe(
     -------
     pandas.DataFrame
         One row for each session, metric, side and level, with the columns of the table
-        ``cohort_columns``. They describe the participant, the visit and the recording, and have
+        ``cohort_columns``. They describe the participant, the visit and the recording, and contain
         ``metric``, ``value``, its unit and its four errors (``sd``, ``sd_from_standing``,
         ``sd_of_sides``, ``sem``). A value that the verdict on the recording rules out is missing,
-        as on the report page, and ``reason`` explains why.
+        as on the report page; ``reason`` explains why.
 
         A session without results, or with a verdict that is not among `recordings`, has one row
-        without a metric; its ``reason`` explains why. Texts are categories.
+        without a metric; its ``reason`` explains why. Texts are stored as categories.
 
     Raises
     ------
@@ -138,10 +139,10 @@ def to_dataframe(
 
 
 def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.DataFrame:
-    """Make one table of the `parts`, which are the rows of each session or visit.
+    """Make one table from the `parts`, which are the rows of each session or visit.
 
-    `per_session` has the values that are the same in all rows of a session. The visits are numbered
-    there, in place.
+    `per_session` contains the values that are the same in all rows of a session. Visits are
+    numbered in it, in place.
     """
     import pandas as pd
     import pyarrow as pa
@@ -213,8 +214,8 @@ def checks(frame: pd.DataFrame, sessions: Iterable[StoredSession]) -> pd.DataFra
     Parameters
     ----------
     frame
-        The table of :func:`to_dataframe`: it has the participants, and shows which sessions are
-        compared.
+        The table from :func:`to_dataframe`, which contains the participants, and shows which
+        sessions are compared.
     sessions
         The sessions in that table.
 
@@ -271,12 +272,12 @@ def write_table(
     *,
     checks: pd.DataFrame | None = None,
 ) -> Path:
-    """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
+    """Write a table of sessions as CSV or Parquet, with its data dictionary next to it.
 
     The dictionary is ``NAME.datapackage.json``
     (:func:`mobility.documents.data_dictionary.data_dictionary`). Both formats share it: if the
-    table was written in the other format earlier, the dictionary describes both files. The `checks`
-    of :func:`checks` are written beside the table as ``NAME.checks``, in the same format. The
+    table was written in the other format before, the dictionary describes both files. The `checks`
+    from :func:`checks` are written next to the table as ``NAME.checks``, in the same format. The
     errors are those of :func:`write_rows`.
     """
     target = write_rows(frame, path)
@@ -321,7 +322,7 @@ def dictionary_of(table: Path) -> Path:
 
 
 def checks_of(table: Path) -> Path:
-    """Return the path of the checks beside a written table."""
+    """Return the path of the checks next to a written table."""
     return table.with_suffix(f".checks{table.suffix}")
 
 
@@ -345,7 +346,7 @@ def is_table(file: Path) -> bool:
 def choose_sessions(
     store: SessionStore[Any], *, exercise: str = "", participants: Sequence[str] = ()
 ) -> list[StoredSession]:
-    """List the sessions of a store, optionally of one exercise and of some participants.
+    """List the sessions of a store, optionally only those of one exercise or of some participants.
 
     Sessions of ``mobility demo`` are listed only if their participant, "demo", is named.
 
@@ -393,7 +394,7 @@ def by_exercise(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
-    """List the sessions, oldest first. A session that is left out has the reason."""
+    """List the sessions, oldest first. A session that is left out is listed with the reason."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
     columns += [*WHOSE, "software"]
     listed = with_origin(_with_plain_texts(frame.drop_duplicates("session_id")))
@@ -460,14 +461,14 @@ def changes(
     r"""Compare repeated sessions of each participant with their first session.
 
     A change is meaningful only if it exceeds the smallest detectable change, MDC95 = 1.96 √2 SEM.
-    If `sem` is given, it is the SEM. Otherwise the SEM comes from a study of the lab, made under
+    If `sem` is passed, it is the SEM. Otherwise the SEM comes from a study by the lab, made under
     the conditions of all of the participant's sessions. Without such a study, it is the root mean
     square of the standard errors of measurement (``sem``) of these sessions.
 
-    The last two SEMs require that the sessions were filmed and analysed in the same way (view,
-    direction of the camera within 10 degrees, number of cameras, assumption about standing). If
-    they were not, the standard deviation of the error (``sd``) is added, as in
-    :func:`mobility.assessment.trial_errors.visit_error`. Without a ``sem`` the error is unknown.
+    The SEMs from a study and from the sessions require that the sessions were filmed and analysed
+    in the same way (view, direction of the camera within 10 degrees, number of cameras, assumption
+    about standing). If they were not, the standard deviation of the error (``sd``) is added, as in
+    :func:`mobility.assessment.trial_errors.visit_error`. Without a ``sem``, the error is unknown.
 
     Parameters
     ----------
@@ -601,7 +602,7 @@ def _errors_of_studies(rows: pd.DataFrame, studies: Sequence[Reference]) -> pd.D
 
 
 def with_origin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the origin of the keypoints to the rows: MediaPipe if a row does not name one."""
+    """Add the origin of the keypoints to the rows: MediaPipe, if a row does not name one."""
     origins: dict[str, Any] = Origin()._asdict()
     for name in origins.keys() & set(rows.columns):
         is_named = rows[name].notna() & rows[name].ne("")
@@ -626,8 +627,8 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``group`` (ordered), ``user_id``, ``person``, ``side``, ``value``, ``sessions`` (how many),
-        ``units``. People without a value in the field are in the group "not known". Every session
-        of "anonymous" counts as a different ``person``.
+        ``units``. People without a value in the field are in the group "not known". Each session of
+        "anonymous" counts as a different ``person``.
     """
     import pandas as pd
 
@@ -659,7 +660,7 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     Raises
     ------
     BadInputError
-        There is no such verdict, or none is named.
+        There is no such verdict, or no verdict is named.
     """
     texts = [recordings] if isinstance(recordings, str) else recordings
     names = [re.sub(r"[\s-]+", "_", text.strip()) for text in texts]
@@ -698,9 +699,9 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
-    """Return count, median, quartiles and range of each group and side of :func:`by_group`.
+    """Return the count, median, quartiles and range of each group and side from :func:`by_group`.
 
-    Quartiles are given for at least four people.
+    There are quartiles if a group has at least four people.
     """
     import pandas as pd
 

@@ -48,16 +48,16 @@ _GROUP_STYLES = (
     ("#CC79A7", (0, (1, 1.5))),
     ("#E69F00", "-."),
 )
-"""Colour and line style of each group, distinct in grey too."""
+"""Colour and line style of each group, which can also be distinguished in grey."""
 
 _LINE_LENGTH = 44
-"""Characters of a line of text that fit into a panel."""
+"""Number of characters of a line of text that fit into a panel."""
 
 _BAND_LIMITS = {
     "whole": ("lower_whole", "upper_whole"),
     "points": ("lower", "upper"),
 }
-"""Variables of the curves with the limits of a band."""
+"""Variables of the curves that contain the limits of a band."""
 
 _WORDS_OF_BANDS = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
 
@@ -163,13 +163,13 @@ def group_curves(
         From :func:`mobility.mean_curves`. Both sides of a single group are drawn together. With
         several groups, each side has its own Axes.
     test
-        From :func:`mobility.compare_curves`. Its clusters are marked below the curves, with their p
-        values.
+        Result of :func:`mobility.compare_curves`. Its clusters are marked below the curves, with
+        their p values.
     side
         Side to draw; None draws both.
     band
-        ``"whole"``: 95 % confidence band of the whole curve, from five people on, and with fewer
-        people the same as ``"points"``. ``"points"``: 95 % confidence interval of each point, from
+        ``"whole"``: 95 % confidence band of the whole curve, from five people on; with fewer
+        people, the same as ``"points"``. ``"points"``: 95 % confidence interval of each point, from
         three people on. ``"sd"``: one standard deviation between people.
     ax
         Axes to draw on; None makes a new figure.
@@ -245,9 +245,8 @@ def change(
         From :func:`mobility.studies.cohort.changes`.
     participant
         The person whose values to draw over the days since the first session, with their 95 %
-        intervals. None draws everybody. If that is a single participant, the plot is the same. With
-        several, it shows the changes of each person from the first visit, and their mean from three
-        people on.
+        intervals. None draws everybody. If there are several participants, the plot shows the
+        changes of each person from the first visit and, from three people on, their mean.
     side
         Side to draw; None draws both.
     ax
@@ -258,7 +257,7 @@ def change(
     Returns
     -------
     matplotlib.axes.Axes
-        The Axes drawn on. A filled mark is beyond the person's smallest detectable change, a hollow
+        The Axes drawn on. A filled mark is beyond the person's smallest detectable change; a hollow
         mark is within it. With several people, the band is the root mean square of their smallest
         detectable changes.
 
@@ -304,9 +303,10 @@ def reliability(
     Parameters
     ----------
     table
-        A row for each value, with the columns ``participant``, ``visit`` (or another, see `over`)
-        and ``value`` (NaN if it is missing). Optional columns are ``metric``, ``side`` ("left",
-        "right" or "") and ``units``. Several values of a person, visit and side are averaged.
+        A row for each value, with the columns ``participant``, ``visit`` (or another column, see
+        `over`) and ``value`` (NaN if it is missing). Optional columns are ``metric``, ``side``
+        ("left", "right" or "") and ``units``. Several values of a person, visit and side are
+        averaged.
     metric
         Metric to draw; None draws the only one.
     side
@@ -396,7 +396,7 @@ def retest_curves(
     -------
     matplotlib.axes.Axes
         The Axes drawn on. The band is the interval of each point. It may extend beyond the Axes,
-        which show twice the largest error.
+        whose limit is twice the largest error.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sections and figures of the cohort report; an empty table becomes a sentence.
+"""Sections and figures of the cohort report. A sentence replaces an empty table.
 
 They take tables of :mod:`mobility.studies.cohort`. Figures belong to no window, and have the
 colours and marks of the reports.
@@ -50,21 +50,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST_MEDIAN = 5
-"""Smallest group with a median."""
+"""Least number of people in a group for a median."""
 
 SMALLEST_BOX = 10
-"""Smallest group with quartiles."""
+"""Least number of people in a group for quartiles."""
 
 MOST_PANELS = 24
-"""Most participants in one figure."""
+"""Largest number of participants in one figure."""
 
 
 def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     """Draw the repeated sessions of each participant in a panel, with the band of the error.
 
     The panel shows values with their 95 % intervals over the days since the first session. The band
-    is the first value ± the smallest detectable change. Hollow marks are in the band, filled marks
-    beyond it.
+    is the first value ± the smallest detectable change. Hollow marks are within the band; filled
+    marks are beyond it.
 
     Parameters
     ----------
@@ -97,10 +97,10 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
 
 
 def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) -> Figure:
-    """Draw the value of every person by group, with box and median if there are enough people.
+    """Draw the value of every person by group, with a box and median if there are enough people.
 
-    There is a point for each person and side, from 5 people on a line at the median, and from 10 on
-    a box of the quartiles behind it. The number of people is below each group.
+    There is a point for each person and side, a line at the median from 5 people on, and a box of
+    the quartiles from 10 people on. The number of people is shown below each group.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     title
         Name of the metric.
     group_title
-        What defines the groups.
+        The column that defines the groups.
     """
     groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
     sides = [side for side in ("left", "right", "") if side in set(values["side"])]
@@ -239,7 +239,7 @@ def _people(sessions: pd.DataFrame) -> int:
 
 
 def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
-    """State for each metric how many people changed by more than the error, and who.
+    """State for each metric how many people changed by more than the error, and who they are.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def _whose(row: Any) -> str:
 def groups_in_short(
     frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str
 ) -> Markup:
-    """State the median of each group for each metric; a person counts with the mean of the sides.
+    """State the median of each group for each metric; a person counts as the mean of the sides.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def groups_in_short(
     grouped
         From :func:`mobility.studies.cohort.by_group`, by metric.
     group_by
-        What defines the groups.
+        The column that defines the groups.
     """
     items = []
     for metric, values in grouped.items():
@@ -338,7 +338,7 @@ def groups_in_short(
 
 
 def session_table(sessions: pd.DataFrame) -> Markup:
-    """List every session with its verdict, those that are left out first, with the reason."""
+    """List every session with its verdict; those that are left out come first, with the reason."""
     rows = [
         [
             row.session_id,
@@ -370,7 +370,7 @@ def usual_metrics(exercise: str) -> str:
 
 
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
-    """Split the requested metrics into those that some session has, and the others."""
+    """Split the requested metrics into those that some session has, and all others."""
     available = metrics_of(frame)
     asked = choose_measures(split_names(metrics), available)
     return [m for m in asked if m in available], [m for m in asked if m not in available]
@@ -417,7 +417,7 @@ def group_title(group_by: str) -> str:
 
 
 def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
-    """List the changes of all repeated sessions, with the error and whether they exceed it."""
+    """List the changes in all repeated sessions, with the error and whether they exceed it."""
     rows: list[Row] = []
     people: set[str] = set()
     for metric, compared in changed.items():
@@ -446,7 +446,7 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
 
 
 def groups_table(frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str) -> Markup:
-    """Describe each group: people, median, quartiles if there are enough people, range."""
+    """Describe each group: people, median, quartiles (if there are enough people) and range."""
     rows: list[Row] = []
     for metric, values in grouped.items():
         title = title_of(frame, metric)

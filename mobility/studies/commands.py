@@ -69,7 +69,7 @@ def visit(
     """Make one page of a participant's sessions on one day, and print its path.
 
     Videos of the same exercise are combined. The page is made only if it is missing or out of date.
-    With --json, the command prints videos, checks, joints and changes.
+    With --json, the command prints the videos, checks, joints and changes.
     """
     from mobility.base.formatting import split_names
     from mobility.reports.warm_kernels import start_early
@@ -154,10 +154,9 @@ def cohort(
     """Put all sessions into one table, and report on it.
 
     The table is written as CSV and as Parquet, with a data dictionary (Frictionless Data). The
-    report compares people and groups. If the recording of a session has another verdict than those
-    of --recordings, the report lists the session with the reason, but does not compare it. Norms
-    need at least 20 people with the same view, pose model and version; `mobility references` lists
-    them.
+    report compares people and groups. If the verdict on a session's recording is not among
+    --recordings, the report lists the session with the reason, but does not compare it. Norms need
+    at least 20 people with the same view, pose model and version; `mobility references` lists them.
     """
     import pandas as pd
 
@@ -464,9 +463,9 @@ def reliability(
 ) -> None:
     """Report how reliable measures are between visits, operators, phones or repeated recordings.
 
-    The report has ICCs in their forms, standard error of measurement, smallest detectable change,
-    systematic change and variance components, with their intervals. Videos without an analysis are
-    analysed first.
+    The report contains all forms of the ICC, the standard error of measurement, the smallest
+    detectable change, the systematic change and the variance components, with their intervals.
+    Videos without an analysis are analysed first.
     """
     from mobility import read_study
     from mobility.base.formatting import split_names
@@ -537,7 +536,7 @@ def _folder(name: str, study: Path, question: dict[str, str]) -> str:
 
 
 _LONGEST = 100
-"""Longest name of a folder, in characters, before it is shortened."""
+"""Longest name of a folder, in characters; longer names are shortened."""
 
 
 def _exit(opened: Store, of_study: Study) -> NoReturn:

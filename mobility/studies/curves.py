@@ -1,4 +1,4 @@
-"""Curves over 0 to 100 % of a repetition, for recordings, people and groups, and their tests.
+"""Curves over 0 to 100 % of a repetition, for recordings, people and groups; tests of curves.
 
 The unit is the participant: repetitions are averaged within a session, and sessions within a
 participant, before groups are described or compared.
@@ -55,10 +55,10 @@ NO_SIDE = ""
 """Side of an angle without sides, as in the tables of cohorts."""
 
 NO_GROUP = "all"
-"""Name of the group if no groups are given."""
+"""Name of the group if no groups are passed."""
 
 _FACTOR = {"from_start": "from_standing", "right_minus_left": "sides"}
-"""Number in the table ``trial_errors`` whose factor applies to a difference."""
+"""Name of the number in the table ``trial_errors`` whose factor applies to a difference."""
 
 _ERROR = {
     "value": "mostly one bias of each recording, which more repetitions do not average away",
@@ -180,8 +180,8 @@ def mean_curves(
         Name of an angle.
     groups, participants
         Group and participant of each entry, in the same order, as a list or a column of a table.
-        With None, all form one group, and the participants come from the records of the sessions.
-        Each session of "anonymous" then counts as a separate person.
+        If None, all entries form one group, and the participants come from the records of the
+        sessions. Each session of "anonymous" then counts as a separate person.
     phase, points
         As in :func:`mobility.normalise`.
     of
@@ -202,7 +202,7 @@ def mean_curves(
         `repetitions` and `sessions` are their numbers.
 
         A session is the mean of its repetitions without gaps. If all its repetitions have gaps, it
-        is the mean at each percent of those that have a value there.
+        is, at each percent, the mean of the repetitions that have a value there.
 
         Over (group, side, percent): `mean`, `sd` between people, `mean_error_sd`, and `n_at`, the
         number of people at each percent. `lower` and `upper` are the limits of the 95 % confidence
@@ -212,24 +212,24 @@ def mean_curves(
         :func:`mobility.studies.statistics.waveforms.band_factor`). Over (group, side): `n` people,
         of whom `n_whole` have no gap.
 
-        Over (trial, side): `reason` why an entry is left out, otherwise empty.
+        Over (trial, side): the `reason` why an entry is left out, otherwise empty.
 
     Raises
     ------
     BadInputError
-        No entry has that angle, their exercises differ, or there are not as many groups or
-        participants as entries.
+        No entry has that angle, the exercises differ, or the number of groups or participants
+        differs from the number of entries.
 
     Notes
     -----
-    An interval shows how far the mean of other people like these may be from this mean. It does not
+    An interval shows how far the mean of other, similar people may be from this mean. It does not
     include an error that all people share. The error of a curve is mostly a bias of the recording,
     which is similar for people who are filmed in the same way. `mean_error_sd` is the standard
     deviation of that error for the mean curve if all share it; divide it by √n if they do not.
 
     The shared error cancels between groups that are filmed in the same way. In `from_start` and
-    `right_minus_left` it cancels in part. How much follows from the posterior samples of the fit,
-    times calibration factors that were measured at the bottom of squats
+    `right_minus_left`, it cancels in part. The remaining error follows from the posterior samples
+    of the fit, times calibration factors that were measured at the bottom of squats
     (``tables/trial_errors.yaml``). Without a fit, the errors of two values count as independent.
     """
     _require_label_per_trial(groups, len(trials), "groups")
@@ -293,8 +293,8 @@ def compare_curves(
     alpha
         Error rate over the whole curve of a side, two-tailed. Each side has its own test.
     arrangements, seed
-        Number of sign flips. If there are at most this many, all are tried. Otherwise this many are
-        drawn, always the same for a `seed`.
+        Number of sign flips. If there are at most this many possible flips, all are tried.
+        Otherwise this many are drawn, which are always the same for a given `seed`.
 
     Returns
     -------
@@ -311,8 +311,9 @@ def compare_curves(
     Raises
     ------
     BadInputError
-        There is no such group, or a person is in both groups although they are not paired. Both
-        sides have too few people for a spread within each group, or for a p as small as `alpha`.
+        There is no such group, or a person is in both groups although they are not paired. On both
+        sides, there are too few people for a spread within each group, or for a p as small as
+        `alpha`.
     """
     if not curves.sizes["percent"]:
         raise BadInputError("compare_curves: the curves have no points; pass them unfiltered")
@@ -552,8 +553,8 @@ def _curve_of(
 def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Average values over (rep, side, percent), and return which values are used.
 
-    The mean of complete repetitions has no step where one of them has a gap. Repetitions with gaps
-    are therefore used only if none is complete. NaN where no repetition has a value.
+    A mean that includes a repetition with a gap has a step at the gap. Repetitions with gaps are
+    therefore only used if none is complete. NaN where no repetition has a value.
     """
     used = np.isfinite(values)
     has_no_gap = used.all(axis=2, keepdims=True)
@@ -571,7 +572,7 @@ def why_no_curve(normalised: xr.DataArray) -> str:
 
 
 def require_counted(session: StoredSession, compared: Sequence[str]) -> str:
-    """Return the view of a session; raise if its recording is not included."""
+    """Return the view of a session; raise an error if its recording is not included."""
     record = session.analyzed()
     if not record.verdict:
         raise BadInputError(tables.sentence("cohort.not_judged"))

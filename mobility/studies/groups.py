@@ -1,4 +1,4 @@
-"""Whether groups differ or people change: differences with intervals, from mixed models."""
+"""Tests whether groups differ or people change: differences with intervals, from mixed models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 LEAST = 3
-"""Fewest participants of a group."""
+"""Least number of participants in a group."""
 
 POWER = 0.8
 
@@ -58,11 +58,12 @@ class Groups:
         ``participants``, ``values``, ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``,
         ``upper_quartile`` and ``units``.
     without_value
-        How many ``values`` are missing, by ``metric``, ``side``, the group and ``reason``.
+        Number of missing ``values``, by ``metric``, ``side``, the group and ``reason``.
     adjust
-        Covariates for which the differences are adjusted; the description is not adjusted.
+        Covariates for which the differences (but not the description) are adjusted.
     warnings
-        What applies to all differences, such as groups filmed from different views.
+        Warnings that apply to all differences, such as groups that were filmed from different
+        views.
     """
 
     differences: pd.DataFrame
@@ -111,15 +112,16 @@ def groups(
     r"""Compare groups of people, and conditions within people, by linear mixed models.
 
     Each measure has a model with fixed effects for `by`, each of `within`, their interactions, and
-    `adjust`. Participants are random effects, and so are their differences in each of `within`,
-    because values of one person are similar. Each group of people has its own variances, because
-    patients vary more than controls. With one value per person, this is Welch's t test.
+    `adjust`. Participants are random effects, and so are their differences in each factor of
+    `within`, because values of one person are similar. Each group of people has its own variances,
+    because patients vary more than controls. With one value per person, this is Welch's t test.
 
-    Differences are between means over the other factors. Their tests and intervals use Kenward and
-    Roger's standard errors, which are larger if values are missing, and Satterthwaite's degrees of
-    freedom (``benchmarks/groups.md``). The p values of an effect are adjusted by Holm's method over
-    its comparisons, the measures and the sides. With three or more visits, two visits are compared
-    by a model of only these two, because some changes vary more than others.
+    Differences are between means that are averaged over the other factors. Their tests and
+    intervals use Kenward and Roger's standard errors, which are larger if values are missing, and
+    Satterthwaite's degrees of freedom (``benchmarks/groups.md``). The p values of an effect are
+    adjusted by Holm's method over its comparisons, the measures and the sides. With three or more
+    visits, two visits are compared by a model of only these two, because some changes vary more
+    than others.
 
     Parameters
     ----------
@@ -128,8 +130,8 @@ def groups(
         ``value``, and optionally ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason``. A
         row is a session or a repetition.
     by
-        Column with the groups. Each participant is in one group. A column that differs within
-        participants, such as ``visit``, is compared within them.
+        Column with the groups. Each participant is in one group. If the column differs within
+        participants, as ``visit`` does, the levels are compared within participants.
     within
         Columns that differ within participants, such as ``visit`` or ``side``. Without ``side``,
         each side has its own model.
@@ -151,9 +153,9 @@ def groups(
         ``reason`` if there is no result.
 
         ``effect_size`` is Hedges' g: the difference divided by the SD of single values within
-        groups, which is the root of their mean variance. ``error_share`` is the largest share of
-        test-retest error in the variance of the difference. ``detectable`` is the difference that
-        this study finds with a power of 80 %.
+        groups (the root of the groups' mean variance). ``error_share`` is the largest share of
+        test-retest error in the variance of the difference. ``detectable`` is the difference that a
+        study like this finds with a power of 80 %.
 
     Raises
     ------
@@ -206,7 +208,10 @@ _MOST_GROUPS = 8
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """Adjust p values of several tests by Holm's method; NaN remain and do not count."""
+    """Adjust the p values of several tests by Holm's method.
+
+    NaN values are kept and do not count.
+    """
     present = p.dropna().sort_values()
     factors = np.arange(len(present), 0, -1)
     adjusted = np.minimum(np.maximum.accumulate(present.to_numpy() * factors), 1.0)
@@ -304,7 +309,7 @@ def _levels_apart(
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
-    """Return one value for each participant, group and side for a plot: the mean.
+    """Return one value for each participant, group and side, for a plot: the mean.
 
     The columns are those of :func:`mobility.studies.cohort.by_group`: ``group`` (ordered),
     ``user_id``, ``side``, ``value``, ``units``.
@@ -444,7 +449,9 @@ class _Fit(NamedTuple):
     missing: int
     model: MixedModel | None
     strata: NDArray[np.object_]
-    """Group of people of each value, which has its own variances; "" without groups."""
+    """The group of people to which each value belongs, which has its own variances; "" without
+    groups.
+    """
     changing: list[str]
     """Factors that differ within people."""
     why: str

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 2
-"""Most changes on the page."""
+"""Largest number of changes on the page."""
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
@@ -73,7 +73,7 @@ class Change(NamedTuple):
     units
         Unit of both numbers.
     whose
-        People whose errors these are, in words.
+        The people on whom the errors were measured, in words.
     judged
         Whether the change is for the better.
     """
@@ -158,7 +158,7 @@ def since_last_visit(
     session
         The session of the report.
     now
-        Numbers of the session; if there are none, nothing is compared.
+        Numbers of the session; without numbers, nothing is compared.
     measure
         Computes the same numbers of another session.
     """
@@ -218,7 +218,7 @@ def about_changes(before: int, now: int, *, whose: Collection[str]) -> list[str]
     before, now
         Number of repetitions behind the numbers of both visits.
     whose
-        People whose errors these are, in words.
+        The people on whom the errors were measured, in words.
     """
     few = {"both": before == 1 == now, "now": now == 1, "before": before == 1}
     sentences = [
@@ -243,4 +243,4 @@ def _references_of_exercise(session: StoredSession) -> list[str]:
 
 
 REPORT = Additions(lab_references, since_last_visit, last_visit, _references_of_exercise)
-"""What studies add to the report of a session."""
+"""Additions of studies to the report of a session."""

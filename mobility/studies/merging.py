@@ -1,7 +1,8 @@
 """Combine the videos of one exercise in a visit into one Dataset of metrics.
 
 If several videos give a number, the result is their precision-weighted mean.
-``tables/merging.yaml`` has the correlations of their errors, and lists what is not merged.
+``tables/merging.yaml`` contains the correlations of their errors, and lists the metrics that are
+not merged.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from mobility.kinematics.skeleton import SIDES
 Array = NDArray[np.float64]
 
 FILMS = "films"
-"""Attribute of a metric, ``films_left`` for one side: ids of the videos behind the number."""
+"""Attribute of a metric (``films_left`` for one side): the IDs of the videos behind the number."""
 
 _OF_ONE_FILM = ("note", "refused", "refused_share", "phase", GROSS, HIDDEN, BESIDE)
 """Attributes that apply to a single video."""
@@ -63,7 +64,7 @@ class Film:
     verdict
         Verdict on the recording.
     view, azimuth
-        Direction from which the camera sees the subject: name, and degrees (NaN if unknown).
+        Direction from which the camera sees the subject: its name, and degrees (NaN if unknown).
     """
 
     id: str
@@ -100,13 +101,13 @@ class Merged(NamedTuple):
     Attributes
     ----------
     value, sd, sem
-        Mean, standard deviation of its error, standard error of measurement; NaN if unknown.
+        Mean, standard deviation of its error, and standard error of measurement; NaN if unknown.
     films
         Videos from which it is computed.
     reason
         Why there is no value.
     is_hidden, is_contradicted
-        Whether no video can show it; whether the videos contradict each other.
+        Whether no video can show it, and whether the videos contradict each other.
     weights, widened
         Weights of the videos in the mean, and the factor by which their differences widen its
         error.
@@ -157,7 +158,7 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     Returns
     -------
     Mean
-        Its ``weights`` are those of generalized least squares, restricted to at least 0, so no
+        Its ``weights`` are those of generalized least squares, restricted to at least 0, so that no
         number makes the mean worse. ``sd`` is the standard deviation of its error, ``widened`` by
         ``max(1, sqrt(chi2 / (n - 1)))`` (Birge 1932, Phys Rev 40:207). ``p`` is the probability of
         a ``chi2`` at least this large if the numbers differ only by errors, with correlations
@@ -186,13 +187,13 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     """Combine the videos of one exercise.
 
     Values that the verdict on a video rules out are excluded. If the sides of a video may have been
-    exchanged, its sides are excluded if another video has either side. The difference right minus
-    left of the knee comes from the videos that are filmed most from the front, unless the other
-    videos are more precise.
+    exchanged, its sides are excluded, provided that another video has either side. The difference
+    right minus left of the knee comes from the videos that are filmed most from the front, unless
+    the other videos are more precise.
 
-    Left and right are then adjusted to agree with the difference, with the smallest errors. If the
-    legs are exercised in turn, each leg is merged separately. A quantity that was measured in two
-    ways, for example by two versions, has no value.
+    Left and right are then adjusted to agree with this difference, so that their errors are
+    smallest. If the legs are exercised in turn, each leg is merged separately. A quantity that was
+    measured in two ways, for example by two versions, has no value.
 
     Parameters
     ----------
@@ -202,10 +203,10 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
     Returns
     -------
     Metrics over the accepted repetitions, like those of one session, each with ``_sd`` and, if it
-    is known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the videos that a number
-    comes from. If the videos contradict each other, there is no number, and ``contradicted`` names
-    the sides. ``source_software`` names the models of all videos. A single video keeps its own
-    numbers.
+    is known, ``_sem``. ``films`` (``films_left``, ``films_right``) names the videos from which a
+    number comes. If the videos contradict each other, there is no number, and ``contradicted``
+    names the sides. ``source_software`` names the models of all videos. A single video keeps its
+    own numbers.
 
     Raises
     ------
@@ -326,7 +327,7 @@ def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
 
 
 def unlike(ways: Mapping[str, Any]) -> Merged | None:
-    """Return why a number is not merged, if these videos measure it in different ways."""
+    """Return why a number is not merged if these videos measure it in different ways."""
     ids = sorted(ways)
     other = next((one_id for one_id in ids if ways[one_id] != ways[ids[0]]), None)
     if other is None:

@@ -1,4 +1,4 @@
-"""A lab's own norms, computed from a cohort, by sex and age if there are enough people."""
+"""A lab's own norms, computed from a cohort; by sex and age, if there are enough people."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     pass
 
 LEAST = 20
-"""Fewest people for norms: the SD of 20 people has a 95 % interval from 0.76 to 1.46 times it."""
+"""Least number of people for norms: the 95 % interval of the SD of 20 people is 0.76 to 1.46 times
+the SD.
+"""
 
 LEAST_OF_TAILS = 40
-"""Fewest people for the 5th and 95th percentile: two people are beyond each of them."""
+"""Least number of people for the 5th and 95th percentiles, so that two people are beyond each of
+them.
+"""
 
 MIDDLE, TAILS = (25, 50, 75), (5, 95)
 _CONDITIONS = tuple(Conditions.model_fields)
@@ -42,8 +46,8 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     ----------
     frame
         The table of :func:`mobility.studies.cohort.to_dataframe`. A person counts once, with the
-        median of their sessions on each side; the values of both sides are combined. Sessions of
-        people without an id, with an unknown view, or from an older version are left out.
+        median of their sessions on each side; the values of both sides are combined. Sessions
+        without a participant, with an unknown view, or from an older version are left out.
     name
         Name of the norms.
     metrics
@@ -54,8 +58,9 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
     Norms
         Norms of each measure, separately for exercise, view, keypoint model, method, number of
         cameras and version of the package. They are the mean, the SD (which includes the error of
-        measurement), the 25th, 50th and 75th percentile for at least 20 people, and the 5th and
-        95th for at least 40. There are norms for everybody, by sex, by age, and by both.
+        measurement), the 25th, 50th and 75th percentiles for at least 20 people, and the 5th and
+        95th percentiles for at least 40. There are norms for everybody, by sex, by age, and by
+        both.
 
     Raises
     ------

@@ -88,8 +88,8 @@ def references(store: StoreFiles) -> list[Reference]:
 def references_and_damaged(store: StoreFiles) -> tuple[list[Reference], dict[str, str]]:
     """Read the references of a store, newest first, and the errors of the damaged ones by name.
 
-    Files without the name of a reference are ignored: a process that was killed while writing
-    leaves a hidden file.
+    Files whose names are not names of references are ignored, because a process that was killed
+    while writing leaves a hidden file.
     """
     read: list[Reference] = []
     damaged = {}
@@ -126,7 +126,10 @@ def reference(store: StoreFiles, name: str) -> Reference:
 
 
 def delete_reference(store: StoreFiles, name: str) -> None:
-    """Delete the reference with this name, even if damaged; the errors are those of `reference`."""
+    """Delete the reference with this name, even if it is damaged.
+
+    The errors are those of `reference`.
+    """
     store.require_writable()
     check_name(name)
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
@@ -155,8 +158,8 @@ def _not_found(store: StoreFiles, name: str) -> NotFoundError:
 def lab_references(session: StoredSession) -> LabReferences:
     """Return the norms and errors of the lab that apply to an analysed session.
 
-    None apply to a demo, to a session that a phone added, to results from an older version, or if
-    the view is unknown.
+    None apply to a demo, to a session that a phone added, to results from an older version, or to
+    an unknown view.
     """
     record = session.record
     if session.store.read_only or record.phone_key is not None or record.provenance is None:
@@ -192,7 +195,10 @@ def lab_references(session: StoredSession) -> LabReferences:
 
 
 def check_name(name: str, *, parameter: str = "name") -> None:
-    """Raise an error for a name that no reference can have; it names the `parameter`."""
+    """Raise an error for a name that no reference can have.
+
+    The error belongs to the `parameter`.
+    """
     try:
         validate(_Named, {"name": name}, what="reference")
     except BadInputError:

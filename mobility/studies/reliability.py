@@ -1,4 +1,4 @@
-"""Reliability of measures: from a table of measured values to the statistics of a paper."""
+"""Reliability of measures: from a table of measured values to the statistics for a paper."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _OF_ONE_VALUE = ("ICC(A,1)", "ICC(1)", "agreement", "within", "")
 
 
 class Reliability(NamedTuple):
-    """Result of :func:`reliability`: statistics, missing values, flow of participants."""
+    """Result of :func:`reliability`: statistics, missing values, and the flow of participants."""
 
     statistics: pd.DataFrame
     without_value: pd.DataFrame
@@ -72,9 +72,9 @@ class Reliability(NamedTuple):
     def paper_table(self) -> pd.DataFrame:
         """Format the errors of one value as papers print them, with 95 % intervals.
 
-        Each metric, side and what differs between two values ("Over") has a row: participants, ICC
-        and SEM of absolute agreement (within participants for repeated recordings), and MDC95. Use
-        ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
+        There is a row for each metric, side and difference between two values ("Over"). It contains
+        the participants, the ICC and SEM of absolute agreement (within participants for repeated
+        recordings), and the MDC95. Use ``.to_latex()`` or ``.to_csv()`` of pandas to write it.
         """
         rows = self.statistics
         shown = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
@@ -91,11 +91,11 @@ class Reliability(NamedTuple):
 def document(result: Reliability) -> list[dict[str, Any]]:
     """Return the statistics of each metric and side as JSON values; NaN becomes null.
 
-    Each has ``icc`` by its form, and ``sem`` and ``mdc95`` (agreement, over all that differs
-    between two measurements), with ``value``, ``lower`` and ``upper``. ``mdc95`` also has
-    ``within``, the share of new changes by error alone that are within it. Further entries are
-    ``n`` (participants), ``values``, ``refused``, ``missing``, ``units``, and ``statistics`` with
-    all rows.
+    Each contains ``icc`` by its form, and ``sem`` and ``mdc95`` (agreement, over all factors that
+    differ between two measurements), with ``value``, ``lower`` and ``upper``. ``mdc95`` also has
+    ``within``, the share of new changes caused by error alone that are within it. Further entries
+    are ``n`` (participants), ``values``, ``refused``, ``missing``, ``units``, and ``statistics``
+    with all rows.
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
@@ -152,7 +152,7 @@ class _Row(NamedTuple):
     p: float = np.nan
     within: float = np.nan
     units: str | None = None
-    """None if they are those of the values."""
+    """None if they are the participants of the values."""
     values: int | None = None
     """Number of values used; None if all were used."""
     method: str = ""
@@ -169,11 +169,11 @@ def reliability(
     """Estimate how reliable measures are, from participants who were measured repeatedly.
 
     One value belongs to a recording of a participant. If the recording has repetitions, the value
-    is already their median or extreme, so repetitions do not count as measurements. The columns
-    `visit`, `operator`, `device`, `camera` and `trial` describe what differs between the values of
-    a participant. Together with another of these columns, `trial` numbers repeated recordings
-    within a visit (or by an operator), whose order has no meaning. On its own, it is treated like
-    `visit`.
+    is already their median or extreme, so that repetitions do not count as measurements. The
+    columns `visit`, `operator`, `device`, `camera` and `trial` describe what differs between the
+    values of a participant. Together with another of these columns, `trial` numbers repeated
+    recordings within a visit (or by an operator), whose order has no meaning. On its own, it is
+    treated like `visit`.
 
     If each participant has one value at each level of one column, the statistics come from a
     two-way analysis of variance. With several columns, repeated recordings or missing values, they
@@ -203,9 +203,9 @@ def reliability(
           recordings, whose order has no effect.
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
           between two values that exceeds their error. Their `form` is agreement, consistency, or
-          within. ``mdc95`` is an estimate, so fewer than 95 of 100 new changes by error alone are
-          within it. ``within`` is their share, from t with Satterthwaite's degrees of freedom of
-          the SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
+          within. ``mdc95`` is an estimate, so fewer than 95 of 100 new changes that are caused by
+          error alone are within it. ``within`` is their share, from t with Satterthwaite's degrees
+          of freedom of the SEM (consistency: 0.924 with 12 people and two visits, 0.878 with 5;
           ``benchmarks/reliability.md``).
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
@@ -218,11 +218,11 @@ def reliability(
         (95 %) are NaN if there is a ``reason``.
 
         ``values`` is the number of values used, and ``participants`` the number of people behind
-        them. For `icc`, `sem` and `mdc95` these are people with values at two levels, because
-        others contain no information on the error. At least three are needed. ``refused`` (with a
-        reason) and ``missing`` (without) count the values not used. ``method`` is "analysis of
-        variance", "REML" or "paired differences", "" without a value. ``note`` has what a reader
-        should know about a value.
+        them. For `icc`, `sem` and `mdc95`, only people with values at two levels count, because the
+        others provide no information on the error. At least three are needed. ``refused`` (with a
+        reason) and ``missing`` (without a reason) count the unused values. ``method`` is "analysis
+        of variance", "REML" or "paired differences"; it is "" without a value. ``note`` explains
+        what a reader should know about a value.
 
         ``without_value``: number of missing values for each metric and side, by ``reason``.
 
@@ -238,9 +238,9 @@ def reliability(
     Notes
     -----
     Operators, visits and devices are treated as random samples of many, because a later measurement
-    will have others. With two levels, the intervals of agreement are therefore wide.
+    will involve others. With two levels, the intervals of agreement are therefore wide.
     ``benchmarks/reliability.md`` shows how often the intervals contain the truth, and how often the
-    true SEM is below and above. Tests are not corrected for the number of metrics.
+    true SEM is below or above them. Tests are not corrected for the number of metrics.
 
     References
     ----------
@@ -549,7 +549,7 @@ def _components(used: pd.DataFrame, ways: Sequence[str]) -> Components:
 
 
 def people_again(used: pd.DataFrame, over: Sequence[str]) -> int:
-    """Count people with values at two levels of what differs, or with two if nothing does."""
+    """Count people with values at two levels of the factors, or with two values without factors."""
     factors = [name for name in FACTORS if name in used and name != TRIAL]
     names = [PARTICIPANT, *(over or factors)]
     rows = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]

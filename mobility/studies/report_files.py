@@ -1,4 +1,4 @@
-"""Files of the reports on several people, which deletion must know."""
+"""Files of the reports on several people, listed so that they can be deleted."""
 
 from __future__ import annotations
 

@@ -35,17 +35,18 @@ if TYPE_CHECKING:
     from mobility.studies.study_table import Study
 
 LEAST = 10
-"""Fewest participants with two visits for an error to be saved: the 95 % interval of the error of
-consistency then goes from 0.69 to 1.83 times it. A choice of this package."""
+"""Least number of participants with two visits for an error to be saved. With 10 participants, the
+95 % interval of the error of consistency is 0.69 to 1.83 times the error. A choice of this package.
+"""
 
 KIND: Kind = "agreement"
-"""A later visit also meets the differences between visits that all people share."""
+"""A later visit is also affected by the differences between visits that all people share."""
 
 
 def main_error(
     result: Reliability, metric: str, side: str, statistic: str = "sem", *, kind: Kind = KIND
 ) -> pd.Series:
-    """Return the row of a statistic that represents a measure: over all that differs.
+    """Return the row of a statistic that represents a measure: over all factors that differ.
 
     It is the row of agreement, unless `kind` is consistency.
 
@@ -69,7 +70,7 @@ def main_error(
 
 
 def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = None) -> RetestErrors:
-    """Compute the test-retest errors with which the lab's changes are compared, from a study.
+    """Compute, from a study, the test-retest errors with which the lab's changes are compared.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     name
         Name under which they are saved.
     metrics
-        Measures; the default is all with values.
+        Measures; by default all measures with values.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     Raises
     ------
     BadInputError
-        No measure has so many participants.
+        No measure has that many participants.
     """
     check_name(name)
     errors = []
@@ -150,10 +151,10 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
 
 
 POINTS = 21
-"""Points of a curve, every 5 %: the variance is estimated at each."""
+"""Points of a curve, every 5 %, at which the variance is estimated."""
 
 _DECIMALS = 6
-"""In percent: points that differ by less are the same point, rounded."""
+"""In percent: points that differ by less than this are the same point, apart from rounding."""
 
 _ABOUT = ["metric", "side", "units", "long_name"]
 COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
@@ -174,15 +175,15 @@ def session_curves(
     names
         Angles. An angle that no session has is left out.
     recordings
-        Verdicts on a recording with which a session counts, as in :func:`mobility.mean_curves`.
+        Verdicts on a recording for which a session counts, as in :func:`mobility.mean_curves`.
 
     Returns
     -------
     pandas.DataFrame
         A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`.
         ``value`` is the mean of the repetitions without gaps, in ``units``. If all repetitions have
-        gaps, it is the mean of those with a value at that percent. If there is none, it is NaN, and
-        ``reason`` explains why.
+        gaps, it is the mean of those that have a value at that percent. If there is no such
+        repetition, it is NaN, and ``reason`` explains why.
     """
     compared = check_recordings(recordings)
     ids, parts = [], []
@@ -252,7 +253,7 @@ def retest_curves(
     *,
     kind: Kind = KIND,
 ) -> xr.Dataset:
-    """Compute by how much two measurements of a person differ, at each percent of a repetition.
+    """Compute by how much two measurements of a person differ at each percent of a repetition.
 
     Parameters
     ----------
@@ -262,7 +263,7 @@ def retest_curves(
         ``device``, ``camera``, ``trial``. Optional columns are ``metric``, ``side``, ``units``,
         ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is such a table.
     name
-        Name of the angle; may be None if there is only one.
+        Name of the angle; it may be None if there is only one angle.
     kind
         ``"agreement"`` includes differences between visits that all people share. A few visits
         contain little information on these differences, so the interval is wide. ``"consistency"``
@@ -274,8 +275,8 @@ def retest_curves(
         Over (side, percent): `sem` (the standard error of measurement), `low` and `high` (its 95 %
         interval), `mdc95` (the smallest change that exceeds it) and `participants` (the number of
         people). The numbers are those of :func:`mobility.reliability` at each point. The attribute
-        ``over`` names what differs between two measurements. Over (side): `reason` if a point has
-        no number. ``side`` is left and right, or "".
+        ``over`` names what differs between two measurements. Over (side): the `reason` if a point
+        has no number. ``side`` is left and right, or "".
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pages of visits, rendered once and kept until one of their sessions changes."""
+"""Pages of visits, which are rendered once and kept until one of their sessions changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_TIMES = 5
-"""How often a page is made if its sessions change meanwhile; then it stays out of date."""
+"""Number of times that a page is made if its sessions change in the meantime; after that, it stays
+out of date.
+"""
 
 
 def current_visit(
@@ -64,7 +66,7 @@ def current_visit(
         As in :func:`mobility.studies.visit.visit`.
     faces
         Whether faces and surroundings are shown instead of blurred. None accepts an existing page
-        of either kind, and blurs a new page.
+        of either kind, and blurs them in a new page.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 
 
 def stored_document(file: Path) -> dict[str, Any]:
-    """Read the JSON output beside a page, as in :meth:`mobility.studies.visit.Visit.document`."""
+    """Read the JSON output next to a page, as in :meth:`mobility.studies.visit.Visit.document`."""
     return validate(VisitDocument, read_json(file), what=f"{file}").json_values()
 
 
@@ -153,7 +155,7 @@ def _is_current(visit: Visit, faces: bool | None) -> bool:
 
 
 def folder_of(visit: Visit) -> Path:
-    """Return the folder of a visit's page; a page of only some sessions has another folder."""
+    """Return the folder of a visit's page; a page on only some sessions has a different folder."""
     store = store_of(visit.sessions[0])
     ids = [session.id for session in visit.sessions]
     of_day = visits(store, visit.user_id).get(visit.date, [])
@@ -163,7 +165,7 @@ def folder_of(visit: Visit) -> Path:
 
 
 def sessions_on_page(visit: Visit) -> list[StoredSession]:
-    """List the sessions whose numbers may be on the page: its own, and those of earlier days."""
+    """List the sessions whose numbers may be on the page: its own sessions, and earlier ones."""
     days = visits(store_of(visit.sessions[0]), visit.user_id)
     before = [session for day, of_day in days.items() if day < visit.date for session in of_day]
     return [*visit.sessions, *before]

@@ -47,7 +47,7 @@ class CohortPage(PageWithFiles):
     metrics
         Measures to show, separated by commas; empty means the measures of each exercise.
     group_by
-        What defines the groups.
+        The column that defines the groups.
     recordings
         Verdicts of the sessions that are compared.
     """
@@ -78,7 +78,7 @@ class CohortPage(PageWithFiles):
 
     @cached_property
     def exercises(self) -> list[OfExercise]:
-        """Exercises of the sessions, each of which is compared separately."""
+        """The exercises of the sessions, which are compared separately."""
         studies, exercises = references(self.store), []
         for name, rows in cohort.by_exercise(self.table).items():
             asked = self.metrics or of_cohort.usual_metrics(name)
@@ -94,7 +94,7 @@ class CohortPage(PageWithFiles):
         return of_cohort.participants(self.overview, f"{self.store.path}", elsewhere)
 
     def in_short(self) -> Markup:
-        """State who changed, how groups differ, and which metrics nobody has."""
+        """State who changed, how groups differ, and which metrics no session has."""
         first, *unknown_elsewhere = (each.unknown for each in self.exercises)
         # A metric of one exercise need not be one of another.
         nowhere = [name for name in first if all(name in unknown for unknown in unknown_elsewhere)]
@@ -106,7 +106,7 @@ class CohortPage(PageWithFiles):
         )
 
     def changes(self) -> Markup:
-        """Draw and list the changes of people."""
+        """Draw and list the changes in people."""
         alt = "of each participant over time, with the smallest detectable change"
         pictures = self._drawn(lambda each: each.changed, of_cohort.over_time, alt, "over-time")
         return pictures + self._of_each(
@@ -163,7 +163,7 @@ class CohortPage(PageWithFiles):
 
 @dataclass(frozen=True)
 class OfExercise:
-    """One exercise of a cohort: its rows, its missing measures, and its measures."""
+    """One exercise in a cohort: its rows, its measures, and its missing measures."""
 
     name: str
     rows: pd.DataFrame
@@ -200,7 +200,7 @@ class StudyPage(PageWithFiles):
     study
         The study.
     metrics
-        Measures to show; if empty, all with values.
+        Measures to show; if empty, all measures with values.
     """
 
     study: Study
@@ -214,7 +214,7 @@ class StudyPage(PageWithFiles):
 
 @dataclass(frozen=True)
 class GroupsPage(StudyPage):
-    """The same for a comparison of groups; `by`, `within` and `adjust` as in :func:`groups`."""
+    """The same for a comparison of groups; `by`, `within` and `adjust` are as in :func:`groups`."""
 
     by: str = "group"
     within: Sequence[str] = ()

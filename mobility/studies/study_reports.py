@@ -1,4 +1,4 @@
-"""Pages of a visit, a cohort and a study, made by their notebooks."""
+"""Pages of visits, cohorts and studies, made by their notebooks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def render_cohort(
     store
         Store of the sessions, which is not changed.
     folder
-        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
+        Folder for the report. It must be missing or empty, or contain an earlier report of this
+        kind, which is replaced.
     parameters
         Parameters of the notebook ``cohort.ipynb`` besides ``store`` and ``out``.
 
@@ -109,7 +110,8 @@ def render_statistics(
     study
         From :func:`mobility.studies.study_table.study_table`.
     folder
-        Folder for the report: absent, empty, or with an earlier such report, which is replaced.
+        Folder for the report. It must be missing or empty, or contain an earlier report of this
+        kind, which is replaced.
     title
         Name of the study.
     parameters
@@ -119,7 +121,7 @@ def render_statistics(
     -------
     dict
         ``"html"``, ``"notebook"`` and the tables of the page, such as ``"differences"`` or
-        ``"statistics"``: paths in `folder`, beside the tables of the study.
+        ``"statistics"``: paths in `folder`, next to the tables of the study.
     """
     folder = Path(folder)
     check_free(folder, kind)

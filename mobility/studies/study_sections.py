@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mobility.studies.study_table import Study
 
 MOST_NAMED = 6
-"""Differences that the first lines name."""
+"""Largest number of differences that the first lines name."""
 
 CERTAIN = 0.05
 
@@ -58,7 +58,7 @@ def differing_in_words(study: Study) -> list[str]:
 
 
 def models_in_words(sessions: pd.DataFrame) -> list[str]:
-    """Warn of keypoints from several models, or from a model whose errors were not measured."""
+    """Warn about keypoints from several models, or from a model whose errors were not measured."""
     models = models_of(sessions)
     if len(models) > 1:
         return [tables.sentence("studies.several_models", models=listed(models))]
@@ -68,12 +68,12 @@ def models_in_words(sessions: pd.DataFrame) -> list[str]:
 
 
 def models_of(sessions: pd.DataFrame) -> list[str]:
-    """Name the keypoint models of sessions, each once."""
+    """Name the keypoint models of sessions, each of them once."""
     return sorted({str(model) for model in with_origin(sessions)["source_software"]})
 
 
 def counted(steps: Iterable[tuple[str, int]]) -> Markup:
-    """Make the table of measured people: what is counted, and the number."""
+    """Make the table of measured people: the counted items and their numbers."""
     rows = [[capital(words), f"{count}"] for words, count in steps]
     head = [tables.sentence("studies.flow.head"), tables.sentence("studies.flow.count")]
     return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
@@ -99,7 +99,7 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
 
 
 def differences_in_words(study: Study, groups: Groups) -> dict[str, list[tuple[str, list[str]]]]:
-    """State for each effect how many measures differ, and which, and then the usual measures."""
+    """State for each effect how many and which measures differ, and then the usual measures."""
     compared = groups.differences[groups.differences["reason"].eq("")]
     usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     words = {}
@@ -162,7 +162,7 @@ def differences_in_short(study: Study, groups: Groups) -> Markup:
 
 
 def warnings_in_words(groups: Groups) -> list[str]:
-    """Explain what applies to all differences."""
+    """Explain the warnings that apply to all differences."""
     return [str(warning["message"]) for warning in groups.warnings]
 
 
@@ -177,7 +177,7 @@ def _spread(groups: Groups) -> str:
 
 
 def p_value(p: float, *, name: str = "") -> str:
-    """Write a p value as in papers: "0.032", "< 0.001"; with its name "p = 0.032"."""
+    """Write a p value as in papers: "0.032", "< 0.001"; with its name: "p = 0.032"."""
     if math.isnan(p):
         return MISSING
     text = "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -223,9 +223,9 @@ def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
 
 
 def people(study: Study, by: str = "") -> Markup:
-    """Describe the people, in each group if `by` is a column of the sessions; empty without people.
+    """Describe the people, by group if `by` is a column of the sessions; empty without people.
 
-    A person counts once in a group, with the values of the first session there.
+    A person counts once in a group, with the values of their first session in it.
     """
     used = study.sessions[study.sessions["reason"].eq("")]
     if by and by not in used:
@@ -282,7 +282,7 @@ def description(study: Study, groups: Groups) -> Markup:
 def missing(study: Study, without_value: pd.DataFrame) -> Markup:
     """Count the values that are missing, by reason; the most frequent first.
 
-    A session that is left out has no measures, which one row states.
+    A session that is left out has no measures; one row counts these sessions.
     """
     if without_value.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
@@ -311,7 +311,7 @@ def largest(study: Study, groups: Groups, count: int) -> list[str]:
 
 
 def methods(study: Study, groups: Groups, by: str, within: Sequence[str]) -> Markup:
-    """Write the methods paragraph of a paper."""
+    """Write the methods paragraph for a paper."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
     return paragraphs(
@@ -329,10 +329,10 @@ def methods(study: Study, groups: Groups, by: str, within: Sequence[str]) -> Mar
 
 
 MOST_OPEN = 20
-"""Rows of a table that is open."""
+"""Largest number of rows of a table that is shown unfolded."""
 
 MOST_DRAWN = 2
-"""Measures of which a picture is drawn."""
+"""Largest number of measures for which a picture is drawn."""
 
 
 def flow(study: Study, steps: pd.DataFrame) -> Markup:
@@ -348,7 +348,7 @@ def flow(study: Study, steps: pd.DataFrame) -> Markup:
 
 
 def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
-    """Choose the first measures: the usual ones of the exercise, otherwise the first listed."""
+    """Choose the first measures: the usual ones of the exercise, or else the first in the list."""
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
     usual = [n for n in choose_measures(exercise.table["cohort"], names) if n in names]
     return usual or list(names[:MOST_NAMED])
@@ -374,7 +374,7 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 def reliability_in_words(
     study: Study, result: Reliability, usual: Sequence[str]
 ) -> tuple[str, list[str], list[str]]:
-    """State how often errors exceed a change, for each usual measure, and which change."""
+    """State for each usual measure which change errors exceed, and how often."""
     items, notes, shares = [], [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -557,7 +557,7 @@ def curves_of(study: Study, names: Sequence[str]) -> pd.DataFrame:
 
 
 def retest_curves(curves: pd.DataFrame) -> list[xr.Dataset]:
-    """Compute the consistency of the curves of angles that some people have."""
+    """Compute the consistency of the curves, for the angles that some people have."""
     angles = dict.fromkeys(curves["metric"]) if len(curves) else ()
     errors = (curves_again.retest_curves(curves, name, kind="consistency") for name in angles)
     return [each for each in errors if each["sem"].notnull().any()]
@@ -621,7 +621,7 @@ def retest_rows(errors: Sequence[xr.Dataset]) -> pd.DataFrame:
 
 
 def components(study: Study, result: Reliability) -> Markup:
-    """List the standard deviation of each part of the variance, a column for each part."""
+    """List the standard deviation of each part of the variance, with a column for each part."""
     parts = _statistic(result, "component")
     with_result = parts[parts["reason"].eq("")]
     terms = list(dict.fromkeys(with_result["of"]))
@@ -647,7 +647,7 @@ def components(study: Study, result: Reliability) -> Markup:
 
 
 def reliability_methods(study: Study, result: Reliability) -> Markup:
-    """Write the methods paragraph of a paper."""
+    """Write the methods paragraph for a paper."""
     first = study.table.iloc[0]
     errors = _statistic(result, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
@@ -671,7 +671,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
 
 
 def guidelines(result: Reliability) -> Markup:
-    """List the items of guidelines: those in the report, and those left to write."""
+    """List the items of guidelines: those in the report, and those that the author must add."""
     listings = []
     for name, guide in tables.load("reliability_items").items():
         has = set(result.statistics.loc[result.statistics["value"].notna(), "statistic"])

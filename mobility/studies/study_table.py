@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 FACTORS = ("visit", "operator", "device", "camera", "trial")
-"""Columns that say what differs between the sessions of a participant."""
+"""Columns that state what differs between the sessions of a participant."""
 
 OF_FILM = ("device", "camera", "trial")
 """Columns in which the videos of a visit may differ."""
@@ -43,7 +43,7 @@ OF_VIDEO = (
     *("second_video", "calibration", "keypoints", "second_keypoints", "keypoints_model"),
     *("exercise", "joints", "options"),
 )
-"""Columns with options of the analysis of a video, as in a batch."""
+"""Columns with options for the analysis of a video, as in a batch."""
 
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
 
@@ -60,14 +60,16 @@ OF_VALUE = (
     *("session_id", "metric", "rep", "level", "value", "sd", "sem", "text", "reason"),
     *OF_MEASURE,
 )
-"""Columns of the table that define no groups to compare."""
+"""Columns of the table that do not define groups to compare."""
 
 DECISION = "decision"
-"""Kind of a decision: 1 if a criterion is probably met, otherwise 0."""
+"""Kind of a decision, which is 1 if a criterion is probably met, otherwise 0."""
 
 TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
-"""Largest absolute value; 1 / it is the smallest. Squares beyond would overflow or vanish."""
+"""Largest absolute value; its reciprocal is the smallest. Squares of values beyond these would
+overflow or vanish.
+"""
 
 _LONGEST = 200
 """Longest name in a list, in characters."""
@@ -88,7 +90,7 @@ class Study:
         A row for each line of the study: ``line``, ``session_id``, ``participant``, the study's
         columns, and ``reason`` if the session is left out, otherwise empty.
     columns
-        Names of the study's own columns, beside session and participant.
+        Names of the study's own columns, besides session and participant.
     curves
         Mean curves of the sessions from :func:`mobility.studies.retest.session_curves`, with
         ``participant`` and the study's columns; None if they were not requested.
@@ -100,7 +102,7 @@ class Study:
     curves: pd.DataFrame | None = None
 
     def write(self, folder: Path) -> None:
-        """Write the study into a folder, for :meth:`read`: tables as Parquet and CSV."""
+        """Write the study into a folder for :meth:`read`, with tables as Parquet and CSV."""
         write_table(self.table, folder / TABLE)
         if self.curves is not None:
             write_rows(self.curves, folder / CURVES)
@@ -121,7 +123,7 @@ class Study:
         return cls(table, sessions, tuple(of_study), curves)
 
     def flow(self) -> list[tuple[str, int]]:
-        """Count sessions and participants from the list to the statistics, as words and numbers."""
+        """Count sessions and participants from the list to the statistics, in words and numbers."""
         used = self.sessions[self.sessions["reason"].eq("")]
         without = self.sessions.loc[self.sessions["reason"].ne(""), "reason"]
         return [
@@ -157,14 +159,15 @@ def read_list(path: FilePath) -> pd.DataFrame:
     path
         A CSV file with the column ``session`` (an id) or ``video`` (a file, relative to the folder
         of the list), ``participant``, and optionally ``visit``, ``operator``, ``device``,
-        ``camera``, ``trial``. With ``video`` it may also have ``second_video``, ``calibration``,
+        ``camera``, ``trial``. With ``video``, it may also have ``second_video``, ``calibration``,
         ``keypoints``, ``second_keypoints``, ``keypoints_model``, ``exercise``, ``joints``,
-        ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
+        ``options`` (as in a batch). Further columns are the study's own, such as a group or a
+        weight.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each row of the file, with its number there in ``line``. A factor or one of the
+        A row for each row of the file, with its line number in ``line``. A factor or one of the
         study's own columns becomes a number if all its values are numbers; ``age``, ``height_m``
         and ``weight_kg`` always become numbers. Values may be empty, except those of factors.
 
@@ -173,9 +176,9 @@ def read_list(path: FilePath) -> pd.DataFrame:
     NotFoundError
         There is no such file.
     BadInputError
-        A column or a session occurs twice, or a column is misspelt. Both or neither of ``session``
-        and ``video`` are there. A row has no value for a required column, or a column mixes numbers
-        and words.
+        A column or a session occurs twice, or a column is misspelt. Both ``session`` and ``video``
+        are there, or neither of them is. A row has no value for a required column, or a column
+        mixes numbers and words.
     """
     import pandas as pd
 
@@ -314,13 +317,13 @@ def study_table(
         Verdicts on the recordings to use, as in
         :func:`mobility.studies.cohort.to_dataframe`.
     level
-        Whether a row is the value of a session (over its accepted repetitions) or of one
+        Whether a row is the value of a session (over its accepted repetitions) or the value of one
         repetition.
     visits
         Whether a row is a visit instead of a session, with combined videos
-        (:mod:`mobility.studies.visit`). A visit has the sessions of a participant on one day that
-        have equal values in the columns of the list. ``device``, ``camera`` and ``trial`` may
-        differ, and are then left out.
+        (:mod:`mobility.studies.visit`). A visit consists of the sessions of a participant on one
+        day that have equal values in the columns of the list. ``device``, ``camera`` and ``trial``
+        may differ, and are then left out.
     name
         Name of the list in messages: its file.
 
@@ -335,8 +338,9 @@ def study_table(
     Raises
     ------
     BadInputError
-        A session is listed twice, has another participant than in the list, or has a participant
-        without a name. The sessions have several exercises, or repetitions of visits are requested.
+        A session is listed twice, belongs to a different participant from the one in the list, or
+        has no named participant. The sessions have several exercises, or repetitions of visits are
+        requested.
     """
     _require_once(listed, name)
     if visits:
@@ -481,7 +485,9 @@ def _version_order(version: str) -> tuple[int, str]:
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    """List the measures to compare, in the order of the table; by default all numbers.
+    """List the measures to compare, in the order of the table.
+
+    By default all measures that are numbers.
 
     Raises
     ------
@@ -510,7 +516,7 @@ def checked_values(
 ) -> pd.DataFrame:
     """Return the rows of a table of values, with plain numbers, and an index from 0.
 
-    ``value`` is a number, or NaN if it is missing. ``sd`` and ``sem`` are optional; infinite ones
+    ``value`` is a number, or NaN if it is missing. ``sd`` and ``sem`` are optional; infinite values
     become NaN. ``side`` is a text.
 
     Raises
@@ -560,7 +566,7 @@ def checked_values(
 
 
 def unit_of(values: pd.DataFrame) -> str:
-    """Return the unit of the values of a measure, empty if there is none.
+    """Return the unit of the values of a measure; empty if there is none.
 
     Raises
     ------

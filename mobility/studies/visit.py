@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from mobility.sessions.session_store import SessionStore
 
 _EVERYTHING = Verdict("good", "")
-"""Numbers that the verdicts of videos rule out are not merged."""
+"""Numbers that the verdict on a video rules out are not merged."""
 
 _OF_ALL_FILMS = ("pose_source", "source_software", "software", "standing", "state")
-"""Columns with the value of each video of an exercise."""
+"""Columns that contain the value from each video of an exercise."""
 
 
 @checked_methods
@@ -67,11 +67,11 @@ class Visit:
     user_id, date, sessions
         As the attributes.
     recordings
-        Verdicts on a recording with which a video is merged.
+        Verdicts on a recording for which a video is merged.
     name
-        Name of one of several visits on a day, as in tables.
+        Name of one of several visits on the same day, as in tables.
     earlier
-        Ids of the only sessions with which the visit is compared; None for all earlier days.
+        IDs of the sessions with which the visit may be compared; None for all earlier days.
     """
 
     @checked
@@ -129,7 +129,7 @@ class Visit:
         return [film for row, film in self._read if film and row["exercise"] == name]
 
     def metrics(self, exercise: str) -> xr.Dataset:
-        """Merge the videos of an exercise, see :func:`mobility.studies.merging.merge`.
+        """Merge the videos of an exercise; see :func:`mobility.studies.merging.merge`.
 
         Raises
         ------
@@ -141,14 +141,14 @@ class Visit:
         return self._merged(exercise).copy()
 
     def checks(self) -> list[dict[str, Any]]:
-        """Return the results of the rules of each exercise, from numbers merged over its videos.
+        """Return the rule results of each exercise, from numbers that are merged over its videos.
 
         Returns
         -------
         list of dict
-            Rows as in a session, with ``exercise``, ``sessions`` and ``views`` of the videos that
-            the number comes from. Numbers that are not merged (times, smoothness, spread) have a
-            row for each video.
+            The rows are as in a session, with ``exercise``, and with ``sessions`` and ``views`` of
+            the videos from which the number comes. Numbers that are not merged (times, smoothness,
+            spread) have a row for each video.
         """
         rows = []
         for exercise in self._with_rules:
@@ -159,7 +159,7 @@ class Visit:
         return rows
 
     def findings(self, exercise: str) -> list[tuple[Finding, list[Film]]]:
-        """Return the findings of an exercise, each with the videos that its number comes from.
+        """Return the findings of an exercise, each with the videos from which its number comes.
 
         Numbers that are not merged have a finding for each video. The errors are those of
         :meth:`metrics`.
@@ -188,14 +188,14 @@ class Visit:
         return findings_with_films
 
     def further_films(self) -> list[dict[str, Any]]:
-        """List the further videos that would decide checks that all videos together do not decide.
+        """List the further videos that would decide checks that no video has decided so far.
 
         Returns
         -------
         list of dict
             ``exercise``, ``view`` (a kind of view; "left" or "right" if only one side is not
-            visible) and ``checks``, the ids of the findings that such a video would decide. There
-            are as few videos as possible; videos that decide most come first.
+            visible) and ``checks``, the ids of the findings that such a video would decide. The
+            list is as short as possible, and the videos that decide most come first.
         """
         rows = []
         for exercise in self._with_rules:
@@ -208,7 +208,7 @@ class Visit:
         return rows
 
     def joints(self) -> list[dict[str, Any]]:
-        """Merge the ends and ranges of single-joint movements over their videos.
+        """Merge the ends and ranges of single-joint movements over the videos.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class Visit:
         return visits_to_frame([self])
 
     def compared_with(self, earlier: Names) -> Visit:
-        """Return the visit, to be compared only with some sessions of earlier days."""
+        """Return the visit so that it is only compared with some sessions of earlier days."""
         return Visit(self.user_id, self.date, self.sessions, earlier=frozenset(earlier))
 
     def before(self, exercise: str) -> Visit | None:
@@ -285,7 +285,7 @@ class Visit:
         return rows
 
     def not_compared(self) -> dict[str, datetime.date]:
-        """List exercises whose results of the previous visit are outdated, with its day."""
+        """List exercises with outdated results from the previous visit, and the visit's day."""
         return {
             exercise: earlier.date
             for exercise in self.exercises
@@ -352,11 +352,11 @@ class Visit:
         return ", ".join(sorted({film.view for film in self.films_of(exercise)}))
 
     def id_of(self, exercise: str) -> str:
-        """Return the id of an exercise of the visit that tables use in place of a session."""
+        """Return the ID that tables use, instead of a session, for an exercise of the visit."""
         return f"{self.user_id}/{self.date}/{registered(exercise).slug}{self._name}"
 
     def of_exercise(self, exercise: str) -> tuple[dict[str, Any], pa.Table]:
-        """Return the values that all table rows of an exercise share, and the rows."""
+        """Return the values that all table rows of an exercise share, and the rows themselves."""
         exercise = registered(exercise).name
         read = [
             (session, row, film)
@@ -566,8 +566,8 @@ def visit(
     ------
     BadInputError
         The day is invalid, both `only` and `without` are passed, one of the ids is not a session of
-        that day, or nothing is left. Also for "anonymous", whose sessions may belong to different
-        people.
+        that day, or nothing is left. An error is also raised for "anonymous", whose sessions may
+        belong to different people.
     NotFoundError
         There is no such participant, or no session on that day.
     """
@@ -620,19 +620,19 @@ def visits_to_dataframe(
     Parameters
     ----------
     sessions
-        Sessions of one or more stores, in any state. A participant's sessions of one day are a
+        Sessions of one or more stores, in any state. A participant's sessions on one day form a
         visit.
     recordings
-        Verdicts on a recording with which a video is merged, as in
+        Verdicts on a recording for which a video is merged, as in
         :func:`mobility.studies.cohort.to_dataframe`.
 
     Returns
     -------
     pandas.DataFrame
         As in :func:`mobility.studies.cohort.to_dataframe`, with a row for each visit, exercise,
-        metric and side, whose ``level`` is "visit". ``views`` and ``films`` name the videos that a
-        value comes from. An exercise without results has one row with the reason. The sessions of
-        "anonymous", which may belong to different people, have one row for all.
+        metric and side, whose ``level`` is "visit". ``views`` and ``films`` name the videos from
+        which a value comes. An exercise without results has one row with the reason. All sessions
+        of "anonymous", which may belong to different people, share one row.
     """
     return visits_to_frame(*_visits_of(sessions, recordings))
 
@@ -660,7 +660,7 @@ def checks(
     *,
     recordings: Sequence[str] = cohort.COMPARED,
 ) -> pd.DataFrame:
-    """Combine the checks of visits in a table: :func:`mobility.studies.cohort.checks` of visits.
+    """Combine the checks of visits in a table, like :func:`mobility.studies.cohort.checks`.
 
     Parameters
     ----------
@@ -683,7 +683,7 @@ def checks(
 
 
 def visits_to_frame(found: Iterable[Visit], unnamed: Sequence[StoredSession] = ()) -> pd.DataFrame:
-    """Combine visits, and sessions without a visit, in the table of :func:`visits_to_dataframe`."""
+    """Combine visits, and sessions without one, in the table from :func:`visits_to_dataframe`."""
     columns, parts = [], []
     for visit in found:
         for exercise in visit.exercises:

@@ -1,8 +1,8 @@
 """Changes since an earlier visit, compared with the errors of both.
 
 The errors are the standard errors of measurement between visits (``assessment/trial_errors.py``),
-from the package or from the lab. They apply to one way of filming: if the visits were not filmed
-and analysed in the same way, the errors of the numbers themselves are added.
+from the package or from the lab. They only apply if both visits were filmed and analysed in the
+same way; otherwise, the errors of the numbers themselves are added.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ class Measured(NamedTuple):
     Attributes
     ----------
     exercise, metric, side
-        What the number describes; for single-joint range of motion ``metric`` has the movement in
+        Description of the number; for single-joint range of motion, ``metric`` has the movement in
         brackets.
     value, sd, sem, units, version
         The number with its errors, unit and version; NaN if unknown.
     views
         Views of all videos of the exercise.
     sessions
-        Sessions that the number comes from.
+        Sessions from which the number comes.
     repetitions
-        Repetitions behind the number in the video with the fewest; 0 without repetitions.
+        Number of repetitions behind the number, in the video with the fewest; 0 without
+        repetitions.
     goal, direction
         Target of its rule, and the side on which values are outside it; NaN and "" without one.
     """
@@ -72,12 +73,13 @@ def changes(
     Returns
     -------
     list of dict
-        For each number that both have with an error between visits: ``exercise``, ``metric``,
-        ``side``, ``before``, ``now``, ``change``, ``least`` (the smallest detectable change, 95 %),
-        ``exceeds``, ``judged`` (:data:`~mobility.assessment.trial_errors.Judgement`),
-        ``repetitions`` (of the visit with fewer), ``units``, ``error`` and ``error_of``. ``error``
-        is "retest" if both were filmed in the same way, otherwise "own", with the errors of both
-        numbers. ``error_of`` is "package", or the name of the lab's study.
+        For each number that both visits have with an error between visits: ``exercise``,
+        ``metric``, ``side``, ``before``, ``now``, ``change``, ``least`` (the smallest detectable
+        change, 95 %), ``exceeds``, ``judged``
+        (:data:`~mobility.assessment.trial_errors.Judgement`), ``repetitions`` (of the visit with
+        fewer), ``units``, ``error`` and ``error_of``. ``error`` is "retest" if both were filmed in
+        the same way; otherwise it is "own", and includes the errors of both numbers. ``error_of``
+        is "package", or the name of the lab's study.
     """
     earlier = {(number.exercise, number.metric, number.side): number for number in before}
     filmings: dict[str, Filming | None] = {}
@@ -113,7 +115,7 @@ def changes(
 
 
 def fewest_repetitions(session: StoredSession) -> int:
-    """Count the repetitions behind the numbers of a session, on the leg with the fewest.
+    """Count the repetitions behind the numbers of a session, on the leg with fewer of them.
 
     The count is 0 without repetitions, or if they are unreadable.
     """

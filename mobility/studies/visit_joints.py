@@ -1,4 +1,4 @@
-"""Single-joint movements in a visit, merged over its videos; rows of a visit in a table."""
+"""Single-joint movements of a visit, merged over its videos; rows of a visit in a table."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COMPARED = (END, DIFFERENCE)
 _Place = tuple[str, str, str]
 """Movement, metric and side."""
 _Rows = Mapping[_Place, list[tuple[Film, dict[str, Any]]]]
-"""Rows of the videos' tables, by their place."""
+"""Rows of the videos' tables, by their position."""
 
 
 def merged_joints(films: Sequence[Film], *, exercise: str) -> list[dict[str, Any]]:
-    """Merge single-joint movements: the rows of :meth:`mobility.studies.visit.Visit.joints`."""
+    """Merge single-joint movements into the rows of :meth:`mobility.studies.visit.Visit.joints`."""
     rows = _rows_of(films)
     views = {film.id: film.view for film in films}
     listed = []
@@ -72,7 +72,7 @@ def joint_rows(films: Sequence[Film]) -> pa.Table:
 def visit_rows(
     rows: Sequence[Mapping[str, Any]], origins: Sequence[Sequence[str]], views: Mapping[str, str]
 ) -> pa.Table:
-    """Turn rows of a session into rows of a visit, with the videos that each number comes from."""
+    """Turn rows of a session into rows of a visit, with the videos from which each number comes."""
     import pyarrow as pa
 
     table = as_table([{**row, "level": "visit"} for row in rows])

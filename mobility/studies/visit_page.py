@@ -1,7 +1,7 @@
 """The page of a visit: the combined results of a person's videos on one day.
 
 The page begins with what every reader needs: the person, the videos, the main findings, changes,
-and advice. Then follow the numbers of each exercise, combined from its videos.
+and advice. The numbers of each exercise, combined from its videos, follow.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from mobility.studies.merging import Film
 
 _MOST_FINDINGS = 2
-"""Findings of an exercise that are said in words; its rows have all."""
+"""Largest number of findings of an exercise that are stated in words; the rows contain all of them.
+"""
 
 _MOST_CHANGES = 6
 _MOST_WORK = 6
@@ -73,9 +74,9 @@ class VisitPage(Page):
     visit
         The visit.
     folder
-        Folder of the page, from which links to reports start.
+        Folder of the page, to which links to reports are relative.
     faces
-        Whether to show face and room instead of blurring them.
+        Whether to show the face and the room instead of blurring them.
     """
 
     visit: Visit
@@ -84,7 +85,7 @@ class VisitPage(Page):
 
     @cached_property
     def number_of(self) -> dict[str, int]:
-        """Number of each video, by the id of its session."""
+        """Number of each video, by the ID of its session."""
         return {session.id: 1 + k for k, session in enumerate(self.visit.sessions)}
 
     @cached_property
@@ -97,7 +98,7 @@ class VisitPage(Page):
         }
 
     def front(self) -> Markup:
-        """Show the person and the videos, and state main findings, changes and advice."""
+        """Show the person and the videos, and state the main findings, changes and advice."""
         return (
             html(h.h1[tables.sentence("visit.title", day=dated(self.visit.date))])
             + self._who()

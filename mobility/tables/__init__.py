@@ -1,4 +1,4 @@
-"""Tables apart from code: YAML files, each entry with its source."""
+"""Tables, kept apart from code: YAML files in which each entry has its source."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class _Spaced(string.Formatter):
 
 
 def sentence(key: str, /, **values: object) -> str:
-    """Fill in a sentence of the tables of sentences.
+    """Fill in a sentence from the tables of sentences.
 
     Parameters
     ----------
     key
         ``"report.no_repetition"`` is `no_repetition` in ``sentences_report.yaml``.
     **values
-        Values for the braces in the sentence, with formats of :meth:`str.format`, except for a
-        space before a percent sign.
+        Values for the braces in the sentence, with the formats of :meth:`str.format`; a space is
+        put before a percent sign.
     """
     part, *names = key.split(".")
     entry = load(f"sentences_{part}")

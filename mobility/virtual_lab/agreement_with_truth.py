@@ -23,19 +23,19 @@ from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.standing_body import FOLDED
 
 BENT = 30.0
-"""In degrees: cases with an elbow bent by more are counted separately."""
+"""Degrees; cases in which an elbow is bent by more than this are counted separately."""
 
 DEEP = 0.9
 """Share of the largest true knee flexion (mean of the sides) above which a frame is deep."""
 
 PARTS = ("all", "deep")
-"""All frames of a video, and those of its deep part."""
+"""All frames of a video, and the frames of its deep part."""
 
 CLIPS = ("all", "straight", "bent")
-"""All videos, those with straight elbows, those with a bent one."""
+"""All videos, those with straight elbows, and those with a bent elbow."""
 
 VIEW_CLASSES = (*VIEWS, "all")
-"""Views, left and right together; and all videos."""
+"""Views, with left and right together, and all videos."""
 
 _TEXTS = {
     "bias": "mean error",
@@ -53,8 +53,8 @@ _TEXTS = {
 def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Compare angles with the truth, by case and by view.
 
-    `measured` has the results of :func:`mobility.virtual_lab.sweep.measured_angles` by name of the
-    case, all with the same estimators and model.
+    `measured` contains the results of :func:`mobility.virtual_lab.sweep.measured_angles` by name of
+    the case, all with the same estimators and model.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
                 if name in first.attrs
             },
             "note": (
-                "Pelvic obliquity by view: mirrored where the camera is on the subject's right."
+                "Pelvic obliquity by view: it is mirrored if the camera is on the subject's right."
             ),
         },
     )

@@ -70,7 +70,7 @@ class Film(Strict):
 class Case(Strict):
     """One case of the virtual lab, as in a CASE.yaml: person, motion, camera and appearance.
 
-    The motion is a squat, a single-joint motion if it names a `movement`, or one of the `kind`
+    The motion is a squat, a single-joint motion if it names a `movement`, or a motion of the `kind`
     "sit-to-stand" or "single-leg-squat".
     """
 
@@ -199,7 +199,7 @@ def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:
-    """Perform the motion of a case, at instants (s) or at the frames of its video."""
+    """Perform the motion of a case, at the given times (s) or at the frames of its video."""
     body = parametric_body(**case.body.model_dump())
     motion = case.motion
     if time is None:
@@ -234,8 +234,8 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     `position(time, space, keypoint)` is in metres, float32: x to the subject's left, y up against
     gravity, z forwards at the start, the floor at y = 0. Over `rep` there are `start`, `bottom`,
     `end` (seconds) and `depth` (percent of the standing height of the mid-hip above the ankles; NaN
-    unless it is a squat). A sit-to-stand repetition also has `seat_off`, `standing`, `descent`,
-    `seated` (seconds), a single-leg squat `standing_side`.
+    unless it is a squat). A sit-to-stand repetition also has `seat_off`, `standing`, `descent` and
+    `seated` (seconds); a single-leg squat also has `standing_side`.
     """
     position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
     seconds = {"units": "second"}
@@ -295,7 +295,7 @@ def truth_pose(truth: xr.Dataset) -> xr.Dataset:
     """Return the truth as a pose, for :func:`mobility.kinematics.angles.joint_angles`.
 
     It has `position(time, space, keypoint, individual)`, float64 metres, and `confidence`, which is
-    1 if the truth is known. Landmarks without truth are NaN with confidence 0.
+    1 if the truth is known. Landmarks without a known truth are NaN, with confidence 0.
     """
     position = (
         truth["position"]

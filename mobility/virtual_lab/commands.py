@@ -32,7 +32,7 @@ def lab_render(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Render a case to a video, and write its true angles beside it."""
+    """Render a case to a video, and write its true angles next to it."""
     from mobility.virtual_lab.case import render_case, rendered_files
 
     video, truth = rendered_files(out)
@@ -62,7 +62,8 @@ def lab_sweep(
         path_option(
             "--cache",
             "PATH",
-            help="Folder for poses and true angles. Cases that are in it are not rendered again.",
+            help="Folder for poses and true angles. Cases that are already in it are not "
+            "rendered again.",
         ),
     ] = Path("build/virtual-lab"),
     workers: Annotated[

@@ -26,7 +26,7 @@ VIEWS: Mapping[str, tuple[float, float, float]] = {
     "back-oblique-right": (-150.0, -125.0, -135.0),
     "back": (165.0, 195.0, 180.0),
 }
-"""Azimuths of the views that stratify a sample: from, to, and exact one; see Camera."""
+"""Azimuths of the views that stratify a sample: from, to, and the exact azimuth; see Camera."""
 
 HANDS_UP = 1.28
 """Height of the raised hands as a multiple of stature."""
@@ -40,7 +40,7 @@ MOST_SD = 2.5
 _MOST = 10_000
 _FARTHEST_M = 8.0
 _CAMERA = ("height_m", "field_of_view", "aim", "framing", "roll")
-"""Properties of the camera that are drawn for a further video, in this order."""
+"""Camera properties that are drawn for a further video, in this order."""
 
 
 class Range(Strict):
@@ -56,14 +56,14 @@ class Range(Strict):
     any
         Values that are used equally often, instead of an interval.
     female, male
-        A range for each sex, instead of all these. It must come after `body.sex`.
+        A range for each sex, instead of the settings above. It must come after `body.sex`.
     share
         Share of the cases that draw from this range; the other cases draw from `otherwise`.
     otherwise
-        A value, another range, or nothing (the value of the defaults).
+        A value, another range, or nothing (the value in the defaults).
     apart
-        Share of the cases in which left and right are drawn separately, for values that may be
-        sided.
+        Share of the cases in which left and right are drawn separately, for values that can differ
+        between the sides.
     """
 
     low: float | None = None
@@ -97,14 +97,14 @@ class Range(Strict):
 
 
 class Part(Strict):
-    """Some of the cases of a sample, with different ranges for some values.
+    """Some of the cases in a sample, with different ranges for some values.
 
     Attributes
     ----------
     share
         Share of all cases; no case belongs to two parts.
     views
-        Views from which they are taken; all if none is named.
+        Views from which they are taken; all views if none is named.
     ranges
         Ranges of these values, which replace those of the sample.
     """
@@ -115,7 +115,7 @@ class Part(Strict):
 
 
 class Sample(Strict):
-    """Cases drawn at random, always the same for a seed.
+    """Cases drawn at random; they are always the same for a given seed.
 
     Attributes
     ----------
@@ -126,10 +126,11 @@ class Sample(Strict):
     exact
         Whether the first case of each view has its exact azimuth (0, 45, 90, ...).
     ranges
-        Ranges of drawn values, by place in a case (`motion.depth`). Three places do not exist in a
-        case: `body.bmi` (kg/m², determines the weight), `camera.aim` (the height at the subject in
-        the middle of the picture, as a share of stature; determines the tilt) and `camera.framing`
-        (the distance, as a multiple of the smallest distance that shows raised hands and feet).
+        Ranges of drawn values, by their place in a case (`motion.depth`). Three places do not exist
+        in a case: `body.bmi` (kg/m², determines the weight), `camera.aim` (the height at the
+        subject in the middle of the picture, as a share of stature; determines the tilt) and
+        `camera.framing` (the distance, as a multiple of the smallest distance that shows raised
+        hands and feet).
     parts
         Some of the cases, with other ranges for some values.
     others
@@ -197,7 +198,8 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
     """Read a GRID.yaml.
 
     `like: OTHER.yaml` in it names a grid in the same folder. The entries under `defaults` and
-    `sample` then replace those of that grid, ranges one by one. A range that is null is not drawn.
+    `sample` then replace those of that grid; ranges are replaced one by one. A range that is null
+    is not drawn.
     """
     source = Path(path)
     return validate(Grid, {"name": source.stem, **_sections(source)}, what=source.name)
@@ -258,7 +260,10 @@ def grid_cases(grid: Grid) -> list[Case]:
 
 
 def cases_together(grids: Sequence[Grid]) -> list[Case]:
-    """List the cases of grids; with several grids, names begin with the name of the grid."""
+    """List the cases of grids.
+
+    If there are several grids, names begin with the name of the grid.
+    """
     names = [grid.name for grid in grids]
     for name in names:
         if names.count(name) > 1:
@@ -278,7 +283,7 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
 def cases_like(
     case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
 ) -> list[Case]:
-    """Draw `n` cases similar to another case, as on another day with another person.
+    """Draw `n` cases similar to another case, as on a different day with a different person.
 
     Stature varies by 4 %, age by 8 years, the camera by 8 degrees of azimuth, 5 % of its distance
     and 10 cm of its height, the depth by 5. Sex, clothes, light, and the movement of knees and arms
@@ -321,7 +326,7 @@ def cases_like(
 def least_distance_m(
     stature: float, *, height_m: float, tilt: float, field_of_view: float, aspect: float
 ) -> float:
-    """Return the distance at which raised hands, feet and spread arms are just in the picture.
+    """Return the distance at which raised hands, feet and spread arms just fit into the picture.
 
     `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.pictures.Camera`;
     `aspect` is the width of the picture divided by its height.

@@ -61,7 +61,7 @@ figcaption { color: #4b5866; font-size: .9rem; max-width: 46rem; }
 def write_report(
     result: xr.Dataset, done: Sequence[Done], out: str | os.PathLike[str], *, grid: str
 ) -> Path:
-    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if necessary.
+    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder; make it if necessary.
 
     `result` comes from :func:`mobility.virtual_lab.agreement_with_truth.agreement`. `done` lists
     all cases, including failed ones. `grid` is their common name.
@@ -94,7 +94,7 @@ def _page(
         return h.figure[picture, h.figcaption[caption]]
 
     parts = [
-        h.h1["Virtual lab: how right the angles are"],
+        h.h1["Virtual lab: accuracy of the angles"],
         h.p[
             f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
             f"known. Each clip was analysed like any other; its angles are compared with the true "
@@ -106,17 +106,17 @@ def _page(
         _overall(result),
         h.p[
             "Limits: where 95 % of the errors of single values are expected, for people and views "
-            "like these (Bland and Altman, for repeated measurements: the frames of a clip err "
-            "together). Coverage: how many errors the fit's own 95 % interval held. Given: share "
-            "of the values that the analysis gives; the others it refuses or does not see. Deep: "
-            "while the true knees are beyond nine tenths of their largest flexion."
+            "like these (Bland and Altman, for repeated measurements, because the errors in the "
+            "frames of a clip are correlated). Coverage: the share of errors within the fit's own "
+            "95 % interval. Given: the share of values that the analysis reports. Deep: while the "
+            "true knee flexion is above nine tenths of its largest value."
         ],
         h.h2["Three ways to get the angles"],
         _side_by_side(result),
         h.p[
             "Mean absolute error. The landmarks in space and the lines in the picture are taken "
-            "from the cleaned pose, also where the analysis would refuse them. Lines in the "
-            "picture are angles only where the movement is in the plane of the picture."
+            "from the cleaned pose, even if the analysis would not report them. Lines in the "
+            "picture only show the angle if the movement is in the image plane."
         ],
         h.h2["By view"],
         _by_view(result),
@@ -147,11 +147,11 @@ def _page(
                 ["Pose model, SHA-256", h.td[h.code[result.attrs["model_sha256"]]]],
                 *([name, version] for name, version in versions.items()),
             ],
-            caption="What was measured, and with what.",
+            caption="What was measured, and with which software.",
         ),
         h.p[
             "The people, their clothes and their light are simulated. Real recordings differ in "
-            "ways that are not simulated, so that their errors are larger rather than smaller."
+            "ways that are not simulated, so their errors are probably larger."
         ],
     ]
     page = h.html(lang="en")[
@@ -263,7 +263,7 @@ def _by_view(result: xr.Dataset) -> h.Node:
     }
     caption = (
         "Fitted body, all frames, degrees (coverage coloured below 90 % and below 80 %). Left and "
-        "right views are taken together."
+        "right views are combined."
     )
     return _by_angle(groups, ["bias", "mean abs.", "95 % limits", "coverage"], caption=caption)
 

@@ -1,9 +1,9 @@
 """A parametric human body with known joint centres (Anny, from the MakeHuman data).
 
-Anny provides the body at rest: mesh, bones and skinning weights. This module poses it by the
-orientation of its segments, so that joint centres and mesh come from the same transforms. World
-frame: x to the subject's left, y up, z the direction in which the subject faces at the start, in
-metres, with the floor at y = 0.
+Anny provides the body at rest: mesh, bones and skinning weights. This module poses the body by the
+orientations of its segments, so that the joint centres and the mesh come from the same transforms.
+World frame: x to the subject's left, y up, z the direction in which the subject faces at the start,
+in metres, with the floor at y = 0.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ The hip is moved to the position of the joint in people before the body is posed
 """
 
 SUFFIX: Mapping[str, str] = {"left": ".L", "right": ".R"}
-"""Ending of Anny's bone names by side."""
+"""Ending of Anny's bone names, by side."""
 
 _TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Anny's person has z up and faces -y."""
 
 HEAVIEST = 2.0
-"""Largest weight on MakeHuman's scale of 0 to 1; beyond 1 its shapes are extrapolated."""
+"""Largest weight on MakeHuman's scale of 0 to 1; beyond 1, its shapes are extrapolated."""
 
 _DENSITY = 980.0  # kg/m^3
 
@@ -55,7 +55,7 @@ _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 
 @dataclass(frozen=True)
 class Body:
-    """A body at rest, in metres, mid-hip at x = z = 0, the soles at y = 0."""
+    """A body at rest, in metres, with the mid-hip at x = z = 0 and the soles at y = 0."""
 
     vertices: Array  # (vertex, 3)
     faces: NDArray[np.int64]  # vertex numbers (face, 3)
@@ -93,7 +93,7 @@ class Body:
 
 
 Deviation = Annotated[float, Field(ge=-0.1, le=0.1)]
-"""How much longer a segment is than usual for the sex, as a share of the usual length."""
+"""Excess length of a segment, as a share of the usual length for the sex."""
 
 STRETCHED: Mapping[str, tuple[str, ...]] = {
     "thigh": ("upperleg01", "upperleg02"),
@@ -129,10 +129,10 @@ def parametric_body(
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
     `weight_kg` is the volume of the mesh at 980 kg/m^3. If no body of this stature has that weight,
-    an error states the possible range. The segments have the usual length for stature and sex, from
-    `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
-    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh that is too long or short for the
-    shank also raises an error.
+    an error states the possible range. The segments have the usual lengths for the stature and sex,
+    from `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
+    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh that is too long or too short for
+    the shank also raises an error.
     """
     people = tables.load("body_build")["thigh_over_shank"]
     ratio = (1.0 + thigh) / (1.0 + shank)
@@ -327,10 +327,10 @@ def _heel_and_toe(body: Body, suffix: str) -> tuple[Array, Array]:
 
 
 def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tuple[Array, Array]:
-    """Pose the bones: return orientation (time, bone, 3, 3) and head (time, bone, 3) of each.
+    """Pose the bones; return the orientation (time, bone, 3, 3) and head (time, bone, 3) of each.
 
     `rotations` are orientations of bones relative to rest, in the world frame, (time, 3, 3) each,
-    with at least that of `root`; a bone that is not named turns with its parent. `mid_hip` is the
+    including at least `root`; a bone that is not named turns with its parent. `mid_hip` is the
     position of the mid-hip, (time, 3), in metres.
     """
     steps = len(mid_hip)

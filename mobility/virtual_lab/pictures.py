@@ -66,7 +66,8 @@ class Look(Strict):
     skin, hair, shirt, shorts, shoes, wall, floor
         Colours.
     loose_m
-        Additional distance of shirt and shorts from the body, compared with tight ones, metres.
+        Additional distance of shirt and shorts from the body, compared with tight clothes, in
+        metres.
     sleeves, legs
         Length of sleeves and trousers.
     pattern
@@ -74,18 +75,18 @@ class Look(Strict):
     clutter
         Number of coloured boxes behind the subject.
     clutter_seed
-        Seed for their places and colours.
+        Seed for the positions and colours of the boxes.
     light
         Brightness of the lamps; 1 is a well-lit room.
     lamp
         Direction of the main lamp: degrees around the subject from the camera, positive to the
-        camera's right, 180 behind the subject. None: in front, as in a well-lit room.
+        camera's right, 180 behind the subject. None means in front, as in a well-lit room.
     fill
-        Brightness of the other lamps, as a share of the usual; 0 leaves hard shadows.
+        Brightness of the other lamps, as a share of the usual brightness; 0 produces hard shadows.
     exposure
         Exposure of the picture, in stops; values that are too bright are clipped.
     blur
-        Blur of lens and compression: standard deviation in pixels.
+        Blur due to the lens and compression: standard deviation in pixels.
     noise
         Noise of the sensor: standard deviation in grey levels, different in each frame.
     """
@@ -121,9 +122,10 @@ def frames(
     height: int,
     samples: int = 4,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Render every instant of a trial: yield seconds, and (height, width, 3) uint8 RGB.
+    """Render every instant of a trial.
 
-    `samples` are taken of each pixel, to avoid jagged edges; 1 takes half the time of 4.
+    Yield the time in seconds and an RGB image (height, width, 3). `samples` are taken of each
+    pixel, to avoid jagged edges; 1 takes half the time of 4.
     """
     dressed, colours = _dressed(body, look)
     sensor = Sensor(look, width, height)
@@ -166,7 +168,10 @@ def frames(
 
 
 class Sensor:
-    """The effect of lens and sensor on pictures; the noise of a frame is always the same."""
+    """The effect of the lens and sensor on pictures.
+
+    The noise of a given frame is always the same.
+    """
 
     def __init__(self, look: Look, width: int, height: int) -> None:
         self._look = look

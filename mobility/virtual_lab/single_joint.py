@@ -1,8 +1,8 @@
-"""A joint of the parametric body that moves there and back, while the rest does not move.
+"""A joint of the parametric body that moves out and back, while the rest does not move.
 
-A standing subject balances as before a squat, with the arms hanging. A subject who sits or lies has
-an upright trunk that is turned as a whole. The moving limb is posed at every instant. An ankle
-under the body's weight moves with both knees, which go forward over the feet.
+A standing subject balances as before a squat, with the arms hanging. If the subject sits or lies,
+the upright trunk is turned as a whole. The moving limb is posed at every instant. For ankle
+dorsiflexion under the body's weight, both knees move forward over the feet.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _LEGS: dict[Posture, tuple[float, float, float]] = {
     "prone": (0.0, 6.0, -35.0),
     "side_lying": (4.0, 8.0, -15.0),
 }
-"""Flexion of thigh and knee and dorsiflexion of resting legs, in degrees."""
+"""Flexion of the thigh and knee, and dorsiflexion, of resting legs in degrees."""
 
 _SIDE_BEND = {"spine05": 0.3, "spine04": 0.55, "spine03": 0.75, "spine02": 0.9, "spine01": 1.0}
 _NECK_BEND = {"neck01": 0.3, "neck02": 0.65, "head": 1.0}
@@ -79,7 +79,7 @@ _BENDS = {
     "trunk_lateral_flexion": _SIDE_BEND | dict.fromkeys(_NECK_BEND, 1.0),
     "neck_lateral_flexion": _NECK_BEND,
 }
-"""Share of a bend to the side that is reached at each bone."""
+"""Share of a sideways bend that is reached at each bone."""
 
 _TRUNK = ("root", *_SIDE_BEND, *_NECK_BEND)
 _TOES = tuple(f"toe{number}-1" for number in range(1, 6))
@@ -94,8 +94,9 @@ _LUNGE_DEPTH = 0.62
 _COUCH_M = 0.55
 _SINKS_M = 0.02
 _DELTOID_M = 0.04
-"""In metres: height of the couch, how far a body sinks into it or the seat, and the flesh below a
-shoulder on which the subject lies."""
+"""In metres: the height of the couch, how far a body sinks into the couch or seat, and the soft
+tissue below a shoulder on which the subject lies.
+"""
 
 
 class JointMotion(Strict):
@@ -109,7 +110,7 @@ class JointMotion(Strict):
         brings both knees over the feet (`side` is then "both"). An extension of elbow or knee
         starts bent.
     side
-        "left", "right" or "both" of the subject; the side to which trunk or neck bend.
+        "left", "right" or "both"; for the trunk or neck, the side to which it bends.
     posture
         "standing", "seated" on a stool, "supine", "prone", or "side_lying" with the moving side on
         top. On the couch, the head points away from the direction in which a standing subject faces
@@ -118,13 +119,14 @@ class JointMotion(Strict):
         "hanging", or "sideways": level, in the frontal plane, with the elbow bending upwards.
     to
         Commanded degrees at the end of range, negative for extension beyond zero. The angles
-        between joint centres differ by some degrees (the trunk leans by 2) and are in the truth.
+        between joint centres, which are in the truth, differ by some degrees (the trunk leans by
+        2).
     elbow_to
         Flexion of the elbow at the end of range of a moving shoulder, degrees; None means as at
         rest.
     repetitions, out_s, hold_s, back_s, pause_s, lead_s
-        Number of repetitions; seconds out, at the end of range, back, between two, and at start and
-        end.
+        Number of repetitions; seconds for moving out, at the end of range, for moving back, between
+        two repetitions, and at the start and end.
     arm_spread
         Angle between the hanging arms and the trunk, degrees.
     toe_out

@@ -37,11 +37,12 @@ from mobility.virtual_lab.standing_body import (
 )
 
 FREE_LEG = {"behind": (2.0, 2.0, 80.0), "front": (42.0, 75.0, 30.0)}
-"""Degrees by which the thigh of the lifted leg is forwards, while standing and at the greatest
-depth, and by which its knee is bent."""
+"""Degrees by which the thigh of the lifted leg points forward, while standing and at the greatest
+depth, and by which its knee is bent.
+"""
 
 LARGEST_INCLINATION = MOVEMENTS["ankle_dorsiflexion_weight_bearing"].high
-"""In degrees: the shank over a standing foot leans no further."""
+"""Largest lean, in degrees, of the shank over a standing foot."""
 
 POINTED = 20.0
 """Degrees by which the lifted foot hangs down."""
@@ -73,11 +74,12 @@ class SingleLegSquat(Stance):
     pelvis_drop
         How much lower the lifted side of the pelvis is at the greatest depth, degrees.
     trunk_lean, side_lean
-        Lean of pelvis and trunk forwards, and of the thorax over the standing leg, at the greatest
-        depth, degrees. The line from the hips to the shoulders leans by about nine tenths of that.
+        Forward lean of the pelvis and trunk, and lean of the thorax over the standing leg, at the
+        greatest depth, in degrees. The line from the hips to the shoulders leans by about nine
+        tenths of the lean of the thorax.
     descent_s, bottom_s, ascent_s, pause_s
         Duration of the phases of a repetition, and of the pauses between two repetitions and on one
-        leg before the first and after the last, seconds.
+        leg before the first and after the last, in seconds.
     lift_s, lead_s
         Duration of lifting the foot and putting it down, and of standing on both feet, seconds.
     """

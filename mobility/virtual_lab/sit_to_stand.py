@@ -32,18 +32,19 @@ from mobility.virtual_lab.standing_body import (
 )
 
 LEAVES = 0.75
-"""Share of the forward lean after which the hips leave the seat. The trunk leans on until its
-largest flexion soon after (Schenkman et al. 1990, Phys Ther 70:638)."""
+"""Share of the forward lean after which the hips leave the seat. The trunk continues to lean
+forward until its largest flexion soon afterwards (Schenkman et al. 1990, Phys Ther 70:638).
+"""
 
 BEHIND_M = 0.06
-"""How far the centre of mass may be behind the heels at seat-off: momentum
-carries it on."""
+"""How far the centre of mass may be behind the heels at seat-off; momentum carries it forward."""
 
 _SINKS_M = 0.02
 _LEG_M = 0.03
 _BACK_M = 0.42
-"""In metres: how far a body sinks into the seat, thickness of the chair's legs, and height of its
-back above the seat."""
+"""In metres: how far a body sinks into the seat, the thickness of the chair's legs, and the height
+of the backrest above the seat.
+"""
 
 
 class SitToStand(Stance):
@@ -57,7 +58,7 @@ class SitToStand(Stance):
     kind
         Name of this motion.
     repetitions
-        How often the subject stands up.
+        Number of times that the subject stands up.
     starts, ends
         Whether the subject sits or stands at the start and at the end. A subject who stands at the
         start sits down before the first repetition.
@@ -65,14 +66,14 @@ class SitToStand(Stance):
         Seconds at the start and at the end.
     lean_s, rise_s, stand_s, sit_s, seated_s
         Seconds in which the trunk leans forwards (and, after sitting down, back), in which the hips
-        rise, stay up, and go down, and of the pause on the seat between two repetitions.
+        rise, stay up and go down, and for the pause on the seat between two repetitions.
     seat_height_m
         Height above the floor.
     seated_tibia_inclination
         Mean inclination of the two shanks while seated, degrees from the vertical.
     seated_lean, trunk_lean
-        Forward lean of pelvis and trunk while seated, and at most, degrees. With `lumbar_flexion`
-        the seated pelvis leans less by that angle.
+        Forward lean of the pelvis and trunk, while seated and at its largest, in degrees. With
+        `lumbar_flexion` the seated pelvis leans less by that angle.
     shift_m
         Sideways shift of the pelvis to the subject's left half-way up, metres.
     backrest
@@ -158,7 +159,7 @@ class Rises:
         return _Times(start, seat_off, standing, descent, seated, end)
 
     def at(self, time: Array) -> tuple[Array, Array]:
-        """Return how far the hips have risen and the trunk leans, 0 to 1, (time,) each."""
+        """Return how far the hips have risen and how far the trunk leans, 0 to 1, (time,) each."""
         m, times = self._motion, self.times
         further = (1.0 - LEAVES) * m.lean_s
         risen = np.zeros(len(time))

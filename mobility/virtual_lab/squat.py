@@ -1,8 +1,8 @@
 """A squat of the parametric body with the requested settings.
 
-The feet are planted and the legs follow by two-link inverse kinematics. The body does not fall: the
-hips are so far forward that the centre of mass is over the feet, and the trunk leans so that the
-centre of mass comes over their middle as the squat deepens.
+The feet are planted and the legs follow by two-link inverse kinematics. The body keeps its balance:
+the hips are far enough forward for the centre of mass to be over the feet, and the trunk leans so
+that the centre of mass moves over the middle of the feet as the squat deepens.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Squat(Stance):
     repetitions
         Number of repetitions.
     depth
-        How far the mid-hip descends, percent of its standing height above the ankles; one number,
-        or one for each repetition. The thighs are level near 55.
+        How far the mid-hip descends, in percent of its standing height above the ankles; one
+        number, or one for each repetition. The thighs are level near 55.
     descent_s, bottom_s, ascent_s, pause_s
-        Duration of the phases of a repetition and of the pause between two, seconds.
+        Duration of the phases of a repetition and of the pause between two repetitions, in seconds.
     lead_s
         Seconds of standing at the start and at the end.
     tibia_inclination

@@ -28,7 +28,7 @@ SIDE_SIGN = {"left": 1.0, "right": -1.0}
 """Sign of the lateral axis x on each side."""
 
 LEAST_BEND = 0.5
-"""In degrees: a straight leg has no plane in which it bends."""
+"""Least bend in degrees, because a straight leg has no plane in which it bends."""
 
 SIDED_LIMITS = {
     "toe_out": (-90.0, 90.0),
@@ -39,7 +39,7 @@ SIDED_LIMITS = {
     "pelvis_drop": (-20.0, 20.0),
     "side_lean": (-30.0, 30.0),
 }
-"""In degrees, smallest and largest of settings that can be sided, for one number or each side."""
+"""Smallest and largest values, in degrees, of settings that can differ between the sides."""
 
 
 class Sided(Strict):
@@ -64,19 +64,21 @@ class Stance(Strict):
         by about seven tenths of that. In ten people (UI-PRMD, Vakanski et al. 2018, Data 3:2) that
         line flexes by 13 to 51 degrees, 28 on average, from standing to the bottom of a deep squat.
     standing_balance
-        Position of the centre of mass over the feet while standing, from heel (0) to toe (1). In
-        quiet standing it is about 5 cm in front of the ankles: Winter 1995, Gait Posture 3:193.
+        Position of the centre of mass over the feet while standing, from the heel (0) to the toe
+        (1). In quiet standing it is about 5 cm in front of the ankles: Winter 1995, Gait Posture
+        3:193.
     stance_width
         Distance between the ankles as a multiple of the distance between the shoulder joint
         centres.
     stagger_m
-        How far the left foot is ahead of the right, metres. The knee of the front foot bends less
-        far over it, and the sides differ.
+        How far the left foot is ahead of the right, metres. The knee of the front leg then moves
+        less far over its foot, so the sides differ.
     toe_out
         Outward turn of the feet, degrees.
     knees_in
         How far the knees point inwards relative to the feet at the greatest depth, degrees about
-        the vertical. One number, or left and right; so are the settings below that can be sided.
+        the vertical. It is one number, or left and right; this also applies to the settings below
+        that can differ between the sides.
     heel_rise
         Pitch of the foot about the ball at the greatest depth, degrees.
     arms
@@ -86,10 +88,11 @@ class Stance(Strict):
         Sideways angle between each arm and the line of the trunk, degrees. Crossed arms and arms at
         a bar have none.
     arm_fall
-        Change of the arms at the greatest depth, degrees. Overhead arms fall forward of the line of
-        the trunk, arms in front of the body fall below the level, and hanging arms are raised.
+        Change in the angle of the arms at the greatest depth, in degrees. Overhead arms fall
+        forward of the line of the trunk, arms in front of the body fall below the level, and
+        hanging arms are raised.
     elbow_bend
-        Throughout the motion, degrees; not for crossed arms and arms at a bar.
+        Degrees, throughout the motion; not for crossed arms, or arms at a bar.
     """
 
     standing_knee_flexion: Annotated[float, Field(ge=-8, le=40)] = 6.0
@@ -147,7 +150,7 @@ class Trial:
 
 
 class Legs(NamedTuple):
-    """Places of legs that stand on their feet."""
+    """Positions of legs that stand on their feet."""
 
     hips: dict[str, Array]
     knees: dict[str, Array]
@@ -215,7 +218,7 @@ def leg_rotations(
 
 
 class Standing(NamedTuple):
-    """Place of the hips of a body that stands in balance."""
+    """Position of the hips of a body that stands in balance."""
 
     height: float  # of the mid-hip above the ankles, metres
     fore_aft: float  # of the mid-hip
@@ -263,7 +266,7 @@ def standing_in_balance(body: Body, stance: Stance) -> Standing:
 
 
 class Phases(NamedTuple):
-    """Repetitions, and the seconds of their phases: at both ends, out, turn, back, between."""
+    """Repetitions, and the seconds of each phase: at both ends, out, turn, back, and between."""
 
     repetitions: int
     lead_s: float
@@ -300,7 +303,7 @@ def minimum_jerk(x: Array) -> Array:
 
 
 def sided(value: float | Sided, side: str) -> float:
-    """Return the value of a setting on a side."""
+    """Return the value of a setting on one side."""
     return float(getattr(value, side)) if isinstance(value, Sided) else float(value)
 
 
@@ -351,7 +354,7 @@ def rest_forward(body: Body, side: str) -> Array:
 def foot_chain(
     body: Body, stance: Stance, side: str, progress: Array
 ) -> tuple[Array, Array, Array]:
-    """Return orientation of foot and toes, and ankle, (time, ...), of a planted foot."""
+    """Return the orientations of foot and toes, and the ankle, (time, ...), of a planted foot."""
     forward = rest_forward(body, side)
     now = np.arctan2(forward[0], forward[2])
     turn = SIDE_SIGN[side] * np.radians(sided(stance.toe_out, side)) - now
@@ -368,7 +371,7 @@ def foot_chain(
 
 
 def heel_and_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tuple[Array, Array]:
-    """Return the places of heel and tip of the toes of a foot."""
+    """Return the positions of the heel and the tip of the toes of a foot."""
     foot, _, ankle = sole
     rest = body.joint("ankle", side)
     return ankle + foot @ (body.heel[side] - rest), ankle + foot @ (body.toe[side] - rest)
@@ -413,8 +416,8 @@ def upper_body(
     """Add the orientations of pelvis, trunk, head and arms to `rotations`.
 
     All settings are in radians. `roll` of the pelvis is positive if its left side is higher, and
-    `lean` is forwards. `aside` is the lean of the thorax to the subject's right by bending of the
-    spine, and `turn` the rotation of the pelvis to the subject's left.
+    `lean` is forwards. `aside` is the lean of the thorax to the subject's right due to bending of
+    the spine, and `turn` the rotation of the pelvis to the subject's left.
     """
     flexion = stance.standing_lumbar_flexion * (1.0 - progress) + stance.lumbar_flexion * progress
     # # Rotations of the lean, of roll and turn of the pelvis, of its lag behind the trunk, of a

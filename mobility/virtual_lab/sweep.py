@@ -1,4 +1,4 @@
-"""Sweep over cases of the virtual lab: render, estimate the pose, fit, store angles with truth."""
+"""Sweep over cases of the virtual lab: render, estimate the pose, fit, store all angles."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ ESTIMATORS = ("landmarks", "image_plane", "fitted")
 """Sources of the angles: cleaned world landmarks, lines in the picture, the fitted body."""
 
 RENDERING = 3
-"""Version: raise it when the same case gives other pictures or another truth than before."""
+"""Version; increase it if the same case gives different pictures or a different truth from before.
+"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def case_digest(case: Case) -> str:
 
 
 def case_folder(cache: str | os.PathLike[str], case: Case) -> Path:
-    """Return the folder of a case in a cache: an old one with the same content, or a new one."""
+    """Return the folder of a case in a cache: an existing one with this content, or a new one."""
     digest = case_digest(case)
     old = sorted(Path(cache).glob(f"*-{digest}"))
     return old[0] if old else Path(cache) / f"{_plain(case.name)}-{digest}"
@@ -90,9 +91,10 @@ def sweep(
 ) -> list[Done]:
     """Measure cases in parallel processes. If one fails, the others continue.
 
-    `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Existing
-    poses and truths are used again. With `resume` (after an interruption), angles are also used
-    again; otherwise all bodies are fitted again. Rendered videos are only kept with `keep_video`.
+    `cache` contains a folder for each case, with `case.yaml`, `pose.nc`, `truth.nc` and
+    `angles.nc`. Existing poses and truths are used again. With `resume` (after an interruption),
+    angles are also used again; otherwise all bodies are fitted again. Rendered videos are only kept
+    with `keep_video`.
     """
     folders = []
     for case in cases:
@@ -162,7 +164,7 @@ def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
     """Render a case of the cache, estimate its pose, fit it, and store its angles with the truth.
 
-    If another sweep works on the same case, this one waits and uses its results.
+    If another sweep is working on the same case, this one waits and uses the other's results.
     """
     from filelock import FileLock
 
@@ -190,10 +192,10 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Return angles by every estimator at the frames of a raw pose, and the case's true angles.
+    """Return the angles from every estimator at the frames of a raw pose, and the true angles.
 
-    Video and truth have the same clock. The Dataset has, in degrees, `<angle>(estimator, time,
-    side)` of :data:`ESTIMATORS` including values that are not reported, `<angle>_sd` (for the
+    Video and truth have the same clock. The Dataset contains, in degrees, `<angle>(estimator, time,
+    side)` of :data:`ESTIMATORS`, including values that are not reported, `<angle>_sd` (for the
     fitted body, otherwise NaN), `<angle>_true`, and `<angle>_refused`.
     """
     times = pose["time"].to_numpy()

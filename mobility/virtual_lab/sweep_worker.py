@@ -1,4 +1,4 @@
-"""Process of a sweep. If the renderer crashes, only one case is lost.
+"""A process of a sweep: if the renderer crashes, only one case is lost.
 
 :mod:`mobility.virtual_lab.sweep` sends it requests; see :mod:`mobility.base.processes`.
 """

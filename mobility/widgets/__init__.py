@@ -1,4 +1,4 @@
-"""Widgets for JupyterLab: they show and correct sessions, and add videos."""
+"""Widgets for JupyterLab, which show and correct sessions, and add videos."""
 
 from mobility.widgets.config_editor import ConfigEditor
 from mobility.widgets.session_browser import SessionBrowser

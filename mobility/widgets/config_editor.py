@@ -1,4 +1,4 @@
-"""Display settings in the notebook: choose and order the angles, write comments, save."""
+"""Display settings in the notebook: choose and order the angles, write comments, and save."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobility.errors import NotFoundError
 from mobility.widgets.widget import Act, Widget, module, repetitions_of
 
 MOST_POINTS = 1200
-"""Most points of a curve for the page; a longer curve is thinned."""
+"""Largest number of points of a curve for the page; a longer curve is thinned out."""
 
 
 class ConfigEditor(Widget):
@@ -37,7 +37,7 @@ class ConfigEditor(Widget):
     comments
         Comments by angle.
     revision
-        Revision that is edited; 0 if nothing was saved.
+        The revision that is being edited; 0 if nothing was saved.
     unsaved, can_undo
         Whether there are changes to save, or to undo.
 
@@ -122,7 +122,7 @@ class ConfigEditor(Widget):
         return answer
 
     def undo(self) -> None:
-        """Undo the last change; the stored settings change only when you save."""
+        """Undo the last change; the stored settings only change when you save."""
         if self._past:
             angles, comments = self._past.pop()
             self._show(angles, comments)

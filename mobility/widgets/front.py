@@ -36,7 +36,7 @@ class FilmCheck(Widget):
         return {"put away": lambda content, _: self._put_away(content)}
 
     def check(self, session: Session, then: Callable[[Session], object]) -> None:
-        """Check the video of a session in the background, and then continue whatever the result."""
+        """Check the video of a session in the background, then continue whatever the result is."""
 
         def work() -> None:
             try:
@@ -94,7 +94,7 @@ class ReportPage(Widget):
         self.send({"kind": "left"})
 
     def show_first(self, session: Session, page: str) -> None:
-        """Show the first page of a report while the rest is being drawn."""
+        """Show the first page of a report while the rest is being rendered."""
         self.session_id = session.id
         self.send({"kind": "first page", "title": session.title, "page": page})
 
@@ -125,7 +125,7 @@ class Front:
         An added video is checked and analysed, and its recording and report are shown until its
         session is deleted.
     trials
-        The open recording, and the one beside it, by their place.
+        The open recording and the one next to it, by their position.
     """
 
     def __init__(self, store: Store, codes: Widget | None = None) -> None:
@@ -152,7 +152,7 @@ class Front:
                 widget.place = place
 
     def show_trial(self, place: str, session: Session) -> None:
-        """Show the recording of a session instead of the one in that place.
+        """Show the recording of a session instead of the one in this position.
 
         Raises
         ------

@@ -2,9 +2,9 @@
 
 The browser gets them in ranges of bytes.
 
-The files route of the Jupyter server serves files below its folder, with its login, to any browser.
-A small server in the kernel serves other files, only to browsers on the same machine, under random
-addresses.
+The file route of the Jupyter server serves files below its folder to any browser that is logged in.
+A small server in the kernel serves other files under random addresses, but only to browsers on the
+same machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sessions of a store in the notebook: find, open, analyse, report, delete."""
+"""The sessions of a store in the notebook: find, open, analyse, report and delete them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mobility.widgets.widget import Act, Widget, module
 log = logging.getLogger(__name__)
 
 Activity = Literal["queued", "running", "report"]
-"""Work of a widget on a session: it waits, it is analysed, or its report is rendered."""
+"""The work of a widget on a session: the session waits, is analysed, or its report is rendered."""
 
 
 MAKING_REPORT = "making the report"
@@ -64,7 +64,7 @@ class SessionBrowser(Widget):
     view
         "people" or "sessions": how the rows are shown; the page can change it.
     opened
-        Id of the session opened last; "" if there is none.
+        ID of the session that was opened last; "" if there is none.
     can_compare
         Whether :meth:`on_compare` has a callback.
     """
@@ -97,7 +97,7 @@ class SessionBrowser(Widget):
 
     @property
     def session(self) -> Session | None:
-        """The session opened last; None if there is none."""
+        """The session that was opened last; None if there is none."""
         return self.store.session(self.opened) if self.opened else None
 
     def on_open(self, callback: Callable[[Any], Any]) -> None:
@@ -105,7 +105,7 @@ class SessionBrowser(Widget):
         self._add_callback("open", callback)
 
     def on_compare(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session to show beside the open one."""
+        """Call `callback` with each session that is to be shown next to the open one."""
         self._add_callback("compare", callback)
         self.can_compare = True
 
@@ -197,7 +197,7 @@ class SessionBrowser(Widget):
         NotFoundError
             There is no such session.
         BadInputError
-            The session is already being analysed, or its report rendered.
+            The session is already being analysed, or its report is being rendered.
         """
         session = self.store.session(session_id)
         before = self._last_analysis
@@ -226,7 +226,7 @@ class SessionBrowser(Widget):
         NotFoundError
             There is no such session, or it is not analysed.
         BadInputError
-            The session is already being analysed, or its report rendered.
+            The session is already being analysed, or its report is being rendered.
         """
         session = self.store.session(session_id)
 

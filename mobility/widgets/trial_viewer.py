@@ -1,4 +1,4 @@
-"""A recording in the notebook: video, skeleton, curves, repetitions, and the fitted body."""
+"""A recording in the notebook: the video, skeleton, curves, repetitions and fitted body."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class TrialViewer(Widget):
     can_correct
         Whether repetitions can be corrected; false on the page of a report.
     notes
-        Doubt about the sides of the session, in words.
+        Warning that the sides of the session may have been exchanged, in words.
     warnings
         Warnings of the analysis, in words.
     others
         Other people in the picture who can be measured instead: `time` at which each is first seen,
         and `point`, x and y in pixels.
     drawn
-        Number of shown sessions; a change makes the page draw again.
+        Number of shown sessions; if it changes, the page draws again.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class TrialViewer(Widget):
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, Any]] | None) -> None:
-        """Save repetitions or movements as a correction, and compute again what depends on them.
+        """Save repetitions or movements as a correction, and recompute the results.
 
         The analysis runs in the background; :meth:`wait` waits for it.
 
@@ -153,13 +153,13 @@ class TrialViewer(Widget):
         self.in_background("analysing again", work)
 
     def follow(self, point: Any) -> None:
-        """Measure another person in the picture with a new analysis, in the background.
+        """Measure another person in the picture, by a new analysis in the background.
 
         Parameters
         ----------
         point
-            x and y in pixels, on that person when first seen, as for
-            :meth:`mobility.store.Session.set_subject`.
+            x and y in pixels: a point on that person in the frame in which the person is first
+            seen, as for :meth:`mobility.store.Session.set_subject`.
 
         Raises
         ------

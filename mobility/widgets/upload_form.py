@@ -37,15 +37,16 @@ from mobility.widgets.widget import Act, Widget, module
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 4 * 10**9
-"""Largest video that is accepted, unless another limit is set."""
+"""Largest size of a video, unless another limit is set."""
 
 PART_BYTES = 1 << 20
-"""Bytes in a message: well below the limit of a Jupyter server."""
+"""Number of bytes in a message; it is well below the limit of a Jupyter server."""
 
 SILENT_S = {"open": 2.0, "notebook": 20.0}
 """Seconds after which a page that does not answer counts as closed.
 
-The page of ``mobility open`` is on this computer; in a notebook the answer may wait behind a part.
+The page of ``mobility open`` is on this computer; in a notebook, the response may have to wait
+behind a part.
 """
 
 _NO_VIDEO = "choose a video"
@@ -55,7 +56,7 @@ _OF_PERSON = ("age", "sex")
 
 
 class UploadForm(Widget):
-    """A form that accepts videos, each as a new session, all of one participant.
+    """A form that accepts videos of one participant, each as a new session.
 
     The browser sends a file in parts of one mebibyte; each part is sent after the previous one was
     written. Neither the kernel nor a message ever holds the entire video. Videos are sent one after
@@ -72,11 +73,12 @@ class UploadForm(Widget):
     Attributes
     ----------
     created
-        Id of the session that was created last; "" if there is none.
+        ID of the session that was created last; "" if there is none.
     participants
-        By ``id``: ``name`` (display name), and which of age and sex the record ``lacks``.
+        Participants by ``id``: ``name`` (display name), and which of age and sex the record
+        ``lacks``.
     sending
-        The ``page`` that sends videos, and their ``names``; empty if none does.
+        The ``page`` that is sending videos, and their ``names``; empty if no page is sending any.
     """
 
     _esm = module("upload_form")

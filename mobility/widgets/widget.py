@@ -1,7 +1,7 @@
-"""Base of the widgets: actions that the page requests, and their notices and progress.
+"""Base of the widgets: the actions that the page requests, with their notices and progress.
 
-The page requests an action by a message ``{"do": name, ...}``. An error becomes the text of
-``notice`` and, for fields, of ``errors``: the widget shows it, never a traceback.
+The page requests an action with a message ``{"do": name, ...}``. An error becomes the text of
+``notice`` and, for fields, of ``errors``: the widget shows this text, never a traceback.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
 _PROGRESS_EVERY_S = 0.1
 _NOT_DONE = "Not saved. See the messages next to the fields"
-_STILL = "This is a picture from when the cell ran. Run the cell again to use it."
+_STILL = "This picture was taken when the cell ran. Run the cell again to use the widget."
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
@@ -75,19 +75,19 @@ class Widget(anywidget.AnyWidget):
     notice
         The last notice: ``kind`` ("error", "conflict", "done" or "") and ``text``.
     errors
-        Errors of each refused field.
+        Errors in each refused field.
     progress
-        ``text`` and ``part`` (0 to 1 or null) of the running work; if there are several, of the
-        first one. Empty if nothing runs.
+        ``text`` and ``part`` (0 to 1 or null) of the running work; if several are running, of the
+        first one. Empty if nothing is running.
     place
         Part of the page of ``mobility open`` that shows the widget; empty in a notebook.
     still
-        Name of the still picture beside it, which is visible without a kernel.
+        Name of the still picture next to it, which is visible without a kernel.
     """
 
     _css = stylesheet()
     fields_of_page: frozenset[str] = frozenset()
-    """Fields whose errors the page shows beside them."""
+    """Fields next to which the page shows their errors."""
 
     automatic_acts: frozenset[str] = frozenset()
     """Actions that the page requests by itself, which keep the earlier notice."""
@@ -147,7 +147,7 @@ class Widget(anywidget.AnyWidget):
     ) -> threading.Thread:
         """Run `work` in the background, with its progress in the widget.
 
-        `on` names the object of the work: work on different objects runs at the same time.
+        `on` names the object of the work; work on different objects runs at the same time.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Widget(anywidget.AnyWidget):
         return running.thread
 
     def set_step(self, what: str) -> None:
-        """Describe the current step of the work that calls this."""
+        """Describe the current step of the running work, which calls this function."""
         running = _WORK.get()
         running.what = what
         running.progress = {"text": what, "part": None}
@@ -200,7 +200,7 @@ class Widget(anywidget.AnyWidget):
             self.progress = next((work.progress for work in self._works.values()), {})
 
     def static_html(self) -> Markup:
-        """Return the HTML that a notebook shows without a kernel; empty for nothing."""
+        """Return the HTML that a notebook shows without a kernel; empty if it shows nothing."""
         return Markup()
 
     def _ipython_display_(self, **_: Any) -> None:

@@ -235,7 +235,9 @@ def test_points_that_a_kernel_cannot_have_and_shapes_that_it_cannot_give_are_ref
         of_trial(lambda: {})
     points = np.zeros((5, 2, 2, 3))
     wide = of_points("hip", "knee")(lambda points, standing, limits: {"all": points["hip"]})
-    with pytest.raises(BadInputError, match=r"all: must be over time, .* its shape is \(5, 2, 3\)"):
+    with pytest.raises(
+        BadInputError, match=r"all: must have the dimensions .* its shape is \(5, 2, 3\)"
+    ):
         wide.of_array({})(points, points)
 
     def changes(points, standing, limits):

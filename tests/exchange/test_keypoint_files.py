@@ -851,9 +851,12 @@ def test_one_false_detection_does_not_end_a_track():
         ),
         (
             lambda d: d.assign(position=d["position"].expand_dims(pixel=2)),
-            "'position' must be over",
+            "'position' must have the dimension",
         ),
-        (lambda d: d.assign(confidence=d["position"]), "'confidence' must be over time, keypoint"),
+        (
+            lambda d: d.assign(confidence=d["position"]),
+            "'confidence' must have the dimensions (time, keypoint",
+        ),
         (
             lambda d: d.assign(position=d["position"].expand_dims(bout=2)),
             "its values are over bout",
@@ -958,5 +961,7 @@ def test_of_an_own_pose_the_keypoints_are_kept_alone(tmp_path):
     assert read.attrs["method"] == "mediapipe_world"
     np.testing.assert_array_equal(read["position"], pose["position"])
     turned = pose.assign(presence=("time", np.ones(30)))
-    with pytest.raises(BadInputError, match="'presence' must be over time, keypoint, individual"):
+    with pytest.raises(
+        BadInputError, match=r"'presence' must have the dimensions \(time, keypoint, individual"
+    ):
         mb.read_keypoints(stored(turned, tmp_path))

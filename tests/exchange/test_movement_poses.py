@@ -158,7 +158,7 @@ def test_names_of_other_models() -> None:
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (lambda d: d.drop_vars("position"), {}, "has no 'position' over time, space and keypoint"),
+        (lambda d: d.drop_vars("position"), {}, "has no 'position' with the dimensions"),
         (
             lambda d: d.assign_attrs(time_unit="frames"),
             {},

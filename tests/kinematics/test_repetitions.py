@@ -438,7 +438,7 @@ def test_a_signal_that_is_cut_off_or_unseen_or_still_is_no_repetition(squat_pose
         none = repetitions_of_signal(pose, nothing, least=40, why_none="no arm goes up")
         assert none.sizes["rep"] == 0
         assert "no arm goes up" in warnings_of(none)[-1]["message"]
-    with pytest.raises(BadInputError, match="must be over time, with the same frames"):
+    with pytest.raises(BadInputError, match="must have only time, with the same frames"):
         repetitions_of_signal(pose, signal[:-1], least=40, why_none="")
 
 

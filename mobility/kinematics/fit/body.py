@@ -1,7 +1,7 @@
-"""The fitted body: joints, segments, offsets of landmarks, and limits of its joints.
+"""The fitted body: joints, segments, offsets of landmarks, and limits of the joints.
 
-A body and its mirror image in depth fit a pose without depth about equally well. Knees and elbows
-bend as in people in only one of the two (table ``fit``, entry range_of_motion).
+A body and its mirror image in depth fit a pose without depth about equally well. Only one of the
+two has knees and elbows that bend like a person's (table ``fit``, entry range_of_motion).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 LS, RS, LE, RE, LW, RW, LH, RH, LK, RK, LA, RA, LC, RC, LT, RT = range(16)
 LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle": LA}
 LEFT |= {"heel": LC, "toe": LT}
-"""Left joint of each pair; the right joint follows it."""
+"""The left joint of each pair; the right joint follows it."""
 
 SHOULDERS, HIPS, KNEES, ANKLES = [LS, RS], [LH, RH], [LK, RK], [LA, RA]
 LEGS = ((LH, LK, LA), (RH, RK, RA))
@@ -70,7 +70,8 @@ _ALONG = {
 """Left ends of the segments along which offsets lie."""
 
 SCALE: Sequence[str] = TERMS["scale"]["of"]
-"""Segments whose mean fraction of stature fixes the scale, which a picture does not show."""
+"""Segments whose mean fraction of stature determines the scale, because a picture does not show it.
+"""
 
 
 class _Offset(NamedTuple):
@@ -125,7 +126,7 @@ SHARE_OF_SEVERAL: float = TERMS["depths"]["share_of_several_cameras"]
 views."""
 
 DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = TERMS["depth_errors"]["of"]
-"""Errors of these depths that last through a recording; unknowns of the fit."""
+"""Errors of these depths that last throughout a recording; they are unknowns of the fit."""
 
 USUAL_STATURE = TERMS["stature"]["usual_m"]
 
@@ -141,7 +142,7 @@ LIMBS = (
     *((*ends, "arms") for ends in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))),
     *((*ends, "knees") for ends in LEGS),
 )
-"""Elbows, shoulders and knees, as three joints each, and the name of their width in the table."""
+"""Elbows, shoulders and knees (three joints each), and the name of their width in the table."""
 
 SEGMENT_NAMES = tuple(SEGMENTS)
 USUAL_RATIOS = np.log([s.ratio for s in SEGMENTS.values()])
@@ -240,12 +241,12 @@ MASS_SHARES = _mass_shares()
 
 
 def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
-    """Return mean and standard deviation of an entry of the table, in radians."""
+    """Return the mean and standard deviation of an entry of the table, in radians."""
     return float(np.radians(angle["mean"])), float(np.radians(angle["sd"]))
 
 
 def component_slope(v: Array, axis: Array) -> Array:
-    """Return the slope by `v` of the component along `axis` of the unit vector along `v`."""
+    """Return the derivative by `v` of the component along `axis` of the unit vector along `v`."""
     along = unit_vectors(v)
     slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
     slope /= np.linalg.norm(v, axis=-1)[:, None]
@@ -263,13 +264,13 @@ def up_slopes(shared: Array) -> Array:
 
 _LIMITS = SETTINGS["range_of_motion"]
 _OVERHEAD_DEG = 150.0
-"""An arm farther behind the trunk than this was raised in front of it, and is overhead."""
+"""An arm that is farther behind the trunk than this was raised in front of it, and is overhead."""
 
 _ARMS = tuple((SHOULDERS[side], 2 + side) for side in (0, 1))
 
 
 def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
-    """Whether joints bend as people's do at most of the knots.
+    """Whether the joints bend like a person's at most of the knots.
 
     Parameters
     ----------
@@ -278,7 +279,7 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
     up
         as the direction upwards.
     planted
-        Whether the feet stay in place: shanks and trunk then do not lean far back.
+        Whether the feet stay in place; if so, the shanks and the trunk do not lean far back.
     """
     across = unit_vectors(hip_line(joints))
     upwards = np.broadcast_to(up, across.shape)

@@ -1,10 +1,11 @@
-"""Several cameras that filmed the same movement: when each started, and where it was.
+"""Several cameras that filmed the same movement: their starting times and positions.
 
 The cameras need neither calibration nor synchronisation. Heights in the picture change in the same
-way in every view, so the time offset is found where their speeds correlate best. The place of a
-camera comes from aligning the bodies that were fitted to each view separately, and is then solved
-together with the body (:func:`~mobility.kinematics.fit.entry.fit_body`). Calibrated cameras have
-known places. Their time offset is found where the lines of sight to each landmark come closest.
+way in every view, so the time offset is the one at which their speeds correlate best. The position
+of a camera comes from aligning the bodies that were fitted to each view separately. It is then
+refined together with the body (:func:`~mobility.kinematics.fit.entry.fit_body`). Calibrated cameras
+have known positions. Their time offset is the one at which the lines of sight to each landmark come
+closest.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ _LEAST_ACROSS = 0.005
 """Least squared sine of half the angle between lines of sight, times their weight."""
 
 _ROUNDS, _OUTLIER = 10, 0.10
-"""Rounds, and width in metres, of the Cauchy weights with which two bodies are aligned."""
+"""Number of rounds, and width in metres, of the Cauchy weights with which two bodies are aligned.
+"""
 
 _LARGEST_RESIDUAL = 0.035
 """Metres, root mean square over all landmarks; rendered videos have 0.007 to 0.02."""
@@ -94,11 +96,11 @@ def with_cameras(
     feet_planted: Planted,
     calibrated: KnownCameras | None = None,
 ) -> tuple[Problem, Problem, Array, bool]:
-    """Add the views of further cameras to the problems of the first, with joints to start from.
+    """Add the views of further cameras to the problems of the first; return joints to start from.
 
-    Each view is solved separately and coarsely, and the cameras' places come from aligning the
-    bodies. If the places are known, the start comes from the lines of sight. The last result is
-    whether these bodies may contradict each other.
+    Each view is solved separately and coarsely, and the positions of the cameras come from aligning
+    the bodies. If the positions are known, the starting joints come from the lines of sight. The
+    last result is whether these bodies may contradict each other.
     """
     doubtful = False
     if calibrated is None:
@@ -238,7 +240,7 @@ def camera_entries(
     shared_draws: Array,
     sights: Sequence[Detections],
 ) -> list[dict[str, Any]]:
-    """Return the history entry of each camera: view, residual, time offset, focal length, place."""
+    """Return the history of each camera: view, residual, time offset, focal length, position."""
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))

@@ -4,8 +4,8 @@ MediaPipe's landmarks are good in the picture and poor in depth. A body with con
 lengths, planted feet and smooth movement leaves little uncertainty in depth: a thigh that looks
 short points towards the camera or away from it.
 
-The unknowns are the positions of 16 joints at regular instants (knots) and a few numbers that the
-whole recording shares; ``docs/fit.md`` has the equations.
+The unknowns are the positions of 16 joints at regular instants (knots), and a few numbers that
+apply to the whole recording; ``docs/fit.md`` has the equations.
 """
 
 from __future__ import annotations
@@ -87,10 +87,12 @@ METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
 KNOTS_HZ = 7.5
-"""Most knots per second, unless another number is given."""
+"""Largest number of knots per second, unless another number is given."""
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
-"""Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
+"""Limits for warnings: the forward component away from the camera, and the mean weight of heels and
+toes.
+"""
 
 _FACE, _FACE_SEEN = ("nose", "left_eye", "right_eye"), 0.5
 """Landmarks that cannot be seen from behind; median confidence above which they count as seen."""
@@ -126,26 +128,27 @@ def fit_body(
 
     The result is the pose of a body that matches the landmarks in the pictures of one or more
     cameras. Its segments keep their lengths, and its feet stay in place while they stand. Posterior
-    samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it like any
-    pose, and gives each angle its error. Pass `height_m` if lengths matter (angles do not depend on
-    it), and a `calibration` if you have one.
+    samples give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` accepts it like
+    any other pose, and adds the error of each angle. Pass `height_m` if lengths matter (angles do
+    not depend on it), and a `calibration` if you have one.
 
     Parameters
     ----------
     pose
         Pose Dataset with ``image_position`` (pixels), ``confidence`` and the attributes image_width
         and image_height. ``position`` (metres) may be missing, as for models without depth: the fit
-        then starts from the lengths of the segments in the picture, and is less certain.
-        Landmarks may be missing, but not all of the shoulders, hips, knees or ankles. Exchanges of
-        left and right should have been undone with ``clean_pose(pose, visibility_threshold=0.1)``:
-        the fit weights landmarks by their visibility, and needs the hidden side too.
+        then starts from the lengths of the segments in the picture, and is less certain. Landmarks
+        may be missing, but the shoulders, hips, knees or ankles must not be missing completely.
+        Exchanges of left and right should have been undone with ``clean_pose(pose,
+        visibility_threshold=0.1)``: the fit weights landmarks by their visibility, so it needs the
+        hidden side too.
 
-        A sequence of poses of the same movement, from several cameras that did not move, gives one
-        body that agrees with all of them. The cameras need not be calibrated or started together:
-        time offsets (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are
+        Poses of the same movement, from several cameras that did not move, give one body that
+        agrees with all of them. The cameras need not be calibrated or started together: time
+        offsets (:mod:`mobility.kinematics.fit.time_offset`), positions and focal lengths are
         estimated. The first camera defines the times and the axes. Two views are also fitted
-        separately. If their angles contradict each other beyond their errors, only the view that
-        fits better is used, with its times and axes.
+        separately. If their angles contradict each other, only the view that fits better is used,
+        with its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
@@ -154,57 +157,59 @@ def fit_body(
         from the value in the video file (``focal_length_35mm``, sd 8 %), or from 0.86 of the longer
         side (sd 15 %).
     calibration
-        File with the lenses and places of the cameras
-        (:func:`~mobility.kinematics.calibration.read_calibration`). Focal lengths, places and scale
-        are then known, and so is the vertical if the file states which way is up. Lens distortion
-        is removed from the landmarks. A video belongs to the camera whose name is in its file name
-        (``source_file``); otherwise cameras and videos are matched by order. With several cameras
-        only the time offsets are estimated; with one camera, only its lens and the vertical are
-        used.
+        File with the lenses and positions of the cameras
+        (:func:`~mobility.kinematics.calibration.read_calibration`). The focal lengths, positions
+        and scale are then known, and so is the vertical if the file states which way is up. Lens
+        distortion is removed from the landmarks. A video belongs to the camera whose name is in its
+        file name (``source_file``); otherwise cameras and videos are matched by order. With several
+        cameras, only the time offsets are estimated; with one camera, only its lens and the
+        vertical are used.
     camera_pitch
-        Downward tilt of the camera in degrees, measured within about 2 degrees; negative if it
-        looks up. One number for all cameras, or a tuple with one for each. Without it, the pitch is
-        fitted, which can tilt the whole body in a view from the front.
+        Downward tilt of the camera in degrees, measured to within about 2 degrees; negative if the
+        camera looks up. One number for all cameras, or a tuple with one for each. Without it, the
+        pitch is fitted, which can tilt the whole body in a view from the front.
     height_m
-        Stature in metres, by default 1.70. Only lengths depend on it. Several calibrated cameras
-        measure it.
+        Stature in metres, by default 1.70. Only lengths depend on it. With several calibrated
+        cameras, it is measured.
     feet_planted
         Whether the feet stay in place; None lets the function decide. For feet that are lifted,
         pass the times (s) in which each foot stays in one place, ``{"left": [(0, 12)], "right":
         [(0, 3), (14, 25)]}``. The foot has a separate place in each of these times, and the centre
-        of mass is over the feet that stay. A lifted foot is not held anywhere, however still it is.
+        of mass is over the feet that stay. A lifted foot is not fixed to a place, however still it
+        is.
     unbalanced
         Whether something besides the feet, such as a chair, carries the body at times. The centre
-        of mass is then not held over the feet in any frame.
+        of mass is then not kept over the feet in any frame.
     standing
         "straight": while the feet stay, the subject is assumed to stand straight when tallest, as
         in the static trial of a laboratory. The errors of the world landmarks at that moment are
         assumed to last through the recording. A number is the measured flexion of the knees in
-        standing, in degrees. "free" means that nothing is assumed about how the subject stands;
-        from the front, knees and trunk are then less certain.
+        standing, in degrees. "free" means that nothing is assumed about how the subject stands. In
+        views from the front, knees and trunk are then less certain.
     without
-        Terms of the table ``fit`` to leave out, for benchmarks.
+        Terms of the table ``fit`` that are left out, for benchmarks.
     rate_hz
         Largest number of knots per second, at most the frame rate. The default follows movements of
-        up to about 3 Hz. On squats, 15 gave the same lower-body errors within 0.1 degrees.
+        up to about 3 Hz. On squats, 15 knots per second gave the same lower-body errors to within
+        0.1 degrees.
     draws
         Number of posterior samples.
 
     Returns
     -------
     xarray.Dataset
-        The pose schema with the attribute ``method="fitted_body"``. ``position``: x right of the
+        A pose Dataset with the attribute ``method="fitted_body"``. ``position``: x right of the
         camera, y up against gravity, z horizontally towards the camera, metres, the floor at y = 0
-        and the camera at x = z = 0. Face and hands move with the body, at their place in the
-        picture. Values are NaN if nobody was seen for 0.25 s, and for a joint that was never seen.
-        ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
-        knots.
+        and the camera at x = z = 0. The face and the hands move with the body, and stay at their
+        place in the picture. Values are NaN if nobody was seen for 0.25 s; a joint that was never
+        seen is always NaN. ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations
+        from the fit at the knots.
 
-        The history entry has the camera, lengths as a fraction of stature, offsets, and whether the
-        feet were planted. It also has the ``stances`` and the ``steps`` between them
-        (:mod:`mobility.kinematics.stances`), and the assumed or measured flexion of the knees in
-        standing. If two views contradict each other, ``camera`` is the number of the view that was
-        used.
+        The history entry contains the camera, the lengths as fractions of stature, the offsets, and
+        whether the feet were planted. It also contains the ``stances`` and the ``steps`` between
+        them (:mod:`mobility.kinematics.stances`), and the assumed or measured flexion of the knees
+        in standing. If two views contradict each other, ``camera`` is the number of the view that
+        was used.
 
     Raises
     ------
@@ -214,14 +219,15 @@ def fit_body(
 
     Notes
     -----
-    The page `The fit` has the terms and equations of the function that is minimised, and the table
-    ``fit`` has their numbers and sources. No term concerns the posture of a measured joint, except
-    terms on standing, weak terms on flexion, and the trunk lean of a subject who walks. MediaPipe's
-    smoothing delays its landmarks; that delay (table ``pose_sources``) is subtracted.
+    The page `The fit` shows the terms and equations of the function that is minimised; the table
+    ``fit`` contains their numbers and sources. No term makes assumptions about the posture of a
+    measured joint, except the terms for standing, weak terms for flexion, and the trunk lean of a
+    subject who walks. MediaPipe's smoothing delays its landmarks; that delay (table
+    ``pose_sources``) is subtracted.
 
     The posterior samples come from the Hessian, and from solutions with one limb mirrored in depth
     that explain the picture nearly as well. To propagate the uncertainty to any quantity, compute
-    it from each sample; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
+    the quantity from each sample; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------

@@ -1,8 +1,9 @@
 """Starting depths for a pose without depth: a segment that looks short points out of the picture.
 
-The depth of the end of a segment comes from how short the segment looks, and its sign from how a
-body is built: knees bend forwards, trunks lean forwards, feet point forwards. Only the start of the
-fit and the direction that a person faces depend on these depths; no term of the fit does.
+The depth of the end of a segment comes from the apparent length of the segment, and its sign from
+the build of the body: knees bend forwards, trunks lean forwards, feet point forwards. Only the
+start of the fit, and the direction in which a person faces, depend on these depths; no term of the
+fit does.
 """
 
 from __future__ import annotations

@@ -48,16 +48,18 @@ HELD_RAD = 1e-3
 """Radians within which the fit keeps the angles of standing."""
 
 LEFT_OUT = 100.0
-"""Factor on the standard deviation of a prior of shared numbers that is left out."""
+"""Factor for the standard deviation of a prior of shared numbers, if the prior is left out."""
 
 LEAST_WEIGHT = 0.05
 """Weight (squared visibility) below which a landmark is not used."""
 
 _NEEDED = (*SHOULDERS, *HIPS, *KNEES, *ANKLES)
-"""Joints whose keypoints are needed to fit anybody."""
+"""Joints whose keypoints are needed for any fit."""
 
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
-"""Ridge on value, slope and curvature under a triangle; with it a few frames give their mean."""
+"""Ridge penalties on the value, slope and curvature in a triangular window; with them, a few frames
+yield their mean.
+"""
 
 
 class Detections(NamedTuple):
@@ -79,7 +81,7 @@ def detections_of(
     focal_length: float | None,
     pitch_deg: float | None = None,
 ) -> Detections:
-    """Extract the detections of one camera from its pose, in focal lengths and metres."""
+    """Extract the detections of one camera from its pose, in focal lengths and in metres."""
     if lacking := _lacking(pose):
         raise BadInputError(
             f"the pose has no {listed(lacking)}; {_remedy(pose)}, or use angles in the image "
@@ -150,7 +152,7 @@ def sd_of_focal(sight: Detections) -> float:
 
 
 def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
-    """Return by how far the picture of a moving camera shifts at most, focal lengths; otherwise 0.
+    """Return the largest shift of the picture of a moving camera, in focal lengths; otherwise 0.
 
     The value comes from the warning ``moving_camera`` of the recording.
     """
@@ -234,7 +236,7 @@ def observed_by(
 def per_camera(
     option: float | tuple[float | None, ...] | None, poses: Sequence[xr.Dataset], name: str
 ) -> tuple[float | None, ...]:
-    """Expand an option of the cameras to one value for each."""
+    """Expand an option for the cameras to one value for each camera."""
     if not isinstance(option, tuple):
         return (option,) * len(poses)
     if len(option) != len(poses):
@@ -262,7 +264,8 @@ def local_means(
 ) -> tuple[Array, Array]:
     """Return values at the knots for samples at a `position` (0 to count - 1), and their weights.
 
-    A parabola is fitted around each knot: a mean would lag where movements begin and end.
+    A parabola is fitted around each knot, because a mean would lag behind when movements begin and
+    end.
     """
     left = np.minimum(position.astype(np.intp), count - 2)
     share = position - left
@@ -289,14 +292,14 @@ def local_means(
 
 
 def seen_at(image: Array, depth: Array) -> Array:
-    """Return the positions in metres that points of the picture have at a given depth."""
+    """Return the positions (metres) of points of the picture at a given depth."""
     return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
 
 
 def starting_point(problem: Problem) -> tuple[Problem, Array]:
-    """Move the world landmarks to places that match the picture.
+    """Move the world landmarks to positions that match the picture.
 
-    It assumes nothing about the posture in which the recording begins.
+    The function assumes nothing about the posture at the beginning of the recording.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 

@@ -1,4 +1,4 @@
-"""Whether one view of a recording must be used alone, and whether a pose without depth is enough.
+"""Checks whether one view must be used alone, and whether a pose without depth suffices.
 
 Without depth, a person who is close and bent looks like a person who is far away and straight. Feet
 that stay on the floor distinguish the two, and so does a moment in which the person visibly stands
@@ -47,7 +47,7 @@ _MOVED_M = SETTINGS["planted"]["moved_m"]
 
 
 def is_determined(problem: Problem, shared: Array) -> bool:
-    """Whether depth was measured, or follows from the picture of a person who stands straight.
+    """Whether depth was measured, or follows from the picture of a person standing straight.
 
     `shared` are the shared numbers of the solution; the pitch of the camera is one of them.
     """
@@ -131,7 +131,7 @@ class Fit(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """The angle in which two views differ most, beyond their errors."""
+    """The angle in which two views differ most, relative to their errors."""
 
     angle: str
     difference_deg: float  # root mean square
@@ -141,7 +141,7 @@ class Contradiction(NamedTuple):
 def may_contradict(one: Array, other: Array) -> bool:
     """Whether two coarsely solved bodies differ enough to be examined closely.
 
-    `one` and `other` are joints from views of the same instants, (knot, joint, 3).
+    `one` and `other` are the joints from two views at the same instants, (knot, joint, 3).
     """
     angles = [_angles(joints) for joints in (one, other)]
     differences = [
@@ -158,7 +158,7 @@ def contradiction(one: xr.Dataset, other: xr.Dataset, offset: float) -> Contradi
     one, other
         Fitted bodies.
     offset
-        Seconds to add to the times of the other to get those of the first.
+        Seconds to add to the times of the other body to get the times of the first.
 
     Returns
     -------

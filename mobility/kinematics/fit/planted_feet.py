@@ -29,7 +29,7 @@ from mobility.kinematics.fit.problem import Problem, Stance
 from mobility.kinematics.skeleton import SIDES
 
 _WEIGHT_IF_HIDDEN = 0.01
-"""Least weight of a foot, which may be hidden, to decide whether it stays."""
+"""Least weight of a foot for deciding whether it stays; a hidden foot has less."""
 
 _FEET = ((LA, LC, LT), (RA, RC, RT))
 _RULE = SETTINGS["planted"]
@@ -38,15 +38,15 @@ Interval = tuple[float, float]
 """From and to, seconds."""
 
 Planted = bool | Mapping[Literal["left", "right"], Sequence[Interval]] | None
-"""Whether the feet stay in place, or the times (s) in which each foot does; None: unknown."""
+"""Whether the feet stay in place, or the times (s) in which each foot does; None if unknown."""
 
 
 def with_stances(problem: Problem, feet_planted: Planted, camera_shift: float = 0.0) -> Problem:
     """Find out whether the feet are planted, and when each stays in one place.
 
-    Unless the user states whether feet are planted, they are if they stay all the time, or long
-    enough between steps. If the camera moves as far as a step (:func:`.observed.camera_shift`), no
-    step can be seen.
+    Unless the user states whether the feet are planted, they count as planted if they stay in place
+    all the time, or long enough between steps. If the camera moves as far as a step
+    (:func:`.observed.camera_shift`), no step can be seen.
     """
     problem = replace(problem, feet_given=isinstance(feet_planted, bool))
     if isinstance(feet_planted, Mapping):
@@ -71,8 +71,8 @@ def with_footholds(problem: Problem, intervals: Sequence[Interval]) -> Problem:
     """Plant both feet in each interval in which they stay, if the intervals are long enough.
 
     A foot that is hidden during a stance is assumed to stay like the other foot. If the feet are in
-    another place at the end of a long interval although they never step, the camera was turned, and
-    the feet do not count as planted.
+    another place at the end of a long interval although they never step, the camera was turned. The
+    feet then do not count as planted.
     """
     first, last = problem.knots[0], problem.knots[-1]
     stances: list[Stance] = []
@@ -128,7 +128,10 @@ def _visible_joints(problem: Problem) -> Mask:
 
 
 def foot_spread(problem: Problem, side: int, first: float, last: float) -> float | None:
-    """Return how far a foot moves during a time from its stillest point (m); None if hidden."""
+    """Return how far a foot moves in an interval from its stillest point (m).
+
+    None if it is hidden.
+    """
     return _spread_within(problem, Stance(side, first, last))
 
 
@@ -189,8 +192,8 @@ def stays(problem: Problem) -> list[Interval]:
     A foot has changed its place if the median of each of its landmarks (ankle, heel, toe) in the
     picture differs before and after. Bending knees and rising heels move some of the landmarks, and
     squats move all of them back and forth. A step towards the camera counts like a step to the
-    side, but is smaller in the picture. Feet that come back from less than ``elsewhere_m`` did not
-    step, however long they were away.
+    side, but is smaller in the picture. Feet that come back from a distance of less than
+    ``elsewhere_m`` did not step, however long they were away.
     """
     time = problem.knots
     places, visible = _places_that_show_steps(problem), _visible_joints(problem)
@@ -317,7 +320,7 @@ def _runs(mask: Mask) -> list[NDArray[np.intp]]:
 
 
 def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tuple[Stance, ...]]:
-    """Return whether feet are planted in all views, and when: as the user stated, or as seen."""
+    """Return whether the feet are planted in all views, and when, as the user stated or as seen."""
     if not all(view.planted for view in views):
         return False, ()
     first = views[0]
@@ -350,8 +353,8 @@ def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> 
 def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
     """Join stances if no foot of the fitted body moves as far as a step between them.
 
-    The picture showed a step, but the body that explains the whole picture did not take it. Lifting
-    a foot and putting it back gives two stances, because the foot is elsewhere in between.
+    The picture seemed to show a step, but the body that explains the whole picture did not take it.
+    Lifting a foot and putting it back gives two stances, because the foot is elsewhere in between.
     """
     intervals = intervals_of(problem)
     places, visible, time = (

@@ -31,7 +31,7 @@ from mobility.kinematics.fit.body import (
 
 
 class Stance(NamedTuple):
-    """Time in which a foot stays in one place."""
+    """A time in which a foot stays in one place."""
 
     side: int  # of the foot, 0 left
     first: float  # s
@@ -90,7 +90,7 @@ class Problem:
 
     @property
     def footholds(self) -> tuple[Stance, ...]:
-        """Stances whose heel and toe positions, in this order, are unknowns of all frames."""
+        """Stances whose heel and toe positions, in this order, are unknowns of the whole fit."""
         return (self.stances or BOTH_FEET) if self.planted else ()
 
     @property
@@ -138,21 +138,22 @@ class Solution(NamedTuple):
 def with_gravity(
     v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
-    """Compute derivatives by pitch and roll of the forward component of `v`."""
+    """Compute the derivatives of the forward component of `v` by pitch and roll."""
     by_tilt = up_slopes(shared)
     tilted = [(v * np.cross(by_tilt[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
     return [(PITCH, tilted[0]), (ROLL, tilted[1])]
 
 
 def usual_angles(problem: Problem) -> tuple[Array, Array]:
-    """Return mean and standard deviation of the usual angles of knees and trunk, radians."""
+    """Return the mean and standard deviation of the usual angles of knees and trunk, in radians."""
     trunk = TERMS["standing" if problem.planted else "upright"]["trunk_deg"]
     mean, sd = np.radians([problem.standing_knee, (trunk["mean"], trunk["sd"])]).T
     return mean, sd
 
 
 TRANSLATION_SD = 10.0
-"""Metres; so wide a prior of a camera's translation only keeps the equations solvable."""
+"""Metres. The prior of a camera's translation is so wide that it only keeps the equations solvable.
+"""
 
 ROTATION_SD = 2.0
 """Radians, likewise."""
@@ -161,11 +162,13 @@ FIRST_LANDMARK_OFFSET = 8
 """Index within the numbers of a view."""
 
 OFFSET_SD = 0.012
-"""Metres, between the offsets of a landmark in two cameras, beyond effects of the view."""
+"""Difference, in metres, between the offsets of a landmark in two cameras, beyond the effects of
+the view.
+"""
 
 
 class TimeOffset(NamedTuple):
-    """Start of a second video: seconds to add to its times to get those of the first.
+    """Start of a second video: seconds to add to its times to get the times of the first video.
 
     `likeness` is the correlation of the movements, at most 1; None if lines of sight were used.
     """
@@ -215,7 +218,7 @@ class View:
         return slice(end - len(DEPTH_ERRORS), end)
 
     def axes(self, shared: Array) -> tuple[Array, Array]:
-        """Return rotation and translation from the axes of the first camera."""
+        """Return the rotation and translation from the axes of the first camera."""
         numbers = shared[self.numbers]
         return rotation_matrix(numbers[:3]) @ self.rotation, self.translation + numbers[3:6]
 
@@ -226,7 +229,7 @@ class View:
         return towards
 
     def time_correction(self, shared: Array) -> float:
-        """Return seconds to add to the time offset."""
+        """Return the seconds to add to the time offset."""
         return float(shared[self.first + 7])
 
     def local(self, shared: Array) -> Array:

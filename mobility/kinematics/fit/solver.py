@@ -11,8 +11,9 @@ from mobility.kinematics.fit.terms import normal_equations
 _FIRST_DAMPING = 3e-2
 
 FRAME_SHARE = 0.45
-"""Share of the error of one knot that remains after smoothing, because errors last; chosen so that
-errors and standard deviations agree on rendered videos."""
+"""Share of the error of one knot that remains after smoothing, because errors persist from knot to
+knot. It was chosen so that errors and standard deviations agree on rendered videos.
+"""
 
 
 def banded(normal: Normal, damping: float) -> Array:
@@ -69,9 +70,10 @@ def solve(
     tolerance: float,
     free: bool = True,
 ) -> Solution:
-    """Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers.
+    """Solve by Gauss-Newton with Levenberg's damping; `free` also moves the shared numbers.
 
-    The damping follows the ratio of actual to expected gain: Nielsen 1999, IMM-REP-1999-05.
+    The damping depends on the ratio of the actual to the expected gain: Nielsen 1999,
+    IMM-REP-1999-05.
     """
     from scipy.linalg import lapack
 
@@ -131,9 +133,9 @@ def schur_complement(normal: Normal) -> Array:
 def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: int) -> Array:
     """Draw posterior deviations of the shared numbers, (number, draw).
 
-    The fit keeps the posture of standing fixed, because an estimate from the data would have a
-    larger error. It is therefore a considered parameter: it is drawn from the spread among people,
-    and the other numbers follow.
+    The fit keeps the standing posture fixed, because an estimate from the data would have a larger
+    error. It is therefore a considered parameter: it is drawn from the spread among people, and the
+    other numbers follow.
     """
     held = np.isin(np.arange(len(precision)), (KNEE_BEND, TRUNK_LEAN))
     free_precision = precision[np.ix_(~held, ~held)]

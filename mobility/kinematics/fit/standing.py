@@ -1,4 +1,4 @@
-"""Knots at which the fit assumes that the subject stands, and how straight."""
+"""Knots at which the fit assumes that the subject stands, and how straight the subject stands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from mobility.kinematics.fit.whole_trial import first_shared, windows_of
 from mobility.kinematics.skeleton import angle_between
 
 WhyNotStanding = Literal["feet_move", "unseen", "low", "not_still", "bent"]
-"""Reasons why nobody stands straight: names under `standing` in ``sentences_reasons.yaml``."""
+"""Reasons why nobody stands straight: the names under `standing` in ``sentences_reasons.yaml``."""
 
 _REASONS: tuple[WhyNotStanding, ...] = ("bent", "not_still", "low", "unseen", "feet_move")
 """The same reasons, the most specific one first."""
@@ -157,7 +157,7 @@ def with_standing(
 ) -> tuple[Problem, Problem, WhyNotStanding | None]:
     """Add the weights of standing to both problems, if the subject is assumed and seen to stand.
 
-    The third result is the reason if nobody stands although standing is assumed.
+    The third result is the reason why nobody stands, if standing is assumed.
     """
     if standing == "free":
         return coarse, fine, None

@@ -1,4 +1,4 @@
-"""The terms of the fit: the contribution of each to the normal equations."""
+"""The terms of the fit, and the contribution of each to the normal equations."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ from mobility.kinematics.fit.problem import (
 
 
 class Rows:
-    """Residuals of all knots, row by row, with their slopes by joints and shared numbers."""
+    """Residuals of all knots, row by row, with their derivatives by joints and shared numbers."""
 
     def __init__(self, n: int, shared: int, most: int = 120) -> None:
         self.count = 0
@@ -86,7 +86,7 @@ class Rows:
         *,
         cost: float | None = None,
     ) -> None:
-        """Add one row; `cost` if it is not the weighted square."""
+        """Add one row; pass `cost` if it is not the weighted square."""
         i = self.count
         self.residual[:, i] = residual
         self.weight[:, i] = weight
@@ -104,7 +104,7 @@ def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
 
 
 def normal_equations(problem: Problem, joints: Array, shared: Array) -> Normal:
-    """Return cost, gradient and Gauss-Newton Hessian at one point."""
+    """Return the cost, the gradient and the Gauss-Newton Hessian at one point."""
     n, step = len(joints), problem.step
     share = step / SETTINGS["lasting"]["seconds"]
     rows = Rows(n, problem.n_shared, 120 * (1 + len(problem.views)))
@@ -152,7 +152,7 @@ def normal_equations(problem: Problem, joints: Array, shared: Array) -> Normal:
 
 
 def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    """Landmarks in the picture."""
+    """Add the landmarks in the picture."""
     directions = offset_directions(joints, up_of(shared))
     landmark = joints + np.einsum("o,nojx->njx", shared[FIRST_OFFSET:FIRST_DEPTH_ERROR], directions)
     depth = np.maximum(-landmark[..., 2], 0.1)
@@ -216,7 +216,7 @@ def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[
 
 
 def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    """Depths between joints from the world landmarks."""
+    """Add the depths between joints from the world landmarks."""
     towards = np.array([0.0, 0.0, 1.0])
     share = share * (SHARE_OF_SEVERAL if problem.views else 1.0)
     calibrated = "depth_errors" in problem.terms
@@ -256,7 +256,7 @@ def _toe_out_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
 
 
 def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    """Limbs are mostly straight, and few are bent a lot."""
+    """Add the prior that limbs are mostly straight, and rarely bent a lot."""
     for top, middle, end, kind in LIMBS:
         width = TERMS["bends"]["width"][kind]
         upper, lower = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
@@ -481,7 +481,9 @@ _KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] 
     "upright": _upright_rows,
     "standing": _standing_rows,
 }
-"""Terms with residuals at each knot; `smooth` couples knots, all others use shared numbers."""
+"""Terms with residuals at each knot; `smooth` couples knots, and all other terms use shared
+numbers.
+"""
 
 
 def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:

@@ -25,8 +25,9 @@ _SIGNALS: tuple[tuple[str, ...], ...] = (
     ("left_wrist", "right_wrist"),
     ("left_knee", "right_knee"),
 )
-"""Landmarks whose mean height in the picture is a signal; it hardly depends on the view or on
-confusions of left and right."""
+"""Landmarks whose mean height in the picture is a signal; it hardly depends on the view, or on
+whether left and right are confused.
+"""
 
 _SHOULDERS_ABOVE_ANKLES = 0.78
 """Share of stature, in standing: Drillis & Contini 1966, Body segment parameters."""
@@ -36,13 +37,13 @@ _SMOOTH_S = 0.08
 """Standard deviation of the Gaussian that smooths the heights before they are differentiated."""
 
 _EDGE_S = 0.16
-"""Seconds at both ends of a video for which the smoothed speed is not used."""
+"""Time at both ends of a video, in seconds, for which the smoothed speed is not used."""
 
 _LEAST_SEEN = 0.2
-"""Visibility below which a landmark's height is not used."""
+"""Least visibility at which a landmark's height is used."""
 
 LEAST_OVERLAP = 1.0
-"""Seconds for which both cameras must show the person."""
+"""Least time, in seconds, for which both cameras must show the person."""
 
 _LEAST_SHARE = 0.5
 """Share of the movement that must lie in the overlap, for the video with less movement."""
@@ -51,7 +52,7 @@ _LEAST_LIKENESS = 0.8
 """Correlation of the speeds below which the videos show different movements."""
 
 _RIVAL = 4.0
-"""Log-likelihood by which a second peak must be less likely."""
+"""Least difference in log-likelihood between the best peak and a second peak."""
 
 _INDEPENDENT_S = 0.5
 """Seconds after which errors of the speeds count as independent."""
@@ -65,9 +66,9 @@ _LEAST_SD_S = 0.004
 def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     r"""Find how much later the second of two videos of the same movement was started.
 
-    The signals are the speeds of the heights in the picture of hips, shoulders, nose, wrists and
-    knees, in units of the body's height in the picture. Over the part that both videos show, their
-    normalised cross-correlation :math:`\rho` is computed for every offset.
+    The signals are the speeds at which the heights of hips, shoulders, nose, wrists and knees
+    change in the picture, in units of the body's height in the picture. Over the part that both
+    videos show, their normalised cross-correlation :math:`\rho` is computed for every offset.
 
     The estimated offset has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
     independent values in the overlap. A parabola through the neighbours gives a fraction of a
@@ -202,16 +203,20 @@ _SIGHT_SD = 0.005
 """Radians by which lines of sight to the same landmark usually miss each other: 1.5 cm at 3 m."""
 
 _INDEPENDENT_LANDMARKS = 4.0
-"""How many of the 16 landmarks have independent errors."""
+"""Number of the 16 landmarks that have independent errors."""
 
 _COARSE_STEP_S, _FINE_STEP_S, _PARABOLA, _MOST_TIMES = 0.1, 1 / 60, 3, 400
 _RIVAL_AWAY_S = 0.3
 _LARGEST_MISS = 0.04
-"""Radians, 12 cm at 3 m: lines of sight that miss each other by more belong to other cameras. Views
-from opposite sides, in which landmarks lie on different sides of the joint, have 0.016."""
+"""Radians, 12 cm at 3 m: lines of sight that miss each other by more than this come from other
+cameras. In views from opposite sides, in which landmarks lie on different sides of the joint, it is
+0.016.
+"""
 
 _NEVER = 20.0
-"""Cost (mean logarithm of the miss) if lines never meet or the cameras share no landmark."""
+"""Cost (mean logarithm of the miss distance) if the lines never meet or the cameras share no
+landmark.
+"""
 
 _LARGEST_OFFSET_SD_S = 0.1
 
@@ -221,9 +226,9 @@ def sight_offset(
 ) -> TimeOffset:
     """Find how much later the second of two calibrated cameras was started.
 
-    Lines of sight to a landmark at the same instant meet. At the estimated offset, over the part
-    that both videos show, the lines miss each other least, compared with the median over all
-    offsets (mean logarithm, Cauchy).
+    Lines of sight to a landmark at the same instant meet. The estimated offset is the one at which,
+    over the part that both videos show, the lines miss each other least, compared with the median
+    over all offsets (mean logarithm, Cauchy).
 
     A point x in the axes of the first camera is at ``rotation x + translation`` in the axes of the
     second. An error is raised if the lines never meet, because the calibration belongs to other

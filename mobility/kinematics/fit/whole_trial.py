@@ -1,4 +1,4 @@
-"""Fit of a whole recording: coarse to fine, in windows, also with limbs mirrored in depth."""
+"""Fit of a whole recording: from coarse to fine, in windows, also with mirrored limbs."""
 
 from __future__ import annotations
 
@@ -45,20 +45,24 @@ _SWITCH = 2.0
 """Cost (twice the log-likelihood) by which a mirrored limb must be better to be preferred."""
 
 _COST_SCALE, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
-"""Additional cost at which a mirrored solution is e times less probable (2, if the terms were
-independent and normal); metres within which solutions are the same; cost above which a solution is
-left out."""
+"""Additional cost at which a mirrored solution is e times less probable (it would be 2 if the terms
+were independent and normal), distance in metres within which solutions are the same, and cost above
+which a solution is left out.
+"""
 
 _LONGEST_EVIDENCE_S = 4.0
-"""Seconds of a recording that count as evidence against a mirrored solution, because a wrong depth
-is the same in all frames of a posture. Rendered recordings last that long, and the intervals of
-their elbows hold. In recordings five times as long (there and back) the intervals of crossed arms
-held in 82 % without this limit, and in 100 % with it."""
+"""Longest part of a recording, in seconds, that counts as evidence against a mirrored solution. It
+is limited because a wrong depth is the same in all frames of a posture. Rendered recordings are
+this long, and the intervals of their elbows are correct. In recordings five times as long (played
+there and back), the intervals of crossed arms contained the true value in 82 % without this limit,
+and in 100 % with it.
+"""
 
 
 _LEAST_PROBABILITY, _LEAST_WITHOUT_DEPTH = 0.02, 0.05
-"""Least probability of a mirrored solution that is drawn; higher if depth was not measured, because
-there are more such solutions then."""
+"""Least probability at which a mirrored solution is drawn. It is higher if depth was not measured,
+because there are then more such solutions.
+"""
 
 
 def mirrored_limbs(joints: Array, *, planted: bool, has_depth: bool = True) -> dict[str, Array]:

@@ -1,1 +1,1 @@
-"""Many videos: their list, the work, its summary, and a folder that is watched."""
+"""Many videos: their list, the work, its summary, and watching a folder."""

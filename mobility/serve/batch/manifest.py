@@ -1,8 +1,8 @@
 """The work of a batch: a CSV file with a row for each video, or a folder of videos.
 
 Every row is checked before anything runs. All problems of a table are reported at once, each with
-its row and column. In a folder, to which anybody may add files, a bad file only affects its own
-row. The checks do not decode whole videos; they only need their hashes.
+its row and column. Anybody may add files to a folder, so a bad file there only affects its own row.
+The checks do not decode whole videos, but compute their hashes.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ COLUMNS = (
 )
 
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
-"""Endings of files in a folder that count as videos."""
+"""Endings of the files in a folder that count as videos."""
 
 _MOST_NAMED, _LONGEST_NAMED = 5, 40
-"""Unknown columns listed in a message, and characters of each name."""
+"""Number of unknown columns that a message lists, and of characters of each name."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file of a folder that cannot be run, although the others can."""
+    """A file in a folder that cannot be processed, although the others can."""
 
     number: int
     video: Path
@@ -141,12 +141,12 @@ def read_manifest(
     exercise: str = registry.USUAL,
     here: bool = True,
 ) -> Sequence[Row | Refused]:
-    """Read and check the work of a batch; `participant` and `exercise` apply to rows without one.
+    """Read and check the work of a batch; rows that name none get `participant` and `exercise`.
 
     A CSV file has the columns `COLUMNS`, of which only ``video`` is required, and paths relative to
-    its folder. All its problems are raised at once. In a folder, every video is a row, and the name
-    of a subfolder is the participant. A file that cannot be read, or that equals another file, is
-    rejected without affecting others. `here` is true if this machine does the work and therefore
+    its folder. All its problems are reported at once. In a folder, every video is a row, and the
+    name of a subfolder is the participant. A file that cannot be read, or that equals another file,
+    is rejected without affecting others. `here` is true if this machine does the work and therefore
     needs the pose models.
     """
     require_path(path, what="manifest")
@@ -222,7 +222,7 @@ def _checked(
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """List videos in a folder and in its subfolders, in order; hidden ones are left out."""
+    """List the videos in a folder and its subfolders, in order; hidden files are left out."""
     videos = [
         file
         for pattern in ("*", "*/*")

@@ -1,8 +1,8 @@
-"""Many videos: analysis and report of each, on the workers of a dask cluster.
+"""Many videos: each is analysed and reported, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped anywhere, or run by two batches at once. A lock of the store lets only one batch at a time
-work on a session, so the second has nothing left to do.
+stopped at any point, or run by two batches at once. A lock of the store lets only one batch at a
+time work on a session, so the second has nothing left to do.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ from mobility.sessions.record import now
 log = logging.getLogger(__name__)
 
 LOST = 3
-"""Lost workers after which a row waits for the others to end, and is then tried once more,
-alone."""
+"""Number of lost workers after which a row waits until the others have ended, and is then tried
+once more, on its own.
+"""
 
 _LOST_REASON = f"its worker was lost {LOST} times; increase the memory if it is too small"
 
 TRIES = 3
-"""How often a row is tried if its pose process or kernel is killed."""
+"""Number of times that a row is tried if its pose process or kernel is killed."""
 
 WAIT_S = 6 * 3600.0
 """How long a row waits for another batch that works on its session."""
@@ -58,7 +59,8 @@ WAIT_S = 6 * 3600.0
 SCHEDULER_WAIT_S = 10
 
 MISSING_S = 30
-"""How long a worker of this machine may be missing before another is started for it."""
+"""How long a worker of this machine may be missing before another worker is started in its place.
+"""
 
 JOURNAL = ".journal.jsonl"
 LOG = "batch.log"
@@ -83,7 +85,7 @@ def run_batch(
     Parameters
     ----------
     rows
-        Rows of the manifest; rejected ones are failed rows of the summary.
+        Rows of the manifest; rejected rows appear as failed rows in the summary.
     store
         The store of the sessions. The folder of the summary is ``<reports>/batch-<time>/``.
     manifest
@@ -92,10 +94,11 @@ def run_batch(
         Number of processes of this machine that do the work, by default one per processor. Results
         do not depend on the number.
     scheduler
-        Dask scheduler (``tcp://host:8786``) whose workers do the work instead. They must see the
-        store, the reports and the videos under the same paths.
+        Dask scheduler (``tcp://host:8786``) whose workers do the work instead of this machine. They
+        must see the store, the reports and the videos under the same paths.
     resume
-        Whether to continue the last interrupted batch of these rows in its folder, if there is one.
+        Whether to continue the last interrupted batch of these rows, in its folder, if there is
+        one.
     """
     store = store.absolute()
     started = now()
@@ -171,7 +174,7 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
     The function runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder``
     of the summary (absolute paths), ``code`` (digest of all code), ``pose_workers`` and, if
-    somebody listens, ``stages`` (the topic to which stages are sent).
+    somebody listens, ``stages`` (the topic to which the names of stages are sent).
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
     may_pass = False
@@ -372,7 +375,7 @@ def outcomes(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[BatchRow]:
-    """Yield outcomes of the rows as they arrive."""
+    """Yield the outcomes of the rows as they arrive."""
     if not rows:
         return
     from distributed import as_completed
@@ -431,7 +434,7 @@ def _label(row: Row | BatchRow) -> str:
 
 
 def outcome_of_refused(row: Refused) -> BatchRow:
-    """Return the outcome of a file that cannot be run: a failed row."""
+    """Return the outcome of a file that cannot be processed: a failed row."""
     return _outcome(row, reason=row.reason)
 
 
@@ -455,7 +458,7 @@ def _result(future: Any, row: Row) -> BatchRow:
 
 @contextlib.contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Yield a client of the scheduler, or of processes of this machine."""
+    """Yield a client of the scheduler, or of processes on this machine."""
     import dask
 
     # # This import adds settings of its own, which would end with ours if it came later.
@@ -653,7 +656,7 @@ def _journal(
 
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Also write the log of this package to a file; on a full disk its lines are lost."""
+    """Also write the log of this package to a file; if the disk is full, its lines are lost."""
     with writing(path):
         # # Printed on the terminal: a line of the log would go to the full disk, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))

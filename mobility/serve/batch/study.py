@@ -1,4 +1,4 @@
-"""The sessions of a study's list, after its videos are analysed."""
+"""The sessions in a study's list, after its videos have been analysed."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def read_study(
     curves: bool | Names = False,
     workers: Workers | None = None,
 ) -> Study:
-    """Read the list of a study and the measures of its sessions.
+    """Read the list of a study, and the measures of its sessions.
 
     Videos without an analysis are analysed first, as with ``mobility batch``.
 
     Parameters
     ----------
     path
-        A CSV file, see :func:`mobility.studies.study_table.read_list`.
+        A CSV file; see :func:`mobility.studies.study_table.read_list`.
     store
         Store of the sessions, including the sessions made from videos.
     recordings, level, visits
         As in :func:`mobility.studies.study_table.study_table`.
     curves
         Whether to also read the mean curves of the sessions for :func:`mobility.retest_curves`, or
-        the names of the angles to read. True reads the angles in the report of the exercise.
+        the names of the angles to read. True reads the angles that the exercise's report shows.
     workers
         Number of processes that share the analysis of videos; by default one per processor.
 

@@ -1,4 +1,4 @@
-"""Summary of a batch: its stored form, CSV and JSON, a page with links to every report.
+"""Summary of a batch: its stored form, CSV and JSON, and a page with links to every report.
 
 This module also makes the pages of the visits that a batch or a watch has processed.
 """
@@ -115,7 +115,7 @@ a { color: #1d5fa8; }
 
 @dataclass(frozen=True)
 class Summary:
-    """Outcomes of a batch, and the folder of its summary."""
+    """The outcomes of a batch, and the folder of its summary."""
 
     folder: Path
     document: BatchSummary
@@ -157,7 +157,7 @@ def write_summary(folder: Path, document: BatchSummary) -> None:
 
 
 def read_summary(folder: Path) -> BatchSummary | None:
-    """Read the document of :func:`write_summary`; None if missing or damaged."""
+    """Read the document from :func:`write_summary`; None if it is missing or damaged."""
     with suppress(OSError, ValueError):
         return BatchSummary.model_validate_json((folder / FILES[0]).read_bytes())
     return None
@@ -255,7 +255,7 @@ class MadeVisit:
 
 
 def render_visits(store: Store, session_ids: Iterable[str]) -> Iterator[MadeVisit]:
-    """Make the pages of the visits to which sessions belong, each once.
+    """Make the page of each visit to which sessions belong, once per visit.
 
     Sessions without a participant belong to no visit.
     """

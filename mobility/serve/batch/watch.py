@@ -1,4 +1,4 @@
-"""Watching a folder: each video is processed once, after it has stopped growing.
+"""Watching of a folder: each video is processed once, after it has stopped growing.
 
 The store keeps a list of processed videos, so a watch that is started again continues where the
 last one stopped. An interrupted video is processed again, and its session is finished.
@@ -39,11 +39,11 @@ from mobility.sessions.record import Document, now
 log = logging.getLogger(__name__)
 
 TRIES = 3
-"""How often a video is tried after a retryable failure (a full disk, a lost worker)."""
+"""Number of times that a video is tried after a retryable failure (a full disk, a lost worker)."""
 
 
 class Seen(Document):
-    """State of a video when it was processed."""
+    """The state of a video when it was processed."""
 
     size: int
     mtime_ns: int
@@ -54,8 +54,9 @@ class Seen(Document):
 class Watched(Document):
     """``.watch/<digest>.json``: the processed videos of a folder, by digest of their path in it.
 
-    Digests name nobody. A deleted participant is therefore not named, and their videos are not
-    processed again. `pages_due` are digests of the ids of sessions whose visits have no page yet.
+    Digests do not reveal names. A deleted participant is therefore not named, and yet their videos
+    are not processed again. `pages_due` contains the digests of the IDs of sessions whose visits
+    have no page yet.
     """
 
     schema_version: Literal["2"] = "2"
@@ -91,12 +92,12 @@ def watch(
     """Process every complete video of a folder that was not processed before.
 
     A video is complete when neither its size nor its time has changed for `settle_s`. The folder is
-    checked every `every_s`, without end or, with `once`, until no video is growing or waiting. If a
-    video is replaced by another file with the same name, it is processed again. The name of a
-    subfolder is the participant of its videos; `participant` and `exercise` apply to videos without
-    one.
+    checked every `every_s` seconds, without end or, with `once`, until no video is growing or
+    waiting. If a video is replaced by another file with the same name, it is processed again. The
+    name of a subfolder is the participant of its videos; `participant` and `exercise` apply to
+    videos without one.
 
-    `on_outcome` is called with the outcome of each video. If there is an `on_visit`, pages of
+    `on_outcome` is called with the outcome of each video. If `on_visit` is passed, the pages of
     visits with processed videos are made, and it is called with each page. If a watch was stopped
     before it made them, the next watch makes them.
     """

@@ -1,1 +1,1 @@
-"""Pages of `mobility open` and of its phones, as files."""
+"""Files of the pages of `mobility open`, and of the pages for phones."""

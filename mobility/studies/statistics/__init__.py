@@ -1,1 +1,1 @@
-"""Coefficients, intervals, mixed models and planning, for studies and for comparisons."""
+"""Coefficients, intervals, mixed models and planning for studies and comparisons."""

@@ -33,7 +33,7 @@ PARTICIPANT, RESIDUAL = "participant", "residual"
 TIMES = " × "
 
 _ZERO = 2e-8
-"""Share of the variance of all values below which a component is zero. The search of
+"""Share of the variance of all values below which a component counts as zero. The search of
 :func:`nonnegative_variances` uses 1e-8 for a residual of zero."""
 
 _STEPS = 200
@@ -44,7 +44,7 @@ class Components(NamedTuple):
 
     `terms` are names of factors joined by ``" × "``; the participant comes first, the residual
     last. `variances` (term) are estimated by REML and never negative. `mean_squares` (term) have
-    the degrees of `freedom` (term). Multiplied by `solution` (term, mean square), they give the
+    the degrees of `freedom` (term). Multiplied by `solution` (term, mean square), they yield the
     variances of the analysis of variance. `systematic` (term) marks the terms that shift several
     participants in the same way. If there are no variances, `reason` explains why, and the arrays
     are empty.
@@ -78,11 +78,11 @@ class Components(NamedTuple):
     def draws(self, weights: Mapping[str, float]) -> Array:
         """Sample the generalised distribution of a weighted sum of the variances of some terms.
 
-        The same sample always belongs to the same mean squares, so samples of two sums can be
-        divided to get the interval of a ratio. Mean squares of systematic terms have one or two
+        Sample i always belongs to the same mean squares, so that samples of two sums can be divided
+        to get the interval of a ratio. Mean squares of systematic terms have only one or two
         degrees of freedom each, and a sum of several independent samples would be too large too
-        often. They therefore vary together, by the root of the sum of squares, like the limits of
-        :meth:`interval`.
+        often. They are therefore varied together, by the root of the sum of squares, like the
+        limits of :meth:`interval`.
         """
         weighted = self._weights(weights)
         shares = weighted @ self.solution * self.mean_squares
@@ -110,7 +110,7 @@ def _draws_together(freedom: float, dimension: int) -> Array:
 
 
 class Parts(NamedTuple):
-    """Meaning of the terms of a design if some factors differ between two values.
+    """The meaning of the terms of a design if some factors differ between two values.
 
     Each field maps terms to weights: 1 for one value, less for the mean over levels.
     """
@@ -130,8 +130,8 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     ----------
     terms
         Terms as in :class:`Components`.
-    The factors that differ between two values, each with the number of levels in the mean: 1 for
-    one value. Without factors, only the residual is an error.
+    The factors that differ between two values, each with the number of levels in the mean (1 for a
+    single value). Without factors, only the residual is an error.
     """
     result = Parts({}, {}, {})
     for term in terms:
@@ -151,12 +151,13 @@ class _Design(NamedTuple):
 
     terms: tuple[str, ...]
     partitions: Mapping[str, NDArray[np.int64]]
-    """For each term but the residual, the level of each value."""
+    """For each term except the residual, the level of each value."""
     bases: tuple[Array, ...]
-    """For each of these terms, over (value, dimension): what it adds to terms that contain it
-    not."""
+    """For each of these terms, over (value, dimension): the part that it adds to the terms that do
+    not contain it.
+    """
     every: Array
-    """Basis of all of them together, and the mean."""
+    """Basis of all these parts together, and of the mean."""
     loads: tuple[tuple[Array, ...], ...]
     """For each pair of terms, over (dimension, level): basis times incidence of the levels."""
     ranks: Array
@@ -173,11 +174,11 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     The model is :math:`y = \mu + \sum_t Z_t u_t + e` with independent normal effects of each term
     t. The terms are the participant, each other factor, all pairs, and all factors together if
     cells have repeated values. A term that the design cannot distinguish from another is left out.
-    A pair with one value in each cell is the residual. A factor whose levels each belong to one
-    participant (dates of visits) only has an effect within participants.
+    A pair with one value in each cell is the residual. If each level of a factor belongs to only
+    one participant, as with dates of visits, the factor only has an effect within participants.
 
-    The variances are estimated by restricted maximum likelihood (REML) and never negative. In a
-    balanced design without negative estimates they equal those of the analysis of variance.
+    The variances are estimated by restricted maximum likelihood (REML), and are never negative. In
+    a balanced design without negative estimates they equal those of the analysis of variance.
 
     The intervals use the method of modified large samples. Their lower limit is calibrated by a
     parametric bootstrap, so that the truth is below it in about 2.5 % of studies.
@@ -189,14 +190,15 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     levels has one degree of freedom, and an upper limit that is far away.
 
     Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
-    (``benchmarks/reliability.md``). The intervals held sums of variances in 94 to 98 %, and their
-    ratios in 93 to 98 %, except a ratio of absolute agreement with 10 participants and two visits
-    (92 % in one scenario). They held single components in 92 to 98 %, and components that are truly
-    zero in 97 to 99.8 %. With 15 % of the values lost it was 92 to 99.6 %.
+    (``benchmarks/reliability.md``). The intervals contained sums of variances in 94 to 98 % of the
+    studies, and their ratios in 93 to 98 %. The exception was a ratio of absolute agreement with 10
+    participants and two visits (92 % in one scenario). They contained single components in 92 to 98
+    %, and components that are truly zero in 97 to 99.8 %. With 15 % of the values lost, the shares
+    were 92 to 99.6 %.
 
-    In 200 designs, nested and crossed, with up to 40 % of the values lost, the variances equal
-    those of lme4 (R): ``python benchmarks/lme4.py`` compares them. If the search for the most
-    likely variances does not end, the result is a reason instead of variances.
+    In 200 nested and crossed designs, with up to 40 % of the values lost, the variances equal those
+    from lme4 (R); ``python benchmarks/lme4.py`` compares them. If the search for the most likely
+    variances does not end, the result is a reason instead of variances.
 
     Parameters
     ----------
@@ -204,7 +206,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
         One number for each measurement; NaN values are left out.
     factors
         Labels of each value by the name of the factor, including ``participant``. Repeated values
-        of a cell need no factor: the residual describes them.
+        in a cell need no factor, because the residual describes them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Limits of agreement of two methods, equivalence within a margin, and bootstrap intervals."""
+"""Limits of agreement between two methods, equivalence within a margin, bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from mobility.kinematics.expected_error import Z95, half_width
 from mobility.kinematics.skeleton import Array
 
 LEAST = 3
-"""Fewest independent units (participants, else repetitions) for a standard deviation."""
+"""Least number of independent units (participants, or else repetitions) for a standard deviation.
+"""
 
 DRAWS = 2**13
-"""Points of generalised intervals: their limits are steady to about 1 % of their width."""
+"""Number of points for generalised intervals, whose limits are then stable to about 1 % of their
+width.
+"""
 
 _ROUNDING = 1e-12
-"""Relative spread below which differences are equal except for rounding."""
+"""Relative spread below which differences count as equal, apart from rounding."""
 
 # # The interval uses the fourth power, which overflows for much larger values.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 
 class Limits(NamedTuple):
-    """Agreement of repeated measurements: mean difference and the spread of one difference."""
+    """Agreement of repeated measurements: the mean difference, and the spread of one difference."""
 
     bias: float
     sd: float
@@ -52,8 +55,8 @@ class BlandAltman(NamedTuple):
     """Mean difference and 95 % limits of agreement, each with its 95 % confidence interval.
 
     All are in the unit of the values. With too few pairs they are NaN, and `reason` explains why.
-    `sd` is the standard deviation of one difference. `sd_between` and `sd_within` participants are
-    its components, NaN if every participant has one pair.
+    `sd` is the standard deviation of one difference. `sd_between` and `sd_within` are its
+    components between and within participants, NaN if every participant has only one pair.
     """
 
     pairs: int
@@ -80,9 +83,9 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
     differences are correlated. With the mean square between clusters :math:`B` and within clusters
     :math:`W` of a one-way analysis of variance, the variance of one difference is :math:`(B - W) /
     m_0 + W`, with :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. `means`, `variances` (of the
-    sample) and `counts` belong to the differences of each cluster. The result is NaN with fewer
-    than two clusters, or if no cluster has two differences. Bland & Altman 2007, J Biopharm Stat
-    17:571 (true value varies).
+    sample) and `counts` belong to the differences of each cluster. The result is NaN if there are
+    fewer than two clusters, or if no cluster has two differences. Bland & Altman 2007, J Biopharm
+    Stat 17:571 (true value varies).
     """
     nonempty = counts > 0
     m, mean = counts[nonempty].astype(np.float64), means[nonempty]
@@ -102,7 +105,7 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
 
 
 Values = Annotated[ArrayLike, SkipValidation]
-"""Numbers that :func:`numbers` checks."""
+"""Numbers, as :func:`numbers` accepts them."""
 
 
 @checked
@@ -112,17 +115,16 @@ def bland_altman(
     r"""Compute limits of agreement between two methods, with their 95 % confidence intervals.
 
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
-    the mean of the participants' means, so that each participant counts once. If participants have
-    several pairs with different true values (repetitions), s comes from the variances between and
-    within participants (:func:`limits_of_agreement`). The intervals of the limits combine the
-    intervals of mean and standard deviation (MOVER), so they are wider towards the outside. They
-    treat the two mean squares as independent, which is exact if all participants have equally many
-    pairs.
+    the mean of the participants' means. If participants have several pairs with different true
+    values (repetitions), s comes from the variances between and within participants
+    (:func:`limits_of_agreement`). The intervals of the limits combine those of the mean and the
+    standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
+    treated as independent, which is exact for equal numbers of pairs.
 
-    Pairs with NaN are left out. By default every pair belongs to another participant. If all
-    differences are equal, which does not happen with two real methods, only the bias is computed.
-    Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat
-    Methods Med Res 22:630.
+    Pairs with NaN are left out. By default, each pair has its own participant. If all differences
+    are equal, which does not happen with two real methods, only the bias is computed. Bland &
+    Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat Methods
+    Med Res 22:630.
     """
     from scipy import stats
 
@@ -174,7 +176,7 @@ def bland_altman(
 
 
 class Regression(NamedTuple):
-    """Regression of the difference on the mean of two values: proportional bias.
+    """Regression of the difference of two values on their mean: proportional bias.
 
     `slope` is in units of difference per unit of the mean, `intercept` and `residual_sd` in the
     unit of the values. Around the line the limits of agreement are ± 1.96 `residual_sd`.
@@ -193,9 +195,9 @@ class Regression(NamedTuple):
 def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
     """Regress the difference of two values on their mean.
 
-    Pairs must be independent, in any unit: the mean of a participant's repetitions is one value.
-    Pairs with NaN are left out. A slope also arises if the two methods differ only in spread. Bland
-    & Altman 1999, Stat Methods Med Res 8:135, section 3.2.
+    Pairs must be independent, and may have any unit; the mean of a participant's repetitions is one
+    value. Pairs with NaN are left out. A slope also arises if the two methods differ only in
+    spread. Bland & Altman 1999, Stat Methods Med Res 8:135, section 3.2.
     """
     from scipy import stats
 
@@ -233,17 +235,17 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
     """Return the 95 % interval of the expectation of a sum of independent normal mean squares.
 
     `parts` are the mean squares, each multiplied by its coefficient, which may be negative. With
-    one part, the interval is exact. With several parts, the upper limit is that of modified large
-    samples. The lower limit of that method is too high if one part has few degrees of freedom, as
-    with two visits. The truth is then below it in 3 to 5 % of studies.
+    one part, the interval is exact. With several parts, the upper limit comes from the method of
+    modified large samples. The lower limit of that method is too high if one part has few degrees
+    of freedom, as with two visits. The truth is then below it in 3 to 5 % of studies.
 
-    The lower limit is therefore calibrated by a parametric bootstrap. If it were the true sum, 2.5
-    % of studies would have a higher lower limit of modified large samples than this study. For each
-    sum that is tried, the expectations of the mean squares are the most likely ones.
+    The lower limit is therefore calibrated by a parametric bootstrap. If the calibrated limit were
+    the true sum, the uncalibrated lower limit would be higher than in this study in 2.5 % of
+    studies. For each sum that is tried, the most likely expectations of the mean squares are used.
 
     If a part with few degrees of freedom is truly small, the truth is above the interval in fewer
-    than 2.5 % of studies. This cannot be avoided, because the upper limit has to allow for a large
-    part with few degrees of freedom, and for the error of the other parts.
+    than 2.5 % of studies. This cannot be avoided, because the upper limit has to allow for a part
+    with few degrees of freedom being large, and for the error of the other parts.
 
     Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples). Zou & Donner 2008, Stat
     Med 27:1693 (MOVER). DiCiccio & Romano 1990, Int Stat Rev 58:59 (bootstrap along the likeliest
@@ -321,7 +323,7 @@ def _chi_square_ratios(freedom: tuple[float, ...]) -> Array:
 
 
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:
-    """State how many people have `what` (a name in the table), and how many are needed."""
+    """State how many people have `what` (a name in the table), and how many people are needed."""
     key = {0: "nobody", 1: "one"}.get(count, "several")
     has = tables.sentence(f"reasons.few_of_what.{what}")
     return tables.sentence(f"reasons.few.{key}", count=count, what=has, least=least)
@@ -330,7 +332,7 @@ def too_few(count: int, what: str, *, least: int = LEAST) -> str:
 def numbers(values: ArrayLike, *, what: str) -> Array:
     """Return values as an array of numbers, NaN if one is missing.
 
-    Infinite values raise an error, because they come from a faulty computation.
+    Infinite values raise an error, because they result from a faulty computation.
     """
     try:
         raw = np.asarray(values)
@@ -348,7 +350,7 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
 
 
 def paired(first: ArrayLike, second: ArrayLike, *, what: str) -> tuple[Array, Array]:
-    """Return both as arrays of numbers if they are paired: one dimension, the same length."""
+    """Return both as arrays of numbers if they are paired: one dimension and the same length."""
     one, other = numbers(first, what=what), numbers(second, what=what)
     if one.ndim != 1 or one.shape != other.shape:
         raise BadInputError(
@@ -383,7 +385,7 @@ def _margins(
 
 
 LEAST_CLUSTERS = 5
-"""Fewest participants of a bootstrap: with fewer, the samples hardly differ."""
+"""Least number of participants for a bootstrap; with fewer, the samples hardly differ."""
 
 BOOTSTRAP_COVERAGE = (
     "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are"
@@ -393,7 +395,7 @@ BOOTSTRAP_COVERAGE = (
 
 
 class Equivalence(NamedTuple):
-    """Two one-sided tests of a mean difference against ± margin; NaN with the reason.
+    """Two one-sided tests of a mean difference against ± margin; NaN with a reason if not possible.
 
     `p` is the larger of the two p values. `low` and `high` are the 90 % interval of the mean
     difference, which lies within the margin if p < 0.05.
@@ -445,17 +447,18 @@ def tost_paired(
 def cluster_bootstrap(
     values: Values, *, draws: Annotated[int, Field(ge=100)] = 10_000, seed: Seed = 0
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over participants, drawn with replacement.
+    """Return the 95 % interval of the mean over participants, which are drawn with replacement.
 
-    `values` has one for each cluster (participant), such as the mean over its repetitions. The
-    errors of a participant's frames and repetitions are correlated. If they were treated as
-    independent values, the interval would be too narrow. NaN values are left out. The same `seed`
-    gives the same interval.
+    `values` contains one value for each cluster (participant), such as the mean over the
+    participant's repetitions. The errors of a participant's frames and repetitions are correlated,
+    so that treating them as independent values would make the interval too narrow. NaN values are
+    left out. The same `seed` gives the same interval.
 
-    The interval is NaN with fewer than five clusters. The percentiles are widened to those that
-    give the t interval for a mean of normal values, because few clusters vary too little
-    (Hesterberg 2015, Am Stat 69:371). :data:`BOOTSTRAP_COVERAGE` is the coverage. Efron's BCa
-    interval covered less. The bootstrap-t covered more, but was 1.6 to 2.3 times as wide.
+    The interval is NaN with fewer than five clusters. The percentiles are widened so that they
+    yield the t interval for a mean of normal values, because bootstrap samples of few clusters vary
+    too little (Hesterberg 2015, Am Stat 69:371). :data:`BOOTSTRAP_COVERAGE` states the coverage.
+    Efron's BCa interval had a lower coverage. The bootstrap-t had a higher coverage, but was 1.6 to
+    2.3 times as wide.
     """
     from scipy import stats
 

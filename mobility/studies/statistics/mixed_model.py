@@ -1,8 +1,8 @@
 """Linear mixed models by restricted maximum likelihood, with degrees of freedom for small studies.
 
-Python packages test with normal quantiles, with which a study of ten people finds false differences
-in 7 to 9 of 100 cases. Satterthwaite's degrees of freedom need the covariance of the variance
-components, which this module computes.
+Python packages use normal quantiles in tests; with these, a study of ten people finds false
+differences in 7 to 9 of 100 cases. Satterthwaite's degrees of freedom need the covariance of the
+variance components, which this module computes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _STEPS = 200
 _HALVINGS = 20
 _CONVERGED = 1e-7
 _NEAR = 0.05
-"""Share of the residual variance below which a direction of the values counts as error-free. A
-choice of this package, made on null studies other than those of ``benchmarks/groups.md``."""
+"""Share of the residual variance below which a direction of the values counts as error-free. It is
+a choice of this package, made with null studies other than those in ``benchmarks/groups.md``.
+"""
 _TINY = 1e-14
 _FLOOR = 1e-4
-"""Least variance of a direction, for values with variance 1, if one truly has none."""
+"""Least variance of a direction that truly has none, for values with variance 1."""
 
 
 class MixedModel(NamedTuple):
@@ -40,7 +41,7 @@ class MixedModel(NamedTuple):
         Their covariance (p, p) if the variances were known.
     adjusted
         The same covariance, including the error of the estimated variances if the effects depend on
-        them, as they do if values are lost.
+        the variances, as they do if values are missing.
     variances
         For each stratum ("" if there are none), the variance of each grouping and of the residual,
         in squared units. A negative variance means that values of the same group differ more than
@@ -50,8 +51,8 @@ class MixedModel(NamedTuple):
     slopes
         Derivative of the covariance with respect to each variance (k, p, p).
     weights
-        Weight of each value in each fixed effect (n, p). The effects are their products with the
-        values.
+        Weight of each value in each fixed effect (n, p). The effects are the products of the
+        weights and the values.
     floor
         Variance that counts as zero, in squared units; 0 if no direction of the values is
         error-free.
@@ -109,18 +110,18 @@ def fit_mixed_model(
     groupings
         The group of each value (n,), by name: the participant, the participant and side, ... Each
         grouping has random intercepts; nested and crossed groupings may be mixed. A grouping that
-        separates all values, or that equals another one, is left out.
+        separates all values, or that equals another grouping, is left out.
     strata
-        The people of each value (n,) that have their own variances; None if all have the same. With
-        one value per person in two strata, it is Welch's t test.
+        The stratum of each value (n,), which has its own variances; None if all values have the
+        same variances. With one value per person in two strata, it is Welch's t test.
 
     Returns
     -------
     MixedModel
         Variances may be negative if the data require it, because tests that forbid it reject too
-        often or too rarely. In balanced studies they equal those of the analysis of variance. If
-        values are lost, a negative variance can make one person's mean exact, so that this person
-        decides the result (null studies with p = 0). In that case, no variance is negative.
+        often or too rarely. In balanced studies, they equal those of the analysis of variance. If
+        values are missing, a negative variance can make one person's mean exact, so that this
+        person decides the result (null studies with p = 0). In that case, no variance is negative.
 
     Raises
     ------
@@ -172,10 +173,10 @@ def fit_mixed_model(
 
 
 def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike]) -> Array:
-    """Return the variance of each grouping and of the residual, none negative, about one mean.
+    """Return the variances of the groupings and of the residual about one mean; none is negative.
 
-    The values have variance 1. The groupings are those of :func:`fit_mixed_model`, all different. A
-    residual variance of 1e-8 represents zero.
+    The values have variance 1. The groupings are those of :func:`fit_mixed_model`, and all differ.
+    A residual variance of 1e-8 represents zero.
 
     Raises
     ------
@@ -207,7 +208,7 @@ class _Model(NamedTuple):
     values: Array
     fixed: Array
     terms: list[_Term]
-    """Terms of each stratum together, its residual last."""
+    """Terms of each stratum together, with its residual last."""
     spread: Array
     """For each term, the variance of the values of its stratum."""
     blocks: list[NDArray[np.intp]]
@@ -332,7 +333,7 @@ def _with_secant(curvature: Array, step: Array, change: Array) -> Array:
 
 
 _SCORINGS = 10
-"""Steps of Fisher scoring, after which almost all searches end."""
+"""Number of steps of Fisher scoring after which almost all searches have ended."""
 _RIDGE = 1e-9
 """Added to the diagonal of the curvature, so that it is never singular."""
 

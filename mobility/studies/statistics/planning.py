@@ -1,4 +1,4 @@
-"""How many participants a study needs (``mb.plan``).
+"""The number of participants that a study needs (``mb.plan``).
 
 Each plan is for a requested precision or power, and lists its assumptions.
 """
@@ -24,7 +24,7 @@ __all__ = ["groups", "icc", "limits", "sem"]
 _POINTS = 2000
 
 MOST = 1_000_000
-"""Participants beyond which a plan is rejected."""
+"""Largest number of participants; a plan that needs more is rejected."""
 
 _Share = Annotated[float, Field(ge=1e-9, lt=1, allow_inf_nan=False)]
 _Size = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
@@ -37,8 +37,9 @@ class Plan(NamedTuple):
     """Number of participants (in each group, if there are two), and its assumptions.
 
     `trials` is the number of measurements of each participant. `reached` is the precision or power
-    of a study of this size: at least the requested one. `assumption` lists the assumptions. `cost`
-    is the number of participants added because of the error of measurement, if the plan knows it.
+    of a study of this size, which is at least the requested one. `assumption` lists the
+    assumptions. `cost` is the number of participants that the error of measurement adds, if that
+    error is known.
     """
 
     participants: int
@@ -55,23 +56,24 @@ def icc(
     r"""Return the number of participants for a given width of the 95 % interval of an ICC.
 
     With k measurements of each participant and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 +
-    (k-1) \rho)^2 / (k (k-1) w^2)`. With two measurements and :math:`\rho \ge 0.7`, 5 ρ are added
+    (k-1) \rho)^2 / (k (k-1) w^2)`. With two measurements and :math:`\rho \ge 0.7`, 5 ρ is added
     (Bonett). A few people are added if the interval of :func:`mobility.reliability` (consistency;
     McGraw and Wong) is still wider than w on average.
 
     The interval is wider than w in about half of the studies. With `assurance`, it is at most w in
-    that share of studies: Zou's number, and more if the interval needs it (Zou's number gives 70 %
-    in place of 80 % for coefficients above 0.9). `reached` is the average width of that interval;
-    with `assurance`, it is the width that this share of the studies does not exceed.
+    that share of studies: the result is Zou's number, or more if the interval requires it (for
+    coefficients above 0.9, Zou's number achieves 70 % instead of 80 %). `reached` is the average
+    width of that interval; with `assurance`, it is the width that this share of the studies does
+    not exceed.
 
     Parameters
     ----------
     width
-        Full width of the interval, upper minus lower limit.
+        Full width of the interval: upper minus lower limit.
     icc
         Expected coefficient.
     trials
-        Measurements of each participant.
+        Number of measurements of each participant.
     assurance
         Share of studies in which the interval should be no wider, for example 0.8; None for the
         average.
@@ -120,15 +122,15 @@ def sem(precision: _Share, *, trials: _Repeats = 2) -> Plan:
     The 95 % interval of an error with :math:`f = (n - 1)(k - 1)` degrees of freedom is from
     :math:`\sqrt{f / \chi^2_{0.975}}` to :math:`\sqrt{f / \chi^2_{0.025}}` times the error. Half of
     its width should be at most `precision`, a share of the error (0.2 means ± 20 %). This applies
-    to the error of consistency. How visits differ on average depends on the number of visits, not
-    of participants.
+    to the error of consistency. The precision of the average differences between visits depends on
+    the number of visits, not on the number of participants.
 
     Parameters
     ----------
     precision
         Half of the width of the interval, as a share of the error.
     trials
-        Measurements of each participant.
+        Number of measurements of each participant.
 
     References
     ----------
@@ -178,11 +180,11 @@ def groups(
     power: _Share = 0.8,
     alpha: _Share = 0.05,
 ) -> Plan:
-    r"""Return how many participants each of two equal groups needs to show a difference of means.
+    r"""Return how many participants each of two equal groups needs to show a difference in means.
 
     The power is that of the two-sided t test, from the noncentral t distribution. If each value is
-    the mean of m measurements, the values have the variance :math:`sd^2 + sem^2 / m`, from the
-    differences between people and from the error of measurement. `cost` is how many more
+    the mean of m measurements, the variance of the values is :math:`sd^2 + sem^2 / m`, which comes
+    from the differences between people and from the error of measurement. `cost` is how many more
     participants each group needs because of that error.
 
     Parameters
@@ -190,12 +192,12 @@ def groups(
     difference
         Difference of the means that the study should show, in the unit of the values.
     sd
-        Standard deviation between people of a group, without the error of measurement: the root of
-        the measured variance minus the variance of the error.
+        Standard deviation between the people of a group, without the error of measurement: the root
+        of the measured variance minus the variance of the error.
     sem
         Standard error of measurement, as from :func:`mobility.reliability`.
     trials
-        Measurements of each participant that are averaged, each with its own error.
+        Number of measurements of each participant that are averaged, each with its own error.
     power
         Probability of finding the difference.
     alpha

@@ -1,7 +1,7 @@
-"""Reliability of values over (target, column): correlation, error of measurement, change, kappa.
+"""Reliability of values over (target, column): correlation, error, change, kappa.
 
-Targets are what should be distinguished (participants); columns are the methods or occasions with
-which each target is measured (visits, operators, methods).
+Targets are the objects to be distinguished (participants). Columns are the methods or occasions
+with which each target is measured (visits, operators, methods).
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ from mobility.studies.statistics.limits_of_agreement import (
 )
 
 Form = Literal["A,1", "C,1", "A,k", "C,k"]
-"""Intraclass correlation: absolute agreement or consistency, of one value or the mean of k."""
+"""Forms of the intraclass correlation: absolute agreement or consistency, of one value or of the
+mean of k values.
+"""
 
 Kind = Literal["agreement", "consistency"]
 """Whether differences between columns count as error."""
 
 Columns = Literal["random", "fixed"]
-"""Whether columns are a sample of many (visits, operators) or all that exist (methods)."""
+"""Whether the columns are a sample of many (visits, operators), or all columns that exist
+(methods).
+"""
 
 
 class MeanSquares(NamedTuple):
@@ -64,13 +68,14 @@ class Estimate(NamedTuple):
 def mean_squares(values: ArrayLike) -> MeanSquares:
     """Return the mean squares of values over (target, method); targets with NaN are left out.
 
-    They are those of targets, columns and residual, in squared units; NaN with fewer than two
-    targets.
+    They are the mean squares of targets, columns and residual, in squared units; NaN with fewer
+    than two targets.
     """
     table = numbers(values, what="reliability")
     if table.ndim != 2 or table.shape[1] < 2:
         raise BadInputError(
-            "reliability: values must be over (target, way), with at least two ways to measure"
+            "reliability: values must have the dimensions (target, way), with at least two ways "
+            "to measure"
             f" (got {table.shape})"
         )
     table = table[np.isfinite(table).all(axis=1)]
@@ -97,8 +102,8 @@ def intraclass_correlation(
 ) -> Estimate:
     r"""Compute the intraclass correlation of a two-way design, with its 95 % confidence interval.
 
-    For n targets and k columns, R is the mean square between rows, C between columns, and E that of
-    the error:
+    For n targets and k columns, R is the mean square between rows, C the mean square between
+    columns, and E the mean square of the error:
 
     - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement of single
       values (Shrout and Fleiss's 2,1): a bias counts. Use this form to compare two methods;
@@ -117,14 +122,14 @@ def intraclass_correlation(
     - ``"random"``, a sample of many, such as visits and operators: the generalised interval of Tian
       and Cappelleri. It contained the coefficient in 93 to 98 % of simulated studies with 10, 20
       and 40 targets and 2 or 3 columns (``benchmarks/reliability.md``). McGraw and Wong's interval
-      contained it in 74 to 97 %. With 2 columns the interval is wide, because two columns show
-      little of how columns differ.
+      contained it in 74 to 97 %. With 2 columns, the interval is wide, because two columns reveal
+      little about how columns differ.
     - ``"fixed"``, all that exist, such as video and lab: McGraw and Wong's interval, which then
       contained it in 95 to 100 %.
 
     The coefficient is NaN with fewer than three targets, or if all values are the same. It is also
-    NaN if it would be outside -1 to 1, because a subtracted variance is larger than the variance
-    between targets. The interval is NaN if there is no error at all, or if Satterthwaite's
+    NaN if it would not be between -1 and 1, because a subtracted variance is larger than the
+    variance between targets. The interval is NaN if there is no error at all, or if Satterthwaite's
     approximation for fixed columns breaks down (some negative coefficients).
 
     Shrout & Fleiss 1979, Psychol Bull 86:420. McGraw & Wong 1996, Psychol Methods 1:30, with the
@@ -156,24 +161,26 @@ def intraclass_correlation(
 
 @checked
 def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
-    r"""Compute the standard error of measurement of values over (target, column), with interval.
+    r"""Compute the standard error of measurement of values over (target, column), and its interval.
 
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
     Its interval applies to columns that are a sample of many, such as visits. It uses modified
-    large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns
+    large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns,
     the upper limit is far away.
 
     In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
-    above it in 0 to 3.2 %. The truth is seldom above if columns hardly differ, because two or three
-    columns cannot show that they are similar (``benchmarks/reliability.md``). For one value,
-    :func:`mdc95` of the error is the smallest detectable change. For two methods, the error is not
-    a change but the error of the method (:func:`~mobility.lab.agreement.agreement`).
+    above it in 0 to 3.2 %. The true error is rarely above the interval if columns hardly differ,
+    because two or three columns cannot show that they are similar (``benchmarks/reliability.md``).
+    For one value, :func:`mdc95` of the error is the smallest detectable change. For two methods,
+    the error is not a change but the error of the method
+    (:func:`~mobility.lab.agreement.agreement`).
 
-    The error has the unit of the values. Targets with NaN are left out; NaN with fewer than three,
-    or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol
-    59:1033. Weir 2005, J Strength Cond Res 19:231. Burdick, Borror, Montgomery 2005, Design and
-    Analysis of Gauge R&R Studies, SIAM. DiCiccio & Romano 1990, Int Stat Rev 58:59 (the bootstrap).
+    The error has the unit of the values. Targets with NaN are left out. The error is NaN with fewer
+    than three targets, or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J
+    Clin Epidemiol 59:1033. Weir 2005, J Strength Cond Res 19:231. Burdick, Borror, Montgomery 2005,
+    Design and Analysis of Gauge R&R Studies, SIAM. DiCiccio & Romano 1990, Int Stat Rev 58:59 (the
+    bootstrap).
     """
     squares = mean_squares(values)
     n = squares.targets
@@ -209,9 +216,9 @@ def weighted_kappa(
     categories differ by one. Targets with NaN are left out.
 
     The interval is symmetric on Fisher's z, with the standard error of the jackknife over targets
-    and t with n - 1 degrees of freedom. It held kappa in 93 to 97 % of simulated studies with 10 to
-    40 targets and four categories (``benchmarks/reliability.md``), not counting those with perfect
-    agreement, which has no interval.
+    and t with n - 1 degrees of freedom. It contained kappa in 93 to 97 % of simulated studies with
+    10 to 40 targets and four categories (``benchmarks/reliability.md``). Studies with perfect
+    agreement, for which there is no interval, were not counted.
 
     The result is NaN with fewer than three targets, or if the ratings have only one category. The
     interval is NaN, with the reason, if agreement is perfect, if all variation comes from one
@@ -225,7 +232,8 @@ def weighted_kappa(
     table = numbers(values, what="kappa")
     if table.ndim != 2 or table.shape[1] < 2:
         raise BadInputError(
-            f"kappa: values must be over (target, rating), at least two ratings (got {table.shape})"
+            "kappa: values must have the dimensions (target, rating), with at least two ratings "
+            f"(got {table.shape})"
         )
     table = table[np.isfinite(table).all(axis=1)]
     n = len(table)
@@ -255,12 +263,12 @@ def weighted_kappa(
 
 
 def mdc95(sem: float) -> float:
-    """Return the smallest change of two measurements that exceeds their error, 1.96 sqrt(2) SEM."""
+    """Return the smallest change between two measurements that exceeds their error: 1.96 √2 SEM."""
     return MDC95 * sem
 
 
 def share_within(freedom: float) -> float:
-    """Return the share of new changes by error alone that are within an estimated MDC95.
+    """Return the share of new changes caused by error alone that are within an estimated MDC95.
 
     Such a change divided by the true SEM is normal. The estimated SEM is the true SEM times the
     root of chi-square over its degrees of freedom, so their quotient is distributed as t.
@@ -272,7 +280,7 @@ def share_within(freedom: float) -> float:
 
 
 def satterthwaite(shares: ArrayLike, freedom: ArrayLike) -> float:
-    """Return the degrees of freedom of the sum of independent mean squares, each times a number."""
+    """Return the degrees of freedom of a weighted sum of independent mean squares."""
     parts, degrees = np.asarray(shares, float), np.asarray(freedom, float)
     squares = float((parts**2 / degrees).sum())
     return float(parts.sum()) ** 2 / squares if squares > 0 else np.nan
@@ -282,9 +290,10 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     r"""Compute Lin's concordance correlation coefficient, with its interval by the z-transform.
 
     :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n.
-    Pairs must be independent; pairs with NaN are left out. It is NaN with fewer than three pairs,
-    or if one method always gives the same value. The interval is NaN if both agree perfectly. Lin
-    1989, Biometrics 45:255, with the corrected variance of Lin 2000, Biometrics 56:324.
+    Pairs must be independent; pairs with NaN are left out. The coefficient is NaN with fewer than
+    three pairs, or if one method always gives the same value. The interval is NaN if both methods
+    agree perfectly. Lin 1989, Biometrics 45:255, with the corrected variance of Lin 2000,
+    Biometrics 56:324.
     """
     one, other = paired(first, second, what="concordance")
     valid = np.isfinite(one) & np.isfinite(other)
@@ -322,10 +331,11 @@ def _missing(n: int, reason: str) -> Estimate:
 
 @functools.lru_cache(maxsize=16)
 def chi_square_draws(freedom: tuple[float, ...]) -> Array:
-    """Sample freedom over chi-square, over (mean square, sample), for a generalised interval.
+    """Sample freedom divided by chi-square, over (mean square, sample), for a generalised interval.
 
-    A mean square times them is the fiducial distribution of its expectation (Weerahandi 1993, J Am
-    Stat Assoc 88:899). They are the same in each call, so the same values give the same interval.
+    A mean square times these samples has the fiducial distribution of its expectation (Weerahandi
+    1993, J Am Stat Assoc 88:899). The samples are the same in each call, so that the same values
+    give the same interval.
     """
     from scipy import stats
 
@@ -336,7 +346,7 @@ def chi_square_draws(freedom: tuple[float, ...]) -> Array:
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """Return the 95 % interval of samples: their 2.5 and 97.5 percentiles."""
+    """Return the 95 % interval of samples: their 2.5th and 97.5th percentiles."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 

@@ -17,11 +17,12 @@ from mobility.kinematics.skeleton import Array
 from mobility.studies.statistics.limits_of_agreement import numbers
 
 LEAST_CURVES = 5
-"""Fewest curves of a band, and of a group that is compared with another one: with three, sign
-flips find a difference in many studies without one."""
+"""Least number of curves for a band, and in each group of a comparison. With three curves, sign
+flips find a difference in many studies in which there is none.
+"""
 
 ARRANGEMENTS = 10_000
-"""Sign flips of a test: all if there are no more, otherwise so many are drawn."""
+"""Largest number of sign flips of a test: if more are possible, this many are drawn."""
 
 ALPHA = 0.05
 
@@ -32,16 +33,16 @@ BAND_COVERAGE = (
 """Coverage of the 95 % band of :func:`band_factor`."""
 
 _EQUAL = 1e-9
-"""Relative difference below which two statistics are equal except for rounding."""
+"""Relative difference below which two statistics count as equal, apart from rounding."""
 
 
 class CurveTest(NamedTuple):
-    """Test of curves by sign flips, with the error rate controlled over the whole curve.
+    """A test of curves by sign flips, with the error rate controlled over the whole curve.
 
-    `t` and `p` are over the points: the statistic, and the share of arrangements whose largest |t|
-    of all points is at least as large (Westfall and Young). |t| exceeds `threshold` if p is at most
-    the level of the test. `arrangements` is the number of arrangements that were tried; if `exact`,
-    all were.
+    `t` and `p` are arrays over the points: the statistic, and the share of arrangements whose
+    largest |t| over all points is at least as large (Westfall and Young). |t| exceeds `threshold`
+    if p is at most the level of the test. `arrangements` is the number of arrangements that were
+    tried; if `exact`, all were tried.
     """
 
     t: Array
@@ -52,7 +53,7 @@ class CurveTest(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Neighbouring points beyond the threshold: the first, the last, the peak, and their p."""
+    """A run of points beyond the threshold: its first point, last point, peak, and p value."""
 
     first: int
     last: int
@@ -61,12 +62,12 @@ class Cluster(NamedTuple):
 
 
 def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -> xr.Dataset:
-    r"""Compute errors of curves against the reference along `dim`, in their unit.
+    r"""Compute the errors of curves against the reference along `dim`, in the unit of the curves.
 
     They are `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
     :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the last is the standard deviation of the
     difference, divided by n. Points that are NaN in either curve are left out. Errors are NaN if
-    these are more than half of the points of the reference.
+    more than half of the points of the reference are left out.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     difference = measured - reference
@@ -100,10 +101,10 @@ def multiple_correlation(curves: ArrayLike) -> float:
     .. math:: \sqrt{1 - \frac{\sum (Y - \bar Y_{gf})^2 / \sum_g F_g (P - 1)}
                              {\sum (Y - \bar Y_g)^2 / \sum_g (P F_g - 1)}}
 
-    `curves` are over (cycle, protocol, frame): for each cycle, the same movement as measured by
-    each protocol (Ferrari, Cutti, Cappello 2010, Gait Posture 31:540). With repetitions in place of
-    protocols, and sessions in place of cycles, it is the repeatability of one protocol (Kadaba et
-    al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
+    `curves` has the dimensions (cycle, protocol, frame): for each cycle, the same movement as
+    measured by each protocol (Ferrari, Cutti, Cappello 2010, Gait Posture 31:540). With repetitions
+    instead of protocols, and sessions instead of cycles, it is the repeatability of one protocol
+    (Kadaba et al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
 
     The coefficient is 1 for equal curves, and NaN if the curves differ more than they vary over
     time, or with fewer than two frames. Errors that are small compared with the range of motion
@@ -112,7 +113,7 @@ def multiple_correlation(curves: ArrayLike) -> float:
     values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3:
         raise BadInputError(
-            f"multiple_correlation: curves must be over (cycle, protocol, frame) (got "
+            f"multiple_correlation: curves must have the dimensions (cycle, protocol, frame) (got "
             f"{values.shape}); pass [curves] for a single cycle"
         )
     protocols = values.shape[1]
@@ -141,22 +142,25 @@ def paired_curve_test(
     Parameters
     ----------
     differences
-        Over (pair, point), one curve of each participant; curves with NaN are left out.
+        Differences over (pair, point), one curve for each participant; curves with NaN are left
+        out.
     alpha
         Level of the test.
     most, seed
-        If there are more sign flips than `most`, this many are drawn, always the same for a `seed`.
+        If more than `most` sign flips are possible, this many are drawn, always the same for a
+        given `seed`.
 
     Raises
     ------
     BadInputError
-        There are too few pairs for any p to fall to `alpha`, or all differences are the same.
+        There are too few pairs for a p as small as `alpha`, or all differences are the same.
 
     Notes
     -----
     Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
     of a curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp
-    15:1), so that each point beyond the threshold differs, with one error rate for all points.
+    15:1), so that each point beyond the threshold counts as different, with one error rate for all
+    points.
     """
     curves = _without_gaps(differences)
     count = len(curves)
@@ -178,9 +182,9 @@ def independent_curve_test(
 
     Like :func:`paired_curve_test`, for curves of different participants. The statistic is Welch's
     t. It is compared with that of curves about their group's mean whose signs are flipped (wild
-    bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread, which it
-    would not if people were exchanged between groups. ``benchmarks/groups.md`` shows how often the
-    test finds a difference that does not exist.
+    bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread, which would
+    not be the case if people were exchanged between groups. ``benchmarks/groups.md`` shows how
+    often the test finds a difference that does not exist.
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
     counts = [len(curves) for curves in groups]
@@ -202,7 +206,7 @@ def independent_curve_test(
 
 
 def clusters_beyond(test: CurveTest) -> list[Cluster]:
-    """Return the stretches of points beyond the threshold of a test, each with one sign."""
+    """Return the runs of points beyond the threshold of a test, each with one sign."""
     beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
     edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
     clusters = []
@@ -214,11 +218,11 @@ def clusters_beyond(test: CurveTest) -> list[Cluster]:
 
 
 def band_factor(curves: ArrayLike, *, most: int = ARRANGEMENTS) -> float:
-    """Return the factor by which standard errors cover a whole mean curve in 95 % of studies.
+    """Return the factor with which standard errors cover a whole mean curve in 95 % of studies.
 
     `curves` are over (participant, point). The factor is the quantile of the largest |t| when the
     signs of the residuals are flipped (wild bootstrap-t; Mammen 1993, Ann Stat 21:255).
-    :data:`BAND_COVERAGE` is its coverage. NaN with fewer than five curves without gaps.
+    :data:`BAND_COVERAGE` states its coverage. NaN with fewer than five curves without gaps.
     """
     complete = _without_gaps(curves)
     if len(complete) < LEAST_CURVES:
@@ -231,7 +235,9 @@ def band_factor(curves: ArrayLike, *, most: int = ARRANGEMENTS) -> float:
 def _without_gaps(curves: ArrayLike) -> Array:
     values = numbers(curves, what="test of curves")
     if values.ndim != 2:
-        raise BadInputError(f"test of curves: must be over (curve, point) (got {values.shape})")
+        raise BadInputError(
+            f"test of curves: must have the dimensions (curve, point) (got {values.shape})"
+        )
     return values[np.isfinite(values).all(axis=1)]
 
 

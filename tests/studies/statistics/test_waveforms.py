@@ -78,7 +78,9 @@ def test_multiple_correlation_is_not_defined_where_curves_differ_more_than_they_
 
 @pytest.mark.parametrize("curves", [SQUAT, [SQUAT, SQUAT], [[[SQUAT, SQUAT]]]])
 def test_multiple_correlation_of_other_dimensions_is_refused(curves):
-    with pytest.raises(BadInputError, match=r"over \(cycle, protocol, frame\) .* pass \[curves\]"):
+    with pytest.raises(
+        BadInputError, match=r"dimensions \(cycle, protocol, frame\) .* pass \[curves\]"
+    ):
         multiple_correlation(curves)
 
 
@@ -208,7 +210,7 @@ def test_curves_with_gaps_or_nothing_to_tell_are_left_out_or_refused():
         independent_curve_test(curves[:3], smooth(rng, 12))
     with pytest.raises(BadInputError, match="do not vary"):
         paired_curve_test(np.ones((7, 101)))
-    with pytest.raises(BadInputError, match="over"):
+    with pytest.raises(BadInputError, match="must have the dimensions"):
         paired_curve_test(np.ones(101))
     # Where all curves begin at zero nothing differs.
     assert paired_curve_test(curves * F).p[0] == 1
