@@ -940,7 +940,7 @@ def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
 def test_where_nothing_shows_which_movement_is_complete_all_count() -> None:
     two = measured(uneven([130.0, 105.0], rest=10.0), "elbow")
     assert two["movements"].values.tolist() == [[2, 2]]
-    undecided = "the ends of the movements differ by up to 25 degrees; at least 3 movements are needed to"
+    undecided = "the ends of the movements differ by up to 25 degrees; at least 3 movements are"
     assert undecided in note(two, "elbow")
     assert "differ by up to" not in note(measured(elbows(times=2)[2], "elbow"), "elbow")
     # Once one is refused as incomplete, nothing is said to be undecided.
