@@ -1,6 +1,6 @@
 """Criteria of the FMS deep squat and compensations of the overhead squat assessment.
 
-A criterion compares a metric with a threshold; its probability follows from the value and its
+A criterion compares a metric with a threshold. Its probability follows from the value and its
 expected error. A criterion is not judged, and never counts as passed, if the value is not reported
 or too close to the threshold. There is no landing error score, because that score is for landings.
 """
@@ -39,14 +39,14 @@ def probability_of(
     *,
     side: str,
 ) -> Array:
-    r"""Return the probability that a true value lies on one side of a threshold.
+    r"""Return the probability that the true value lies on one side of a threshold.
 
-    The true value is normal about the measured one: with
-    :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
+    The true value is assumed to be normally distributed about the measured value. With :math:`z =
+    (\hat x - t) / \sigma`, it is above t with probability :math:`\Phi(z)`.
 
-    ``outside`` is the likelier tail, :math:`q = \max(P(x > t), P(x < -t))`, if that exceeds one
-    half, otherwise both tails, at most one half. With a large error both tails together would be
-    nearly certain, although not even the sign is known.
+    For ``outside``, the result is the probability of the more likely tail, :math:`q = \max(P(x >
+    t), P(x < -t))`, if that exceeds one half. Otherwise it is the sum of both tails, limited to one
+    half. With a large error, the sum alone would be close to 1 although not even the sign is known.
 
     Parameters
     ----------
@@ -82,23 +82,23 @@ def probability_of(
 
 
 def is_stated(probability: float, *, met: float | None = None) -> bool | None:
-    """Decide whether a finding with this probability, or its absence, is stated.
+    """Decide whether to state a finding with this probability, or its absence.
 
-    The same pair of probabilities (``results`` in the table ``findings``) decides on findings,
-    criteria and compensations.
+    Findings, criteria and compensations all use the same two probabilities (``results`` in the
+    table ``findings``).
 
     Parameters
     ----------
     probability
         Probability that the finding is true.
     met
-        Largest probability at which its absence is stated, if the rule has its own.
+        Largest probability at which the absence is stated, if the rule has a value of its own.
 
     Returns
     -------
     bool or None
-        True if the finding is stated, False if its absence is stated, None if neither is likely
-        enough or the probability is NaN.
+        True: the finding is stated. False: its absence is stated. None: neither is likely enough,
+        or the probability is NaN.
     """
     limits = tables.load("findings")["results"]
     if probability >= limits["outside"] - _ROUNDING:
@@ -107,7 +107,7 @@ def is_stated(probability: float, *, met: float | None = None) -> bool | None:
 
 
 def probability_in_words(probability: float) -> str:
-    """Write the probability of a finding, or of its absence, on its side of each limit."""
+    """Write the probability of a finding, or its absence, rounded without crossing a limit."""
     decides = tables.load("findings")["results"]
     limits = [limit for name, limit in decides.items() if name != "source"]
     return formatting.probability(probability, limits=[*limits, *(1 - limit for limit in limits)])
@@ -122,22 +122,23 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     metrics
         Metrics Dataset.
     view
-        Name of the camera's view (:attr:`mobility.keypoints.view.View.name`): a camera at the side
-        sees one leg, which then stands for both.
+        Name of the camera view (:attr:`mobility.keypoints.view.View.name`). From the side, the
+        visible leg stands for both.
 
     Returns
     -------
     xarray.Dataset
-        ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
-        and ``feet``, NaN if it is unknown, and ``fms_joint_probability`` that all are met. The
-        attribute ``verdict`` of both is "3" if that is at least the probability in the table. It is
-        "at most 2; another trial with raised heels is needed" if a criterion fails with that
-        probability. Otherwise it is "cannot be judged" with the reason: the uncertain criteria
-        ("heels uncertain"), or that all are met separately, but not together. If only the feet are
-        uncertain, which are placed before the squat, it is "3 if the feet point forward".
+        ``fms_probability(fms_criterion)`` for ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
+        and ``feet``, NaN if it is unknown, and ``fms_joint_probability``, the probability that all
+        are met. Both have the attribute ``verdict``. It is "3" if the joint probability reaches the
+        value in the table. It is "at most 2; another trial with raised heels is needed" if a
+        criterion fails with that probability. Otherwise it is "cannot be judged" with the reason:
+        the uncertain criteria ("heels uncertain"), or that each is met separately, but not all
+        together. If only the feet are uncertain, it is "3 if the feet point forward", because the
+        feet are placed before the squat.
 
-        ``score`` names which of these applies, ``pain`` explains why there is no 0, and ``notes``
-        (JSON) lists what is missing.
+        The attribute ``score`` names which of these cases applies, ``pain`` explains why a score of
+        0 is never given, and ``notes`` (JSON) lists what is missing.
 
     Raises
     ------
@@ -146,8 +147,8 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
     Notes
     -----
-    The worse side decides, as in the findings. The errors of different criteria are assumed to be
-    independent, so that the joint probability is their product.
+    As in the findings, the worse side decides. The errors of different criteria are assumed to be
+    independent, so the joint probability is their product.
 
     References
     ----------
@@ -194,7 +195,7 @@ def fms_deep_squat(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 
 def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
-    """Return the score of the FMS deep squat that the probabilities of its criteria allow.
+    """Return the score of the FMS deep squat that follows from the criteria's probabilities.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
     Returns
     -------
     score, words
-        The entry of ``verdicts`` in the table, and its words, with the undecided criteria.
+        The key of an entry of ``verdicts`` in the table, and its text with the undecided criteria.
     """
     entry = tables.load("criteria")["fms_deep_squat"]
     criteria, words = entry["criteria"], entry["verdicts"]
@@ -231,7 +232,7 @@ def fms_verdict(probability: xr.DataArray) -> tuple[str, str]:
 def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
     """Compute the probability of each compensation of the overhead squat assessment.
 
-    Only compensations that a camera can see are included.
+    Only compensations that the camera can see are included.
 
     Parameters
     ----------
@@ -246,7 +247,7 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
         ``compensation_probability(compensation)``, NaN if it is unknown. Its attribute ``stated``
         is the smallest probability at which a compensation is stated, and ``opposite`` the largest
         at which its absence is stated. ``not_assessed`` (JSON) names the compensations that are not
-        assessed, with the reason; ``notes`` (JSON) lists what is missing.
+        assessed, with the reason, and ``notes`` (JSON) lists what is missing.
 
     Raises
     ------
@@ -284,7 +285,7 @@ def compensations(metrics: Metrics, *, view: str | None = None) -> xr.Dataset:
 
 
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
-    """Return the probability that a metric, on any side of the body, is beyond its threshold."""
+    """Return the probability that a metric is beyond its threshold on at least one side."""
     seen_numbers, note = seen_sides(metrics, entry["measure"], view)
     numbers = seen_numbers or numbers_of(metrics, entry["measure"])
     values, sds = (

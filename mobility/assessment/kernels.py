@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -314,7 +315,7 @@ def of_points(*joints: str, doubts: Doubts | None = None) -> Callable[[Compute],
         raise BadInputError(
             "of_points: 'hip' must be among the joints, because the hips define the axes"
         )
-    return lambda compute: PointKernel(compute, joints, doubts)
+    return lambda compute: PointKernel(_takes(compute, 3), joints, doubts)
 
 
 class Values(NamedTuple):
@@ -375,7 +376,17 @@ class TrialKernel:
 
 def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialKernel:
     """Turn a function into a measure function of the recording."""
-    return TrialKernel(compute)
+    return TrialKernel(_takes(compute, 1))
+
+
+def _takes(compute: Callable[..., Any], count: int) -> Any:
+    """Refuse a measure function with other parameters than it is called with."""
+    try:
+        signature(compute).bind(*range(count))
+    except TypeError:
+        what = "(trial)" if count == 1 else "(points, standing, limits)"
+        raise BadInputError(f"kernel {compute.__name__}: must take {what}") from None
+    return compute
 
 
 def read_only(dataset: xr.Dataset) -> xr.Dataset:

@@ -52,7 +52,7 @@ def quantity(
     digits: int | None = None,
     signed: bool = False,
 ) -> str:
-    """Write a value with its unit and margin of error, such as "98° ± 4°"; a unit in words stands once.
+    """Write a value with its unit and margin of error: "98° ± 4°", "12 ± 2 frames".
 
     Degrees and percent have no decimals, seconds have one, ratios two, unless `digits` are set. NaN
     is a dash. The margin of error `half` is left out if it is NaN, and for a count.

@@ -1,1 +1,1 @@
-"""The exercises and joints that there are, here and in other packages."""
+"""The available exercises and joints, from this package and from others."""

@@ -1,9 +1,9 @@
-"""One exercise: what its folder says and does.
+"""One exercise: what its folder describes and does.
 
-An exercise is a folder of :mod:`mobility.exercises`, or of another package that names it under the
-entry point ``mobility.exercises``. Its ``exercise.yaml`` says what it is, and a class in its
-``exercise.py`` what it does; the classes of what documents and its page show may be in its
-``documents.py`` and ``page.py``. What they leave out, they inherit.
+An exercise is a folder of :mod:`mobility.exercises`, or of another package that registers it under
+the entry point ``mobility.exercises``. Its ``exercise.yaml`` describes it, and a class in its
+``exercise.py`` defines what it does. Classes for its documents and its page may be in its
+``documents.py`` and ``page.py``. Anything that they do not define is inherited.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from mobility.catalogue.joints import JOINTS, MEASURED
 from mobility.errors import BadInputError
 
 _COUNTED = "accepted_repetitions"
-"""Measure that every exercise of repetitions has."""
+"""Measure that every exercise with repetitions has."""
 
 
 def main_moment(moments: Mapping[str, Mapping[str, Any]]) -> str:
-    """Name the moment at which an exercise measures: the first that has frames of its own."""
+    """Name the moment at which an exercise measures: the first with frames of its own."""
     return next(name for name, entry in moments.items() if {"from", "around"} & entry.keys())
 
 
@@ -38,13 +38,14 @@ class Exercise(OfExercise):
     Attributes
     ----------
     name, slug
-        As sessions have it, and as files and options have it.
+        Its name in sessions, and its name in files and options.
     package
-        Package of its modules.
+        The package that contains its modules.
     table
-        Its ``exercise.yaml``, with what extensions add (docs/own-exercise.md explains its entries).
+        Its ``exercise.yaml``, with the additions of extensions (docs/own-exercise.md explains the
+        entries).
     extensions
-        Packages that add measures, rules and sections to it.
+        Packages that add measures, rules and sections to the exercise.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Exercise(OfExercise):
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Its package, and those of the exercises that its class inherits from."""
+        """Its own package, and the packages of the exercises that its class inherits from."""
         parents = self.own_class.__mro__
         modules = [each.__module__ for each in parents if issubclass(each, Exercise)]
         return tuple(m.removesuffix(".exercise") for m in modules[:-1] if m.endswith(".exercise"))
@@ -64,45 +65,45 @@ class Exercise(OfExercise):
     def own_class(self) -> Any:
         """The class in its folder, which is slow to import."""
         module = f"{self.package}.exercise"
-        if (found := find_spec(module) and class_in(module, Exercise)) is None:
+        if (exercise_class := find_spec(module) and class_in(module, Exercise)) is None:
             raise BadInputError(f"{module}: defines no exercise, as in: class Mine(Repeated)")
-        return found
+        return exercise_class
 
     def loaded(self) -> Any:
-        """Make it an object of its class; ``stages_of`` gives this with its type."""
+        """Make an object of its class; ``stages_of`` returns the same object with its type."""
         return self.own_class(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def noun(self) -> str:
-        """What it is made of: "repetition" or "movement"."""
+        """What the exercise consists of: "repetition" or "movement"."""
         return str(self.table["noun"])
 
     @property
     def joints(self) -> tuple[str, ...]:
-        """Joints that may be chosen."""
+        """Joints that can be selected."""
         return JOINTS if self.table["joints"] == "all" else MEASURED
 
     def verdict_words(self, level: str) -> str:
-        """Name a verdict on a recording as every page, list and table names it."""
+        """Return the words for a verdict on a recording, the same on every page, list and table."""
         if level == "not_this_exercise":
             return str(self.table["not_this_exercise"])
         return str(tables.load("verdict")["levels"][level]["words"])
 
     @property
     def measures(self) -> dict[str, dict[str, Any]]:
-        """What it measures: declarations of ``measures.yaml`` by name, its own or those for all."""
-        own, shared = self.own_table("measures").get("measures", {}), tables.load("measures")
+        """Declarations of its measures by name, its own and the shared ones."""
+        local, shared = self.own_table("measures").get("measures", {}), tables.load("measures")
         names = [*self.table["measures"], _COUNTED]
-        return {name: own.get(name) or shared["measures"][name] for name in dict.fromkeys(names)}
+        return {name: local.get(name) or shared["measures"][name] for name in dict.fromkeys(names)}
 
     @property
     def angles(self) -> tuple[str, ...]:
-        """Angles that are among its measures."""
+        """The angles among its measures."""
         return tuple(n for n, entry in self.measures.items() if entry["from"] == f"angles.{n}")
 
     @property
     def moments(self) -> dict[str, Mapping[str, Any]]:
-        """Phases of a repetition, by name: what frames belong to each, and the word for it."""
+        """Phases of a repetition by name: the frames that belong to each phase, and its word."""
         return {
             name: {"word": self._word_of(name), **entry}
             for name, entry in (
@@ -130,10 +131,10 @@ class Exercise(OfExercise):
 
     @property
     def words(self) -> Mapping[str, str]:
-        """Words for a repetition: its `turn`, the way `there` and `back`, and its phases.
+        """Words for a repetition: its `turn`, the ways `there` and `back`, and its phases.
 
-        `at` and `within` the moment at which it measures; `moving` is when the knees are watched;
-        `descent` and `ascent` name the ways.
+        `at` and `within` name the moment at which the exercise measures. `moving` names the time
+        during which the knees are watched. `descent` and `ascent` name the two ways.
         """
         moments = self.moments
         measured = moments[main_moment(moments)]
@@ -149,7 +150,7 @@ class Exercise(OfExercise):
 
     @property
     def short_words(self) -> list[str]:
-        """Words for the phases where there is little room: "mid-descent"."""
+        """Short words for the phases, for narrow places: "mid-descent"."""
         named = "moments" in self.table or "ways" in self.table
         return [
             str(entry["word"]) if named else name.replace("_", "-")
@@ -157,18 +158,18 @@ class Exercise(OfExercise):
         ]
 
     def kernel(self, name: str) -> Any:
-        """Give what computes measures, of module ``kernels`` of its folder, or for all."""
+        """Return the kernel of this name, from its own module ``kernels`` or the shared ones."""
         kernel = self.named("kernels", name)
         if not hasattr(kernel, "compute") or kernel.compute.__module__.startswith("mobility."):
             return kernel
         return replace(kernel, compute=quiet(kernel.compute))
 
     def has(self, document: str) -> bool:
-        """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
+        """Whether its sessions have a document of the interface: "report", "joint-mobility", ..."""
         return document in self.table["documents"]
 
     def part(self, name: str, kind: type) -> Any:
-        """Make the class of a `kind` of its module `name`, else of what it inherits from."""
+        """Make an object of the `kind` that its module `name` defines, or else an inherited one."""
         modules = [f"{each}.{name}" for each in self.packages]
         classes = (class_in(module, kind) for module in modules if find_spec(module))
         return next(filter(None, classes))()
@@ -176,27 +177,27 @@ class Exercise(OfExercise):
     def named(self, part: str, name: str) -> Any:
         """Find a section or a kernel in its modules ``page`` or ``kernels``; None if there is none.
 
-        The modules are its own, those of what it inherits from, and those of extensions.
+        Its own modules are searched first, then the inherited ones, then those of its extensions.
         """
         modules = [f"{each}.{part}" for each in (*self.packages, *self.extensions)]
-        found = (getattr(imported(each), name, None) for each in modules if find_spec(each))
-        return next(filter(None, found), None)
+        definitions = (getattr(imported(each), name, None) for each in modules if find_spec(each))
+        return next(filter(None, definitions), None)
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Names of the sections of its report: shared ones, and those of its module ``page``."""
+        """Names of the sections of its report: the shared ones and those of its module ``page``."""
         return tuple(self.table["page"])
 
     def file(self, name: str) -> Path:
-        """Path of a file of its folder, or of the folder of the extension that has it."""
+        """Path of a file in its folder, or in the folder of the extension that contains it."""
         places = [Path(str(files(each) / name)) for each in (self.package, *self.extensions)]
         return next((place for place in places if place.is_file()), places[0])
 
     def own_table(self, name: str) -> Any:
-        """Table ``<name>.yaml`` of its folder, with those of its extensions; empty without any."""
+        """Table ``<name>.yaml`` of its folder and of its extensions; empty if there is none."""
         return merged_table((self.package, *self.extensions), name)
 
 
 def plain(name: str | None) -> str:
-    """Name of an exercise without capitals, hyphens and underscores."""
+    """Return the name of an exercise in lower case, without hyphens and underscores."""
     return " ".join(re.split(r"[\s_-]+", str(name).strip())).lower()

@@ -1,4 +1,4 @@
-"""Whether the folder of an exercise has what it is asked for."""
+"""Check that the folder of an exercise contains everything that its table names."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ _DEPENDS = TypeAdapter(dict[str, tuple[_Names, _Names, _Names]])
 
 
 def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
-    """Refuse an exercise whose folder does not have what it is asked for.
+    """Refuse an exercise if its folder lacks something that its table names.
 
     Parameters
     ----------
     exercise
-        Those of this package are checked by its tests, others where they are loaded.
+        Tests check the exercises of this package; others are checked when they are loaded.
     beside
-        The others that there are.
+        All other exercises.
 
     Raises
     ------
     BadInputError
-        In one line, what is wrong in which file.
+        One line: which file is wrong, and why.
     """
     package, table = exercise.package, exercise.table
     what = f"exercise.yaml of {package}"
     for each in beside:
         if {plain(each.name), plain(each.slug)} & {plain(exercise.name), plain(exercise.slug)}:
-            raise BadInputError(f"{what}: {each.package} is called that, too")
-    others = [each.own_table for each in beside]
-    check_own_tables(exercise.own_table, others=others, package=package)
-    if not package.startswith(f"{PACKAGE}."):  # whose notebooks are where no package brings any
+            raise BadInputError(f"{what}: {each.package} has the same name")
+    other_tables = [each.own_table for each in beside]
+    check_own_tables(exercise.own_table, other_tables=other_tables, package=package)
+    if not package.startswith(f"{PACKAGE}."):  # packages cannot bring notebooks
         notebooks = {e.table["notebook"] for e in beside if e.table["noun"] == table["noun"]}
-        hint = f"; take {' or '.join(sorted(notebooks))}"
+        hint = f"; choose {' or '.join(sorted(notebooks))}"
         check_among([table["notebook"]], notebooks, f"{what}: notebook", hint)
     check_sections(exercise)
     _check_classes(exercise)
     kernels = kernels_of(exercise)
     if twice := [name for name in kernels if kernels.count(name) > 1]:
-        raise BadInputError(f"kernels.py of {package}: {twice[0]!r} is the name of a shared one")
+        raise BadInputError(f"kernels.py of {package}: {twice[0]!r} is the name of a shared kernel")
     check_names(
         table,
         exercise.own_table,
-        others=others,
+        other_tables=other_tables,
         kernels=kernels,
         moment=main_moment(exercise.moments),
         what=what,
@@ -65,8 +65,8 @@ def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
 def sections_of(exercise: Exercise) -> list[str]:
     """Names of the sections that the page of an exercise can show."""
     packages = (*exercise.packages, *exercise.extensions)
-    own = [name for each in packages for name in sections_in(each)]
-    return [*_named_in(_SECTIONS, "make"), *own]
+    section_names = [name for each in packages for name in sections_in(each)]
+    return [*_named_in(_SECTIONS, "make"), *section_names]
 
 
 def sections_in(package: str) -> list[str]:
@@ -86,7 +86,7 @@ def kernels_in(package: str) -> list[str]:
 
 
 def _named_in(module: str, does: str) -> list[str]:
-    """Names in a module for what has an attribute that `does` it."""
+    """Names in a module whose objects have the attribute `does`."""
     named = vars(imported(module)) if find_spec(module) else {}
     functions = {name: getattr(value, does, None) for name, value in named.items()}
     imports_count = module.startswith("mobility.")  # of kernels that several folders share
@@ -98,26 +98,26 @@ def _named_in(module: str, does: str) -> list[str]:
 
 
 def check_sections(exercise: Exercise) -> None:
-    """Refuse a page with a section that is neither shared nor of the exercise."""
+    """Refuse a page with a section that is neither shared nor defined by the exercise."""
     there = sections_of(exercise)
     opening = exercise.table.get("report", {}).get("opening")
     placed = [("page", name) for name in exercise.sections]
     placed += [("report: opening", opening)] if opening else []
     for place, name in placed:
-        hint = likely(name, there) or f"; there are: {', '.join(there)}"
+        hint = likely(name, there) or f"; available: {', '.join(there)}"
         check_among([name], there, f"exercise.yaml of {exercise.package}: {place}", hint)
 
 
 def _check_classes(exercise: Exercise) -> None:
-    """Make what the folder of an exercise defines, which refuses what lacks a method."""
+    """Create the classes of the exercise's folder, which fails if one lacks a required method."""
     for module in (f"{exercise.package}.{part}" for part in ("documents", "page")):
-        if find_spec(module) and (found := class_in(module, OfExercise)):
-            found()
+        if find_spec(module) and (own_class := class_in(module, OfExercise)):
+            own_class()
     depends = exercise.loaded().depends
     try:
         _DEPENDS.validate_python(depends)
     except ValidationError:
         raise BadInputError(
-            f"exercise.py of {exercise.package}: depends: must have by stage three tuples of names:"
-            f" of stages, options and corrections (got {quoted(depends)})"
+            f"exercise.py of {exercise.package}: depends: each stage needs three tuples of names "
+            f"(stages, options, corrections); got {quoted(depends)}"
         ) from None

@@ -1,4 +1,4 @@
-"""Folder of an exercise: its tables, and the digest of its files."""
+"""The folder of an exercise: its tables, and the digest of its files."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ PACKAGE = "mobility.exercises"
 BASE = f"{PACKAGE}.repeated"
 
 NO_RESULTS = ("documents.py", "page.py", "joint_sections.py")
-"""Modules of an exercise's folder on which no result depends."""
+"""Modules of an exercise's folder that no result depends on."""
 
 _LONGEST_REASON = 300
-"""Characters that are told of why an exercise is left out."""
+"""Number of characters shown of the reason why an exercise is left out."""
 
 
 @functools.cache
 def exercise_table(package: str) -> dict[str, Any]:
-    """Give the checked ``exercise.yaml`` of an exercise."""
+    """Return the checked ``exercise.yaml`` of an exercise."""
     table = own_table(package, "exercise")
     return checked_table(table, what=f"exercise.yaml of {package}")
 
 
 @functools.cache
 def own_table(package: str, name: str) -> Any:
-    """Give the table ``<name>.yaml`` of a folder; empty where it has none."""
+    """Return the table ``<name>.yaml`` of a folder; empty if the folder has none."""
     file = files(package) / f"{name}.yaml"
     if not file.is_file():
         return {}
@@ -49,7 +49,7 @@ def own_table(package: str, name: str) -> Any:
 
 @functools.cache
 def merged_table(packages: tuple[str, ...], name: str) -> Any:
-    """Give the tables ``<name>.yaml`` of an exercise and of its extensions as one."""
+    """Return the tables ``<name>.yaml`` of an exercise and of its extensions as one table."""
     first, *extensions = (own_table(package, name) for package in packages)
     merged = first if not any(extensions) else dict(first)
     for table in filter(None, extensions):
@@ -63,21 +63,21 @@ def merged_table(packages: tuple[str, ...], name: str) -> Any:
 def files_digest(
     package: str, packages: tuple[str, ...], *, pages: bool, extensions: tuple[str, ...] = ()
 ) -> str:
-    """SHA-256 of the files of an exercise, among the `packages` of all exercises.
+    """SHA-256 of the files of an exercise, one of the `packages` of all exercises.
 
-    That is its folder, those of its `extensions`, and those that these import, as that of what its
-    class inherits from.
+    The files are those of its folder, of its `extensions`, and of the folders that these import,
+    for example the folder of the class that it inherits from.
     """
     folders = followed_folders(package, *extensions, pages=pages)
     asked = dict[str, Path]()
-    if BASE in folders:  # whose verdict asks all exercises that recognise themselves
+    if BASE in folders:  # whose verdict asks every exercise whether it recognises itself
         for each in packages:
             file = Path(str(files(each))) / "exercise.py"
             if file.is_file() and b"def recognised_in" in file.read_bytes():
                 asked |= followed_folders(each, pages=False)
     lines, modules = list[str](), list[Path]()
     for named, with_pages in ((folders, pages), (asked, False)):
-        for name, folder in sorted(named.items()):  # wherever installed
+        for name, folder in sorted(named.items()):  # independent of where it is installed
             for file in _files_of(folder, pages=with_pages):
                 if file.suffix == ".py" and not with_pages:
                     modules.append(file)
@@ -88,7 +88,7 @@ def files_digest(
 
 
 def _sha256_of_result(file: Path) -> str:
-    """SHA-256 of a file without the entries of a table that name parts of a page."""
+    """SHA-256 of a file, without the entries of a table that only name parts of a page."""
     content = file.read_bytes()
     if file.name in ("exercise.yaml", "extension.yaml"):
         content = re.sub(
@@ -98,10 +98,10 @@ def _sha256_of_result(file: Path) -> str:
 
 
 def followed_folders(*packages: str, pages: bool) -> dict[str, Path]:
-    """Give the folders of packages by their names, and those of the exercises that they import.
+    """Return package folders by name, and the folders of the exercises that they import.
 
-    Only imports of exercises, and of what comes with them, are followed: of all else of this
-    package :func:`mobility.base.provenance.computation` follows the imports.
+    Only imports of exercises and their helpers are followed here. For everything else in this
+    package, :func:`mobility.base.provenance.computation` follows the imports.
     """
     tops = {package.partition(".")[0] for package in packages} - {"mobility"}
     followed = (f"{PACKAGE}.", *(f"{top}." for top in tops))
@@ -120,7 +120,7 @@ def followed_folders(*packages: str, pages: bool) -> dict[str, Path]:
 
 
 def _files_of(folder: Path, *, pages: bool) -> list[Path]:
-    """Files of a folder on which results depend, or also its pages; no hidden ones and backups."""
+    """Files of a folder that results (or pages) depend on, without hidden files and backups."""
     return [
         file
         for file in sorted(folder.rglob("*"))
@@ -134,7 +134,7 @@ def _files_of(folder: Path, *, pages: bool) -> list[Path]:
 
 
 def package_of(module: str) -> str:
-    """Name the innermost package that a module, or a name in it, is of, without importing it."""
+    """Name the innermost package that contains a module, or a name in it, without importing it."""
     name, *parts = module.split(".")
     folder = Path(str(files(name)))
     for part in parts:
@@ -146,7 +146,7 @@ def package_of(module: str) -> str:
 
 
 def in_short(error: BaseException) -> str:
-    """Say in one line what was raised."""
+    """Describe an exception in one line."""
     text = " ".join(str(error).split())
     if len(text) > _LONGEST_REASON:
         text = f"{text[:_LONGEST_REASON]}…"

@@ -1,4 +1,4 @@
-"""Modules and classes of exercises; those of other packages end nothing, and print to stderr."""
+"""Import the modules and classes of exercises; those of other packages cannot end the program."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from mobility.errors import BadInputError, WorkerError
 
 
 class OfExercise:
-    """Base of what a folder of an exercise defines as a class: what it does, documents, its page.
+    """Base class of everything that the folder of an exercise defines as a class.
 
-    Methods of a class of another package must take what the methods do that they replace, and print
-    to standard error. For classes of this package the type checker sees to it.
+    Methods of a class of another package must accept the arguments of the methods that they
+    replace, and they print to standard error. For classes of this package the type checker makes
+    sure of that.
     """
 
     def __init_subclass__(cls) -> None:
-        """Check the methods of another package, and let them print to standard error."""
+        """Check the methods of another package, and send what they print to standard error."""
         super().__init_subclass__()
         if cls.__module__.startswith("mobility."):
             return
@@ -41,28 +42,28 @@ def _check_method(cls: type, name: str, method: Callable[..., Any]) -> None:
     if isfunction(usual) and [*signature(method).parameters] != (
         takes := [*signature(usual).parameters]
     ):
-        raise BadInputError(f"{what}: must take ({', '.join(takes)})")
-    others = [other for other in dir(cls) if other not in vars(cls) and other[0] != "_"]
-    if usual is None and name[0] != "_" and (meant := likely(name, others)):
+        raise BadInputError(f"{what}: must accept ({', '.join(takes)})")
+    inherited = [other for other in dir(cls) if other not in vars(cls) and other[0] != "_"]
+    if usual is None and name[0] != "_" and (meant := likely(name, inherited)):
         raise BadInputError(f"{what}: unknown{meant}")
 
 
 def class_in(module: str, base: type) -> Any:
-    """Give the class of a kind that a module defines, the last of several; None without any."""
+    """Return the last class of a kind that a module defines; None if there is none."""
     defined = vars(imported(module)).values()
     classes = [each for each in defined if isinstance(each, type) and issubclass(each, base)]
     return next((each for each in reversed(classes) if each.__module__ == module), None)
 
 
 def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function of another package print to standard error."""
+    """Make a function of another package print to standard error."""
 
     @functools.wraps(function)
     def quiet(*args: Any, **options: Any) -> Any:
         with _to_stderr():
             try:
                 return function(*args, **options)
-            except SystemExit as error:  # it would end whatever command asked
+            except SystemExit as error:  # it would end the command that called it
                 what = f"{function.__module__}.{function.__name__}"
                 raise WorkerError(f"{what}: raised SystemExit({error.code})") from error
 
@@ -74,7 +75,7 @@ _print_lock, _printers, _stdout = threading.Lock(), 0, sys.stdout
 
 @contextmanager
 def _to_stderr() -> Iterator[None]:
-    """Let what is printed go to standard error, until the last of all threads that asked ends."""
+    """Send printed text to standard error, until the last thread that asked for it ends."""
     global _printers, _stdout
     with _print_lock:
         if not _printers:
@@ -92,7 +93,8 @@ def _to_stderr() -> Iterator[None]:
 def imported(module: str) -> ModuleType:
     """Import a module of an exercise.
 
-    One of another package ends nothing, whatever it raises, and prints to standard error.
+    A module of another package cannot end the program, whatever it raises, and prints to standard
+    error.
     """
     if module.startswith(f"{PACKAGE}."):
         return import_module(module)
@@ -103,7 +105,7 @@ def imported(module: str) -> ModuleType:
             if interrupts:
                 raise KeyboardInterrupt from None
             raise BadInputError(f"{module} cannot be imported: {in_short(error)}") from error
-    if interrupts:  # the module kept the interrupt for itself
+    if interrupts:  # the module swallowed the interrupt
         raise KeyboardInterrupt
     if imported.__file__ is None:
         raise BadInputError(f"{module}: has no __init__.py")
@@ -112,7 +114,7 @@ def imported(module: str) -> ModuleType:
 
 @contextmanager
 def _ctrl_c() -> Iterator[list[int]]:
-    """Note interrupts by a user, which no ``KeyboardInterrupt`` that a module raises is."""
+    """Record interrupts by the user, not a ``KeyboardInterrupt`` that a module raises."""
     noted: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
     if not callable(usual) or threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""What the tables of an exercise may say: ``exercise.yaml``, findings, advice and measures."""
+"""Fields of an exercise's tables: ``exercise.yaml``, findings, advice and measures."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mobility.base.uncertain import sd_name, sem_name
 from mobility.errors import BadInputError
 
 ONE_FOR_ALL = {"findings": ("rules",), "advice": ("exercises",), "measures": ("measures",)}
-"""Tables of exercises, with the parts whose names no two of them may give to different things."""
+"""Tables of exercises, with the parts in which a name may have only one meaning."""
 
 USUAL_PAGE = (
     *("first", "trial", "measures", "findings", "exercises", "repetitions"),
     *("recording", "method", "sources"),
 )
-"""Sections of the report of an exercise with repetitions that lists none."""
+"""Sections of the report of an exercise with repetitions if its table lists none."""
 
 _OF_SIDES = ("asymmetry", "asymmetry_index", "limb_symmetry_index", "symmetry_angle")
-"""Kinds of numbers that compare the medians of the sides."""
+"""Kinds of numbers that compare the medians of the two sides."""
 
 _WITH_MEAN = {"median", "bottom", "bottom_asymmetry", "asymmetry", "variability"}
-"""Kinds of numbers whose error can be that of the mean of the frames."""
+"""Kinds of numbers whose error can be the error of the mean over frames."""
 
 _JUDGED = (
     "median",
@@ -34,27 +34,29 @@ _JUDGED = (
     *("variability", "curve_variability", "from_standing", "at_bottom", "standing"),
     *("count", "time"),
 )
-"""Kinds of numbers that a rule can judge: one, or one of each side."""
+"""Kinds of numbers that a rule can judge: one number, or one for each side."""
 
 _NAMED_ALIKE = ("median", "repetition", "count", "time")
-"""Kinds whose variable has the name of the measure."""
+"""Kinds whose variable has the same name as the measure."""
 
 _NAMED = ("median", "descent", "ascent", "standing")
-"""Kinds to which a declaration can give the name of their variable."""
+"""Kinds whose variable can be named by the declaration."""
 
 _FILLED = ("measured", "threshold", "limit", "norm", "sign", "reason", "question", "label")
-"""What the sentence of a finding may have in braces; ``probability``, too."""
+"""Placeholders that a finding's sentence may contain, in addition to ``probability``."""
 
 
 def _printable(text: str) -> str:
     if not (text.strip() and text.isprintable()):
-        raise ValueError("must be one line of letters, digits and signs")
+        raise ValueError("must be one line of letters, digits and punctuation")
     return text
 
 
 def _named(name: str) -> str:
-    if not (_printable(name)[0].isalnum() and name[-1] != " "):  # no formula of a spreadsheet
-        raise ValueError("must begin with a letter or a digit, and end without a space")
+    if not (
+        _printable(name)[0].isalnum() and name[-1] != " "
+    ):  # cannot be mistaken for a formula by a spreadsheet
+        raise ValueError("must begin with a letter or a digit, and not end with a space")
     return name
 
 
@@ -78,7 +80,7 @@ class _Durations(Strict):
 
 
 class ReportTable(Strict):
-    """A table of numbers of a report."""
+    """A table of numbers in a report."""
 
     caption: Text
     names: list[str]
@@ -86,9 +88,9 @@ class ReportTable(Strict):
 
 class _Report(Strict):
     gauges: Annotated[Text, Field(description="caption of the gauges of the first page")]
-    opening: Annotated[Key, Field(description="section that the first page begins with")] | None = (
-        None
-    )
+    opening: (
+        Annotated[Key, Field(description="section that is shown first on the first page")] | None
+    ) = None
     trial: Annotated[
         list[str], Field(min_length=1, description="angles drawn over the whole recording")
     ]
@@ -99,35 +101,43 @@ class _Report(Strict):
 
 
 class _Moment(Strict):
-    """A phase of a repetition; of the first four, one."""
+    """A phase of a repetition, defined by exactly one of the first four fields."""
 
     before: Annotated[Key, Field(description="event; frames of standing before it")] | None = None
     middle_of: Annotated[tuple[Key, Key], Field(description="events")] | None = None
     from_: Annotated[Key | None, Field(alias="from")] = None
     to: Key | None = None
-    around: Annotated[Key, Field(description="event; its frame and the neighbours")] | None = None
-    word: Annotated[Text, Field(description="for it")] | None = None
-    at: Annotated[Text, Field(description='default: "at the", and its word')] | None = None
+    around: (
+        Annotated[Key, Field(description="event; its frame and the neighbouring frames")] | None
+    ) = None
+    word: Annotated[Text, Field(description="word for the phase")] | None = None
+    at: (
+        Annotated[
+            Text, Field(description='words for "at the phase"; default: "at the" and its word')
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = [self.before, self.middle_of, self.from_, self.around]
-        if sum(each is not None for each in given) != 1 or (self.from_ is None) != (
+        definitions = [self.before, self.middle_of, self.from_, self.around]
+        if sum(each is not None for each in definitions) != 1 or (self.from_ is None) != (
             self.to is None
         ):
-            raise ValueError("needs one of before, middle_of, around, or from and to")
+            raise ValueError("needs exactly one of before, middle_of, around, or from and to")
         return self
 
 
 class _Lab(Strict):
     angles: Annotated[
-        list[str] | None, Field(description="angles that are compared; else those of measures")
+        list[str] | None,
+        Field(description="angles that are compared; default: the measured angles"),
     ] = None
     values: Annotated[
         list[str],
         Field(
             default_factory=lambda: ["bottom", "peak", "range"],
-            description="of a repetition, of lab_contents.yaml",
+            description="phases of a repetition, from lab_contents.yaml",
         ),
     ]
 
@@ -138,7 +148,7 @@ class _Readers(Strict):
 
 
 class ExerciseTable(Strict):
-    """What an exercise is; see the page on exercises of one's own."""
+    """Description of an exercise; docs/own-exercise.md explains each field."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,32 +156,51 @@ class ExerciseTable(Strict):
     slug: Slug
     order: Annotated[
         float,
-        Field(allow_inf_nan=False, description="place in lists; the first is the usual exercise"),
+        Field(
+            allow_inf_nan=False, description="position in lists; the first exercise is the default"
+        ),
     ]
     noun: Literal["repetition", "movement"]
-    joints: Annotated[Literal["all", "named"], Field(description="that may be chosen")]
-    documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
-    notebook: Annotated[Key, Field(description="of its report, without ending")]
-    not_this_exercise: Annotated[Text, Field(description="words of the verdict")]
+    joints: Annotated[Literal["all", "named"], Field(description="joints that can be selected")]
+    documents: Annotated[
+        list[str], Field(description="documents of the interface that its sessions have")
+    ]
+    notebook: Annotated[Key, Field(description="file name of its report, without ending")]
+    not_this_exercise: Annotated[Text, Field(description="words for the verdict")]
     page: Annotated[
-        tuple[Key, ...], Field(description="sections of its report, where it has repetitions")
+        tuple[Key, ...], Field(description="sections of its report, if it has repetitions")
     ] = USUAL_PAGE
-    parts: Annotated[list[str], Field(description="that a verdict can rule out")]
+    parts: Annotated[
+        list[str], Field(description="parts of the results that a verdict can rule out")
+    ]
     cohort: Annotated[list[str], Field(description="metrics that are compared by default")]
     film: _Film | None = None
-    measures: Annotated[list[str], Field(default_factory=list, description="of measures.yaml")]
+    measures: Annotated[
+        list[str], Field(default_factory=list, description="names from measures.yaml")
+    ]
     turn: Annotated[
         Text | None,
-        Field(description="between the way there and back; default: bottom, of a movement turn"),
+        Field(
+            description=(
+                "word for the turn between the ways there and back; default: bottom, or turn for a "
+                "movement"
+            )
+        ),
     ] = None
-    ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
-    moving: Annotated[Text, Field(description="while the knees are watched")] | None = None
+    ways: (
+        Annotated[tuple[Text, Text], Field(description="words for the ways there and back")] | None
+    ) = None
+    moving: (
+        Annotated[Text, Field(description="words for the time during which the knees are watched")]
+        | None
+    ) = None
     moments: Annotated[dict[Key, _Moment], Field(min_length=1)] | None = None
     span: Annotated[
-        tuple[Key, Key], Field(description="events from which to which a repetition is measured")
+        tuple[Key, Key],
+        Field(description="first and last event of the measured part of a repetition"),
     ] = ("start", "end")
     retest_known: Annotated[
-        Flag, Field(description="whether errors between recordings, of squats, hold for it")
+        Flag, Field(description="whether the between-recording errors of squats apply to it")
     ] = True
     groups: Annotated[dict[str, _Readers], Field(default_factory=dict)]
     rules: Annotated[list[str], Field(default_factory=list)]
@@ -182,16 +211,20 @@ class ExerciseTable(Strict):
     lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        """Refuse an exercise of repetitions without what their pages show."""
+    def _complete(self) -> Self:
+        """Refuse an exercise of repetitions if its table lacks fields that its pages show."""
         if self.moments and not any(m.from_ or m.around for m in self.moments.values()):
-            raise ValueError("moments: needs one at which it measures, with from and to, or around")
+            raise ValueError(
+                "moments: the moment at which it measures needs from and to, or around"
+            )
         if self.noun == "repetition":
             needed = {"report": self.report, "measures": self.measures}
             if missing := [name for name, value in needed.items() if not value]:
                 raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
         if ("report" in self.documents) != (self.noun == "repetition"):
-            raise ValueError("documents: those of repetitions have a report, and no others")
+            raise ValueError(
+                "documents: an exercise with repetitions has the document report, and no others"
+            )
         return self
 
 
@@ -314,7 +347,7 @@ class _NotOf(Strict):
 
 
 class Measure(Strict):
-    """Declaration of a measure; the head of ``tables/measures.yaml`` says what each field means."""
+    """Declaration of a measure; the head of ``tables/measures.yaml`` explains each field."""
 
     computed_by: Annotated[
         str, Field(alias="from", pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=120)
@@ -348,85 +381,94 @@ class Measure(Strict):
     source: Text
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        """Refuse what cannot be computed."""
+    def _complete(self) -> Self:
+        """Refuse a measure that cannot be computed."""
         if self.at is not None and not (
             "within_deg" in self.at and len(self.at) == 2 and self.not_there
         ):
-            raise ValueError("at: needs an angle, within_deg, and not_there, a sentence")
+            raise ValueError("at: needs an angle, within_deg, and a sentence as not_there")
         if self.over is not None and self.peak is None:
-            raise ValueError("over: needs peak, which says what value of it counts")
-        given = {name for name in ("extreme", "over", "at") if getattr(self, name) is not None}
-        if len(given) > 1:
-            raise ValueError(f"has {' and '.join(sorted(given))}; a value is taken in one way")
+            raise ValueError("over: needs peak, the extreme that counts")
+        ways = {name for name in ("extreme", "over", "at") if getattr(self, name) is not None}
+        if len(ways) > 1:
+            raise ValueError(f"has {' and '.join(sorted(ways))}; use only one of them")
         kinds = set(self.kinds or ())
-        if given and (not kinds or kinds & {"bottom", "bottom_asymmetry"}):
-            raise ValueError(f"{given.pop()}: needs kinds, without those of the moment (bottom)")
+        if ways and (not kinds or kinds & {"bottom", "bottom_asymmetry"}):
+            raise ValueError(f"{ways.pop()}: needs kinds, without the kinds of the moment (bottom)")
         if self.computed_by.startswith("angles."):
             self._of_angle()
         elif self.error and not self.largest_interval:
-            raise ValueError("error: needs largest_interval, from which on it is refused")
-        if self.error and (given & {"extreme", "over"} or not kinds or kinds - _WITH_MEAN):
-            raise ValueError(f"error: is of {', '.join(sorted(_WITH_MEAN))} only; list kinds")
+            raise ValueError("error: needs largest_interval, above which the value is not reported")
+        if self.error and (ways & {"extreme", "over"} or not kinds or kinds - _WITH_MEAN):
+            raise ValueError(
+                f"error: applies only to {', '.join(sorted(_WITH_MEAN))}; list them under kinds"
+            )
         if self.units != "degree" and kinds & {*_OF_SIDES[1:]}:
-            raise ValueError("kinds: ratios of the sides are of angles in degrees")
+            raise ValueError("kinds: ratios of the sides exist only for angles in degrees")
         if (self.fit_error_sd or self.not_of) and not self.computed_by.startswith("smoothness."):
-            raise ValueError("fit_error_sd and not_of are of what the kernel smoothness gives")
+            raise ValueError(
+                "fit_error_sd and not_of apply only to measures of the kernel smoothness"
+            )
         return self
 
     def _of_angle(self) -> None:
-        """Refuse what is of kernels only; an angle has its limit in ``angles.yaml``."""
+        """Refuse fields that apply only to kernels; the limit of an angle is in ``angles.yaml``."""
         for name in ("error", "largest_interval", "least_visibility", "seldom", "fit_error_share"):
             if getattr(self, name) is not None:
-                raise ValueError(f"{name}: is not of angles, whose limits are in angles.yaml")
+                raise ValueError(
+                    f"{name}: cannot be set for angles, whose limits are in angles.yaml"
+                )
         if self.units != "degree":
-            raise ValueError("units: angles are in degree")
+            raise ValueError("units: must be degree for an angle")
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
-    """Check an ``exercise.yaml``, and return it without fields that are left out."""
+    """Check an ``exercise.yaml``, and return it without the fields that are not set."""
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True, by_alias=True)
 
 
 def check_own_tables(
     own_table: Callable[[str], Any],
     *,
-    others: Sequence[Callable[[str], Any]],
+    other_tables: Sequence[Callable[[str], Any]],
     package: str,
 ) -> None:
-    """Refuse what findings, advice and measures of a folder may not say.
+    """Refuse findings, advice and measures of a folder if they contain something invalid.
 
     Parameters
     ----------
-    own_table, others
-        Functions that give tables of the folder by name, and of the folders of other exercises.
+    own_table, other_tables
+        Functions that return a table by its name: for this folder, and for the folders of all other
+        exercises.
     package
-        For the message.
+        Named in error messages.
     """
     for table, parts in ONE_FOR_ALL.items():
         what = f"{table}.yaml of {package}"
         entries = dict(_entries(own_table(table), table, what))
-        shared = [tables.load(table), *(each(table) for each in others)]
+        shared = [tables.load(table), *(each(table) for each in other_tables)]
         if twice := sorted(
             entries.keys() & {n for t in shared for p in parts for n in t.get(p, {})}
         ):
-            raise BadInputError(f"{what}: {twice[0]} is the name of another")
+            raise BadInputError(f"{what}: {twice[0]} is already the name of another entry")
         for name, entry in entries.items():
             check_entry(table, entry, f"{what}: {name}")
 
 
-def _entries(whole: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
-    """Give the entries of a table of a folder, with their names."""
+def _entries(content: Any, table: str, what: str) -> Iterator[tuple[str, Any]]:
+    """Return the entries of a folder's table with their names."""
     parts = ONE_FOR_ALL[table]
-    if not isinstance(whole, Mapping):
-        raise BadInputError(f"{what}: must have named parts ({', '.join(parts)})")
-    if table != "measures":  # which has limits, too
-        check_among(whole, parts, what)
-    for part, entries in whole.items() if table == "measures" else ():
+    if not isinstance(content, Mapping):
+        raise BadInputError(f"{what}: must consist of named parts ({', '.join(parts)})")
+    if table != "measures":  # this part also has limits
+        check_among(content, parts, what)
+    for part, entries in content.items() if table == "measures" else ():
         if part not in parts and _declares(entries):
-            raise BadInputError(f"{what}: {part}: declarations stand in `measures`, each with from")
+            raise BadInputError(
+                f"{what}: {part}: declarations belong in `measures`, each with from"
+            )
     for part in parts:
-        entries = whole.get(part, {})
+        entries = content.get(part, {})
         if not isinstance(entries, Mapping):
             raise BadInputError(f"{what}: {part}: must have named entries")
         for name, entry in entries.items():
@@ -441,7 +483,7 @@ def _declares(entries: Any) -> bool:
 
 
 def check_entry(table: str, entry: Any, what: str) -> None:
-    """Refuse what an entry of findings, advice or measures may not say."""
+    """Refuse an entry of findings, advice or measures that is not valid."""
     if table == "measures":
         check_measure(entry, what)
     elif table == "advice":
@@ -453,7 +495,7 @@ def check_entry(table: str, entry: Any, what: str) -> None:
 
 
 def check_measure(entry: Any, what: str) -> None:
-    """Refuse a declaration of a measure that says what nothing reads, or lacks what is needed."""
+    """Refuse a measure with fields that are never read, or without fields that it needs."""
     measure = validate(Measure, entry, what=what)
     table, angles = tables.load("measures")["kinds"], tables.load("angles")
     kernel, _, output = measure.computed_by.partition(".")
@@ -463,14 +505,14 @@ def check_measure(entry: Any, what: str) -> None:
     kinds = list(measure.kinds or table["usual"]["angles" if kernel == "angles" else "points"])
     check_among(kinds, table["words"], f"{what}: kinds")
     if isinstance(measure.kinds, dict):
-        hint = f"; names can be given to {', '.join(_NAMED)}"
+        hint = f"; only {', '.join(_NAMED)} can be given a name"
         check_among(kinds, _NAMED, f"{what}: kinds", hint)
     _check_braces(measure.long_name, ("turn", "descent", "ascent"), f"{what}: long_name")
     if "peak" in kinds and measure.peak is None:
-        raise BadInputError(f"{what}: needs peak, which says what extreme of a repetition counts")
+        raise BadInputError(f"{what}: needs peak, the extreme of a repetition that counts")
     of_sides = [n for n, kind in enumerate(kinds) if kind in _OF_SIDES]
     if of_sides and "median" not in kinds[: of_sides[0]]:
-        raise BadInputError(f"{what}: kinds: what compares the sides needs median, before it")
+        raise BadInputError(f"{what}: kinds: list median before kinds that compare the sides")
 
 
 class _OneName(Strict):
@@ -489,34 +531,36 @@ def _check_rule(rule: _Rule, what: str) -> None:
         [rule.group], [name for name in findings["groups"] if name != "source"], f"{what}: group"
     )
     if rule.large is None and rule.unit not in findings["order"]["large"]:
-        raise BadInputError(f"{what}: in {quoted(rule.unit)} needs large, with value and source")
+        raise BadInputError(
+            f"{what}: with the unit {quoted(rule.unit)}, needs large, with value and source"
+        )
     if rule.spread and not isinstance(rule.threshold, float | int):
-        raise BadInputError(f"{what}: spread: needs a number as threshold")
+        raise BadInputError(f"{what}: spread: the threshold must be a number")
 
 
 def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
-    """Refuse braces in a sentence that nothing fills."""
+    """Refuse placeholders in a sentence that are never filled."""
     try:
         fields = list(string.Formatter().parse(text))
     except ValueError as error:
         raise BadInputError(f"{what}: {error}") from None
     for _, name, style, conversion in fields:
         if name is not None:
-            hint = likely(name, allowed) or f"; filled in are: {', '.join(allowed) or 'none'}"
+            hint = likely(name, allowed) or f"; available: {', '.join(allowed) or 'none'}"
             check_among([name], allowed, what, hint)
             if style or conversion:
-                raise BadInputError(f"{what}: {{{name}}}: must be a name alone")
+                raise BadInputError(f"{what}: {{{name}}}: must be only a name")
 
 
 _DOCUMENTS = ("report", "summary", "threads", "joint-mobility", "display settings")
 
 
 def check_among(names: Iterable[Any], allowed: Iterable[str], where: str, hint: str = "") -> None:
-    """Refuse names that are not allowed; the message ends with the `hint`, or the likely name."""
+    """Refuse names that are not allowed; the message ends with the `hint`, or the closest name."""
     allowed = list(allowed)
     for name in names:
         if name not in allowed:
-            choice = hint or likely(str(name), allowed) or "; it is in no table"
+            choice = hint or likely(str(name), allowed) or "; it is not in any table"
             raise BadInputError(f"{where}: {quoted(name)}: unknown{choice}")
 
 
@@ -524,31 +568,32 @@ def check_names(
     table: Mapping[str, Any],
     own_table: Callable[[str], Any],
     *,
-    others: Sequence[Callable[[str], Any]],
+    other_tables: Sequence[Callable[[str], Any]],
     kernels: Collection[str],
     moment: str,
     what: str,
     package: str,
 ) -> None:
-    """Refuse names in the tables of an exercise that are in no table, or that nothing measures.
+    """Refuse names in an exercise's tables that no table defines, or that are not measured.
 
     Parameters
     ----------
     table
-        What :func:`checked_table` gave.
-    own_table, others
-        Functions that give tables of its folder by name, and of the folders of other exercises.
+        The result of :func:`checked_table`.
+    own_table, other_tables
+        Functions that return a table by its name: for this folder, and for the folders of all other
+        exercises.
     kernels
-        What can compute measures: kernels of its folder, and of what it inherits from.
+        Names of the kernels of its folder and of the classes that it inherits from.
     moment
-        At which it measures.
+        The moment at which the exercise measures.
     what, package
-        The table and the package that the message names.
+        The table and the package, named in error messages.
     """
     measures, findings = tables.load("measures"), tables.load("findings")
     rules = dict(findings["rules"])
     own_measures = own_table("measures")
-    for each in (*others, own_table):
+    for each in (*other_tables, own_table):
         rules |= each("findings").get("rules", {})
 
     described = {**measures["measures"], **own_measures.get("measures", {})}
@@ -559,9 +604,11 @@ def check_names(
         kernel = entry["from"].partition(".")[0]
         decorated = "; a kernel in kernels.py has @of_points(...) or @of_trial above it"
         check_among([kernel], ["angles", *kernels], where, likely(kernel, kernels) or decorated)
-    knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show them together
+    knees = {"knee_ankle_separation_ratio", "knee_deviation"}  # tables show both together
     if len(knees & described.keys()) == 1:
-        raise BadInputError(f"{what}: measures: pick {' and '.join(sorted(knees))}, or neither")
+        raise BadInputError(
+            f"{what}: measures: list both {' and '.join(sorted(knees))}, or neither"
+        )
     check_unique(described, moment, what)
     check_among(table["rules"], rules, f"{what}: rules")
     check_among(table["documents"], _DOCUMENTS, f"{what}: documents")
@@ -588,14 +635,14 @@ def check_names(
         check_among([metric], metrics, f"{where}: metric")
         if metrics[metric] != unit:
             raise BadInputError(
-                f"{where}: unit: is {quoted(unit)}, that of {metric} {quoted(metrics[metric])}"
+                f"{where}: unit: is {quoted(unit)}, but {metric} is in {quoted(metrics[metric])}"
             )
     for name, work in own_table("advice").get("exercises", {}).items():
         check_among(work["for"], rules, f"advice.yaml of {package}: {name}: for")
 
 
 def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterator[tuple[str, str]]:
-    """Give the kinds of numbers that are made of a measure, and the names of their variables."""
+    """Return the kinds of numbers computed from a measure, and their variable names."""
     usual = tables.load("measures")["kinds"]["usual"]
     origin = "angles" if entry["from"].startswith("angles.") else "points"
     kinds = entry.get("kinds") or usual[origin]
@@ -608,26 +655,26 @@ def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterat
     for kind in kinds:
         if kind in _OF_SIDES and not entry.get("sided"):
             continue
-        given = kinds[kind] if isinstance(kinds, Mapping) else ""
-        yield kind, given or f"{name}{ends.get(kind, f'_{kind}')}"
+        variable = kinds[kind] if isinstance(kinds, Mapping) else ""
+        yield kind, variable or f"{name}{ends.get(kind, f'_{kind}')}"
 
 
 def check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
-    """Refuse measures whose numbers have one name."""
+    """Refuse measures if two of their numbers have the same name."""
     owner: dict[str, str] = {}
     for name, entry in described.items():
         for _, number in names_of_numbers(name, entry, moment):
             for variable in (number, sd_name(number), sem_name(number)):
                 if variable in owner:
                     raise BadInputError(
-                        f"{what}: measures: {name} and {owner[variable]} have a number of one "
-                        f"name, {variable}; name the measure, or the moment, otherwise"
+                        f"{what}: measures: {name} and {owner[variable]} both have a number "
+                        f"called {variable}; rename the measure or the moment"
                     )
                 owner[variable] = name
 
 
 def _judged(described: Mapping[str, Any], moment: str) -> dict[str, str]:
-    """Give the metrics that a rule can judge, and their units."""
+    """Return the metrics that a rule can judge, and their units."""
     ratios = tables.load("measures")["symmetry"]
     return {
         number: "percent" if kind in ratios else entry.get("units", "degree")

@@ -1,8 +1,8 @@
-"""What another package, or a wing, adds to exercises: measures, rules and sections of the page.
+"""What other packages and wings add to exercises: measures, rules, and sections of the page.
 
 An extension is a folder with an ``extension.yaml`` and any of ``measures.yaml``, ``kernels.py``,
-``findings.yaml``, ``advice.yaml`` and ``page.py``, which are written as those of an exercise. A
-package names it under the entry point of exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
+``findings.yaml``, ``advice.yaml`` and ``page.py``, written as for an exercise. A package registers
+it under the same entry point as exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class _ExtensionTable(Strict):
     measures: Annotated[list[str], Field(default_factory=list)]
     rules: Annotated[list[str], Field(default_factory=list)]
     page: Annotated[list[str], Field(default_factory=list, description="sections of its page.py")]
-    page_after: Annotated[str, Field(description="section after which these are shown")] = (
-        "measures"
-    )
+    page_after: Annotated[
+        str, Field(description="section after which these sections are shown")
+    ] = "measures"
     tables: Annotated[
         list[ReportTable],
-        Field(default_factory=list, description="of the section of all measures"),
+        Field(default_factory=list, description="tables in the section of all measures"),
     ]
 
 
@@ -50,19 +50,19 @@ def is_extension(package: str) -> bool:
 
 
 def extended(package: str, exercises: Sequence[Exercise]) -> tuple[Exercise, ...]:
-    """Add to exercises what an extension adds to them.
+    """Return the exercises with what an extension adds to them.
 
     Raises
     ------
     BadInputError
-        In one line, what is wrong in its ``extension.yaml``.
+        One line: what is wrong in its ``extension.yaml``.
     """
     what = f"extension.yaml of {package}"
     table = validate(_ExtensionTable, own_table(package, "extension"), what=what)
     names = [name for each in exercises for name in (each.name, each.slug)]
-    known = {plain(name) for name in names}
+    plain_names = {plain(name) for name in names}
     for name in table.extends:
-        if plain(name) not in known:
+        if plain(name) not in plain_names:
             check_among([name], names, f"{what}: extends", likely(name, names))
     asked = {plain(name) for name in table.extends}
     return tuple(
@@ -78,7 +78,7 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
     for part in ("measures", "rules", "page"):
         before, new = exercise.table[part], getattr(table, part)
         if twice := [name for name in new if name in before]:
-            raise BadInputError(f"{what}: {part}: {exercise.name} has {twice[0]!r} already")
+            raise BadInputError(f"{what}: {part}: {exercise.name} already has {twice[0]!r}")
         added[part] = [*before, *new]
     check_among([table.page_after], exercise.sections, f"{what}: page_after")
     place = exercise.sections.index(table.page_after) + 1
@@ -94,27 +94,27 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
 
 
 def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Exercise]) -> None:
-    """Refuse an extension whose folder does not have what it names.
+    """Refuse an extension if its folder lacks something that its tables name.
 
     Parameters
     ----------
     package
-        That of the extension.
+        The package of the extension.
     before, after
-        The exercises without it and with it.
+        The exercises without the extension and with it.
     """
 
-    def own(name: str) -> Any:
+    def added_table(name: str) -> Any:
         return own_table(package, name)
 
-    check_own_tables(own, others=[each.own_table for each in before], package=package)
-    _check_apart(own("measures"), tables.load("measures"), f"measures.yaml of {package}")
+    check_own_tables(added_table, other_tables=[each.own_table for each in before], package=package)
+    _check_apart(added_table("measures"), tables.load("measures"), f"measures.yaml of {package}")
     what, sections = f"extension.yaml of {package}", sections_in(package)
     for old, new in zip(before, after, strict=True):
         if old == new:
             continue
         for name in ("measures", "sentences"):
-            _check_apart(own(name), old.own_table(name), f"{name}.yaml of {package}")
+            _check_apart(added_table(name), old.own_table(name), f"{name}.yaml of {package}")
         there = [*sections, *sections_of(old)]
         for name in new.sections:
             hint = likely(name, there) or "; page.py has no such section"
@@ -124,11 +124,13 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
             ("kernels.py", kernels_in(package), kernels_of(old)),
         ):
             if twice := sorted({*names} & {*taken}):
-                raise BadInputError(f"{file} of {package}: {twice[0]!r} is the name of another")
+                raise BadInputError(
+                    f"{file} of {package}: {twice[0]!r} is already the name of another"
+                )
         check_names(
             new.table,
             new.own_table,
-            others=[each.own_table for each in before if each != old],
+            other_tables=[each.own_table for each in before if each != old],
             kernels={*kernels_of(old), *kernels_in(package)},
             moment=main_moment(new.moments),
             what=what,
@@ -136,11 +138,11 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
         )
 
 
-def _check_apart(own: Mapping[str, Any], others: Mapping[str, Any], what: str) -> None:
-    """Refuse entries of a table that the exercise's own table has, too."""
-    for part, entries in own.items():
-        both = [part] if part in others else []
+def _check_apart(added_entries: Mapping[str, Any], existing: Mapping[str, Any], what: str) -> None:
+    """Refuse entries of a table that the exercise's own table already contains."""
+    for part, entries in added_entries.items():
+        both = [part] if part in existing else []
         if isinstance(entries, Mapping):
-            both = [name for name in entries if name in others.get(part, {}) and name != "source"]
+            both = [name for name in entries if name in existing.get(part, {}) and name != "source"]
         if both:
-            raise BadInputError(f"{what}: {both[0]} is the name of another")
+            raise BadInputError(f"{what}: {both[0]} is already the name of another entry")

@@ -1,4 +1,4 @@
-"""The joints that there are, and the angle that is meant by each."""
+"""The available joints, and the angle that each joint is measured by."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mobility import tables
 
 @functools.cache
 def joint_table() -> Mapping[str, Mapping[str, Any]]:
-    """Describe each joint, in the order of documents."""
+    """Describe each joint, in the order in which documents list them."""
     joints: Mapping[str, Mapping[str, Any]] = tables.load("joints")
     return joints
 
 
 def joints_that(what: str) -> tuple[str, ...]:
-    """Joints for which an entry of the table is true: "named_only", "leg", "followed"."""
+    """Joints with a true entry of this name in the table: "named_only", "leg", "followed"."""
     return tuple(name for name, entry in joint_table().items() if entry[what])
 
 
 MEASURED: tuple[str, ...] = tuple(joint_table())
 
 SIDEWAYS: tuple[str, ...] = joints_that("named_only")
-"""Joints that are measured only where they are named."""
+"""Joints that are measured only if they are named."""
 
 JOINTS: tuple[str, ...] = tuple(name for name in MEASURED if name not in SIDEWAYS)
 """Joints that "all" stands for."""
@@ -32,9 +32,9 @@ JOINTS: tuple[str, ...] = tuple(name for name in MEASURED if name not in SIDEWAY
 ANGLE_OF_JOINT: Mapping[str, str] = {
     joint: str(entry["angle"]) for joint, entry in joint_table().items()
 }
-"""The angle that is meant by a joint."""
+"""The angle that each joint is measured by."""
 
-# Fields of these types refuse what is in no table, with the likely spelling.
+# Fields of these types refuse names that are not in the tables, and suggest the closest name.
 if TYPE_CHECKING:
     Joint = str
     Limb = str

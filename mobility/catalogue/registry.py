@@ -1,4 +1,4 @@
-"""The exercises that there are, by name; rooms ask the one of a session, and name none."""
+"""The available exercises by name. Rooms look up the exercise of a session and name none."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _PACKAGES = sorted(
 )
 
 USUAL: str = min(map(exercise_table, _PACKAGES), key=lambda table: table["order"])["name"]
-"""Name of the exercise where none is named."""
+"""Name of the exercise that is used if none is named."""
 
 
 @functools.cache
 def exercises() -> tuple[Exercise, ...]:
-    """Every exercise, in the order in which they are offered; the first is the usual one."""
+    """All exercises, in the order in which they are listed; the first is the default."""
     loaded, extensions = built_in(), list[str]()
     here = {each.package for each in loaded}
-    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - here)
-    for package in others:
+    foreign = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - here)
+    for package in foreign:
         with _left_out("exercise", package):
             imported(package)
             if is_extension(package):
@@ -61,18 +61,18 @@ def exercises() -> tuple[Exercise, ...]:
             with_it = extended(package, loaded)
             check_extension(package, loaded, with_it)
             loaded = [*with_it]
-    # An exercise of another package never becomes the usual one.
-    return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
+    # An exercise of another package never becomes the default.
+    return tuple(sorted(loaded, key=lambda each: (each.package in foreign, each.table["order"])))
 
 
 def built_in() -> list[Exercise]:
-    """Exercises of this package, without what extensions add."""
+    """Exercises of this package, without the additions of extensions."""
     return [_load(package) for package in _PACKAGES]
 
 
 @contextmanager
 def _left_out(what: str, package: str) -> Iterator[None]:
-    """Leave a package of somebody else out if it is broken; all others go on."""
+    """Leave out a broken package of somebody else, and continue with the others."""
     try:
         yield
     except Exception as error:
@@ -91,9 +91,9 @@ def names() -> tuple[str, ...]:
 
 
 def digest(exercise: Exercise, *, pages: bool = False, extensions: bool = True) -> str:
-    """SHA-256 of what the results of an exercise depend on; or its `pages`, too.
+    """SHA-256 of everything that the results (or `pages`) of an exercise depend on.
 
-    Without `extensions` it is that of the results before the metrics, which none can change.
+    Without `extensions` it covers the results before the metrics, which no extension can change.
     """
     return files_digest(
         exercise.package,
@@ -104,17 +104,17 @@ def digest(exercise: Exercise, *, pages: bool = False, extensions: bool = True) 
 
 
 def usual() -> Exercise:
-    """Give the exercise where none is named."""
+    """Return the exercise that is used if none is named."""
     return exercises()[0]
 
 
 def exercise(name: str | None) -> Exercise:
-    """Look an exercise up; capitals, hyphens and underscores make no difference.
+    """Look up an exercise; capitals, hyphens and underscores are ignored.
 
     Raises
     ------
     BadInputError
-        There is none of that name.
+        No exercise has this name.
     """
     by_name = {plain(each.name): each for each in exercises()}
     if plain(name) not in by_name:
@@ -125,7 +125,7 @@ def exercise(name: str | None) -> Exercise:
 
 
 def exercise_of(metrics: xr.Dataset | None) -> Exercise:
-    """Exercise of a metrics Dataset; the usual one where it names none."""
+    """Exercise of a metrics Dataset; the default one if the Dataset names none."""
     name = None if metrics is None else metrics.attrs.get("exercise")
     return usual() if name is None else exercise(name)
 
@@ -136,14 +136,14 @@ def that_have(document: str) -> tuple[Exercise, ...]:
 
 
 def of_single_joints() -> Exercise:
-    """Give the exercise that measures single movements."""
+    """Return the exercise that measures single-joint range of motion."""
     return next(each for each in exercises() if each.noun == "movement")
 
 
 class _OneOfTheNames:
-    """Lets a field refuse what is no exercise; they are looked up when the first value is read.
+    """Makes a field refuse unknown exercises; the names are looked up when a value is first read.
 
-    What other packages import would not be there yet when the class with the field is made.
+    When the class with the field is created, the exercises of other packages are not available yet.
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
@@ -155,8 +155,8 @@ class _OneOfTheNames:
     def _checked(self, name: object) -> object:
         if name in names():
             return name
-        *others, last = map(repr, names())
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+        *choices, last = map(repr, names())
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(choices)} or {last}"})
 
 
 ExerciseName = Annotated[str, _OneOfTheNames()]

@@ -1,1 +1,1 @@
-"""The exercises, a folder for each; rooms ask :mod:`mobility.catalogue.registry` for them."""
+"""The exercises, one folder each; rooms look them up in :mod:`mobility.catalogue.registry`."""

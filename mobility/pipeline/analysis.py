@@ -21,8 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobility.assessment.exercise_stages import Trial, stages_of
-from mobility.base.options import Workers
+from mobility.assessment.exercise_stages import Depends, Trial, stages_of
+from mobility.base.options import Workers, likely, quoted
 from mobility.base.provenance import (
     AnalysisWarning,
     Code,
@@ -760,6 +760,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 def _steps(record: SessionRecord) -> list[_Step]:
     """Return the stages of a session, without those of an absent second video."""
     differs = stages_of(record.kind).depends
+    _check_depends(record.kind.package, differs)
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
         for step in STEPS
@@ -772,6 +773,22 @@ def _steps(record: SessionRecord) -> list[_Step]:
         for step in steps
         if step.name != "second_pose"
     ]
+
+
+def _check_depends(package: str, depends: Depends) -> None:
+    """Refuse names of stages, options and corrections that there are not."""
+    stages = [step.name for step in STEPS]
+    edits = [name for step in STEPS for name in step.edits]
+    named = [(name, stages) for name in depends]
+    for needs, options, edited in depends.values():
+        named += [(name, stages) for name in needs]
+        named += [(name, [*_Inputs.model_fields]) for name in options]
+        named += [(name, edits) for name in edited]
+    for name, names in named:
+        if name not in names:
+            choice = likely(name, names) or f" (one of {', '.join(sorted(set(names)))})"
+            what = f"exercise.py of {package}: depends: {quoted(name)}"
+            raise BadInputError(f"{what}: unknown{choice}")
 
 
 def _keys(

@@ -21,6 +21,7 @@ from mobility.assessment.number import nothing_measured, without_hidden_side
 from mobility.assessment.verdict import PARTS, Part, Verdict
 from mobility.base.formatting import capital, spoken
 from mobility.documents.of_session import verdict_of
+from mobility.errors import MobilityError, ReportError
 from mobility.keypoints.view import UNKNOWN, trial_view, view_kind
 from mobility.reports import additions, figures, key_frames, recording
 from mobility.reports.first_page import absent, doubt
@@ -252,7 +253,15 @@ class Section(Generic[P]):
         """Make the section, or state why it is missing."""
         if lacking := page.lacks(self.needs):
             return lacking
-        return (page.doubt() if self.sided else Markup()) + self.make(page)
+        try:
+            content = self.make(page)
+        except Exception as error:
+            module = getattr(self.make, "__module__", "mobility")
+            if module.startswith("mobility.") or isinstance(error, MobilityError):
+                raise
+            where = f"section {self.name!r} of {module}"
+            raise ReportError(f"{where}: {type(error).__name__}: {error}") from error
+        return (page.doubt() if self.sided else Markup()) + content
 
 
 def section(

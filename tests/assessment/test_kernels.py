@@ -29,6 +29,7 @@ from mobility.assessment.kernels import (
     ldlj,
     limits_of,
     of_points,
+    of_trial,
     output_of,
     sparc,
 )
@@ -224,6 +225,14 @@ def test_points_that_a_kernel_cannot_have_and_shapes_that_it_cannot_give_are_ref
         of_points("hip", "kne")
     with pytest.raises(BadInputError, match="'hip' must be among the joints"):
         of_points("knee")
+    with pytest.raises(BadInputError, match=r"rack: must take \(points, standing, limits\)"):
+
+        @of_points("hip")
+        def rack(points):
+            return {}
+
+    with pytest.raises(BadInputError, match=r"must take \(trial\)"):
+        of_trial(lambda: {})
     points = np.zeros((5, 2, 2, 3))
     wide = of_points("hip", "knee")(lambda points, standing, limits: {"all": points["hip"]})
     with pytest.raises(BadInputError, match=r"all: must be over time, .* its shape is \(5, 2, 3\)"):

@@ -39,12 +39,18 @@ def test_every_declaration_says_what_is_read_and_no_less() -> None:
         ({key: REACH[key] for key in REACH if key != "source"}, "source: field required"),
         (REACH | {"from": "reach"}, "from: string should match pattern"),
         (ANGLE | {"from": "angles.knee_flexon"}, "from: 'knee_flexon': unknown; did you mean"),
-        (ANGLE | {"peak": None}, "needs peak, which says what extreme"),
+        (ANGLE | {"peak": None}, "needs peak, the extreme"),
         (REACH | {"kinds": ["medain"]}, "kinds: 'medain': unknown; did you mean 'median'"),
         (REACH | {"kinds": ["score"]}, "kinds: 'score': unknown"),
-        (REACH | {"kinds": ["asymmetry", "median"]}, "needs median, before it"),
-        (REACH | {"kinds": {"bottom": "low"}}, "names can be given to median, descent, ascent"),
-        (REACH | {"at": {"knee_flexion": 60}}, "at: needs an angle, within_deg, and not_there"),
+        (REACH | {"kinds": ["asymmetry", "median"]}, "list median before kinds"),
+        (
+            REACH | {"kinds": {"bottom": "low"}},
+            "only median, descent, ascent, standing can be given a name",
+        ),
+        (
+            REACH | {"at": {"knee_flexion": 60}},
+            "at: needs an angle, within_deg, and a sentence as not_there",
+        ),
         (
             REACH | {"at": {"knee": 60, "within_deg": 9}, "not_there": "no", "kinds": ["median"]},
             "at: 'knee': unknown",
@@ -55,18 +61,24 @@ def test_every_declaration_says_what_is_read_and_no_less() -> None:
         (REACH | {"error": {"of": "mean"}}, "error: needs largest_interval"),
         (
             ANGLE | {"extreme": "minimum", "over": ["start", "end"], "kinds": ["median"]},
-            "has extreme and over; a value is taken in one way",
+            "has extreme and over; use only one of them",
         ),
-        (ANGLE | {"extreme": "minimum"}, "extreme: needs kinds, without those of the moment"),
-        (ANGLE | {"units": "rad"}, "units: angles are in degree"),
-        (ANGLE | {"largest_interval": {"value": 5, "source": "x"}}, "is not of angles"),
-        (REACH | {"kinds": ["median", "symmetry_angle"]}, "ratios .* are of angles in degrees"),
-        (REACH | {"fit_error_sd": {"value": 1, "source": "x"}}, "of what the kernel smoothness"),
+        (ANGLE | {"extreme": "minimum"}, "extreme: needs kinds, without the kinds of the moment"),
+        (ANGLE | {"units": "rad"}, "units: must be degree for an angle"),
+        (ANGLE | {"largest_interval": {"value": 5, "source": "x"}}, "cannot be set for angles"),
+        (
+            REACH | {"kinds": ["median", "symmetry_angle"]},
+            "ratios .* exist only for angles in degrees",
+        ),
+        (
+            REACH | {"fit_error_sd": {"value": 1, "source": "x"}},
+            "apply only to measures of the kernel smoothness",
+        ),
         (
             REACH
             | {"error": {"of": "mean"}, "largest_interval": {"value": 5, "source": "x"}}
             | {"kinds": ["median", "phase"]},
-            "error: is of asymmetry, bottom,",
+            "error: applies only to asymmetry, bottom,",
         ),
         (REACH | {"long_name": "reach {at}"}, "long_name: 'at': unknown"),
         (REACH | {"kinds": []}, "kinds"),
@@ -82,17 +94,19 @@ def test_a_declaration_that_says_what_nothing_reads_is_refused(entry: Any, why: 
 
 def test_own_measures_by_part_are_refused() -> None:
     older = {"measures": {"tempo": {"reach": REACH}}}
-    with pytest.raises(BadInputError, match="tempo: declarations stand in `measures`"):
-        check_own_tables(lambda name: older.get(name, {}), others=[], package="x")
+    with pytest.raises(BadInputError, match="tempo: declarations belong in `measures`"):
+        check_own_tables(lambda name: older.get(name, {}), other_tables=[], package="x")
 
 
 def test_two_numbers_of_one_name_are_refused() -> None:
-    with pytest.raises(BadInputError, match="own and knee_flexion have a number of one name"):
+    with pytest.raises(
+        BadInputError, match="own and knee_flexion both have a number called knee_flexion"
+    ):
         check_unique(
             {"knee_flexion": ANGLE, "own": REACH | {"kinds": {"median": "knee_flexion"}}},
             "bottom",
             "exercise.yaml",
         )
-    with pytest.raises(BadInputError, match="knee_flexion_peak; name the measure, or the moment"):
+    with pytest.raises(BadInputError, match="knee_flexion_peak; rename the measure or the moment"):
         check_unique({"knee_flexion": ANGLE}, "peak", "exercise.yaml")
     check_unique({"knee_flexion": ANGLE, "reach": REACH}, "top", "exercise.yaml")

@@ -67,9 +67,12 @@ def test_another_package_adds_an_exercise_that_is_never_the_usual_one(installed:
         ({"table": "name: h\xe9"}, "codec"),
         ({"table": "name: ["}, "while parsing"),
         ({"findings": "rules: ["}, "while parsing"),
-        ({"findings": "rules: {heel_rise: {threshold: 9}}"}, "heel_rise is the name of another"),
-        ({"name": "Squat"}, "is called that, too"),
-        ({"slug": "overhead-squat"}, "is called that, too"),
+        (
+            {"findings": "rules: {heel_rise: {threshold: 9}}"},
+            "heel_rise is already the name of another",
+        ),
+        ({"name": "Squat"}, "has the same name"),
+        ({"slug": "overhead-squat"}, "has the same name"),
     ],
 )
 def test_one_that_is_wrong_is_left_out_with_a_warning(
@@ -154,7 +157,7 @@ def of_the_page(
     [
         ("findings.yaml", "{measured}; the aim", "{nix}; the aim", "found: 'nix': unknown"),
         ("findings.yaml", "{measured}; the aim", "{; the aim", "participant: found: "),
-        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be a name alone"),
+        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be only a name"),
         (
             "findings.yaml",
             "below {threshold}\n",
@@ -165,13 +168,13 @@ def of_the_page(
         ("findings.yaml", "threshold: 3", "threshold: abc", "should be a valid number"),
         ("findings.yaml", "threshold: 3", "threshold: '3'", "should be a valid number"),
         ("findings.yaml", "threshold: 3", "threshold: .inf", "should be a finite number"),
-        ("findings.yaml", "unit: cm", "unit: '1'", "that of body_rise 'cm'"),
-        ("findings.yaml", "large: {", "spread: false # {", "in 'cm' needs large"),
+        ("findings.yaml", "unit: cm", "unit: '1'", "but body_rise is in 'cm'"),
+        ("findings.yaml", "large: {", "spread: false # {", "unit 'cm', needs large"),
         ("findings.yaml", "direction: below", "direction: under", "direction: input should be"),
         ("findings.yaml", "group: whole_movement", "group: heel", "group: 'heel': unknown"),
         ("findings.yaml", "metric: body_rise", "metric: body_rise_phase", "'body_rise_phase'"),
         ("findings.yaml", "rules:", "rule:", "did you mean 'rules'"),
-        ("findings.yaml", "rules:", "- rules:", "must have named parts"),
+        ("findings.yaml", "rules:", "- rules:", "must consist of named parts"),
         ("findings.yaml", "  rises_little:", "  7: {}\n  rises_little:", "name: input should be"),
         ("advice.yaml", "    repetitions: 10\n", "", "either repetitions or seconds"),
         ("advice.yaml", "sets: 3", "sets: three", "sets: input should be a valid integer"),
@@ -210,7 +213,12 @@ def of_the_page(
             "'raisd': unknown; did you mean 'raised'",
         ),
         ("measures.yaml", "    against:", "    againts:", "unknown; did you mean 'against'"),
-        ("measures.yaml", "  body_rise:", "  heel_rise:", "heel_rise is the name of another"),
+        (
+            "measures.yaml",
+            "  body_rise:",
+            "  heel_rise:",
+            "heel_rise is already the name of another",
+        ),
         ("kernels.py", "import Values", "import Value", "kernels cannot be imported: ImportError"),
         ("exercise.yaml", "notebook: repetitions", "notebook: heel", "notebook: 'heel': unknown"),
         # As the notebook was called after an exercise.
@@ -218,7 +226,7 @@ def of_the_page(
             "exercise.yaml",
             "notebook: repetitions",
             "notebook: overhead_squat",
-            "notebook: 'overhead_squat': unknown; take repetitions",
+            "notebook: 'overhead_squat': unknown; choose repetitions",
         ),
         (
             "exercise.yaml",
@@ -235,10 +243,15 @@ def of_the_page(
         ("exercise.yaml", "slug: heel-raise", f"slug: {'a' * 10_000}", "at most 60 characters"),
         ("exercise.yaml", "order: 20", "order: .nan", "order: input should be a finite number"),
         ("exercise.py", "def repetitions(", "def repetition(", "did you mean 'repetitions'"),
-        ("exercise.py", "(self, trial)", "(self, trial, n)", "must take (self, trial)"),
+        ("exercise.py", "(self, trial)", "(self, trial, n)", "must accept (self, trial)"),
         ("exercise.py", "def repetitions", "def (", "invalid syntax"),
-        ("exercise.py", '(("pose", "second_pose"), ', '("pose", ', "depends: must have by stage"),
-        ("exercise.py", '("exercise",)', '("exercise")', "depends: must have by stage"),
+        (
+            "exercise.py",
+            '(("pose", "second_pose"), ',
+            '("pose", ',
+            "depends: each stage needs three tuples",
+        ),
+        ("exercise.py", '("exercise",)', '("exercise")', "depends: each stage needs three tuples"),
         ("exercise.py", "class ", "raise SystemExit\n\nclass ", "exercise cannot be imported: Sys"),
         (
             "exercise.py",

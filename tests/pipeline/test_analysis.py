@@ -15,6 +15,7 @@ from other_processes import in_children
 from own_detectors import install
 
 from mobility import __version__
+from mobility.assessment.exercise_stages import stages_of
 from mobility.base.provenance import Code, code_digest, sha256, with_history
 from mobility.capture.detector_packages import detector_digest
 from mobility.documents.lab_references import Norms
@@ -813,3 +814,11 @@ def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=name)
         else:
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+def test_an_exercise_that_depends_on_what_there_is_not_is_one_line(session, monkeypatch) -> None:
+    kind = type(stages_of(session.record.kind))
+    depends = {"fitted": (("poses",), (), ())}
+    monkeypatch.setattr(kind, "depends", depends)
+    with pytest.raises(BadInputError, match="depends: 'poses': unknown; did you mean 'pose'"):
+        session.analyze()

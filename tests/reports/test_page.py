@@ -13,6 +13,7 @@ from read_pages import text_of
 
 from mobility.assessment.verdict import judge
 from mobility.base.provenance import AnalysisWarning
+from mobility.errors import ReportError
 from mobility.reports.figures import panels
 from mobility.reports.html import paragraphs
 from mobility.reports.page import Page, PageWithFiles, ReportPage, Section, section, show
@@ -99,3 +100,12 @@ def test_a_page_keeps_its_pictures_only_in_a_folder_that_is_named(
     page = PageWithFiles(out=str(tmp_path) if is_kept else "")
     assert 'alt="a line"' in page.figure(figure, "images/line", alt="a line")
     assert [file.name for file in tmp_path.rglob("*.png")] == ["line.png"] * is_kept
+
+
+def test_the_error_of_a_section_of_another_package_names_the_section(page: ReportPage) -> None:
+    def rack(_: ReportPage) -> Markup:
+        raise KeyError("elbow_hight")
+
+    rack.__module__ = "front_rack.page"
+    with pytest.raises(ReportError, match=r"section 'rack' of front_rack\.page: KeyError"):
+        shown(section("The rack")(rack), page)

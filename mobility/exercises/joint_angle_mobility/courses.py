@@ -1,4 +1,4 @@
-"""Angles of single joints over time: which frames are refused and why, and the posture."""
+"""Angle curves of the joints: which frames are withheld and why, and the posture."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, angle_between,
 
 
 def single_joint_limits() -> dict[str, float]:
-    """Largest expected error with which angles are given where single joints move, degrees.
+    """Largest expected error of a reported angle in single-joint range of motion, degrees.
 
-    For :func:`~mobility.kinematics.angles.joint_angles`.
+    Used as limits of :func:`~mobility.kinematics.angles.joint_angles`.
     """
     table = joint_table()
     return {
@@ -51,25 +51,25 @@ def single_joint_limits() -> dict[str, float]:
 
 
 def feet_could_be_planted(pose: xr.Dataset) -> bool:
-    """Whether the fit should test for planted feet: only where the subject stands.
+    """Whether the fit should test for planted feet, which is useful only if the person stands.
 
     Parameters
     ----------
     pose
-        A pose, not fitted yet.
+        A pose that is not fitted yet.
 
     Returns
     -------
     bool
-        False where the subject sits, lies or the posture is uncertain: planted feet would also
-        imply that the centre of mass is over them.
+        False if the person sits or lies, or if the posture is uncertain: planted feet would also
+        imply that the centre of mass is above them.
     """
     require_pose(pose, what="feet_could_be_planted")
     return postures_of(landmarks(pose))[1] == "standing"
 
 
 def upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
-    """Warn where the knees are hardly ever in the picture."""
+    """Warn if the knees are hardly ever in the picture."""
     if not legs_unseen(pose):
         return []
     return [tables.warning("warnings.upper_body_only")]
@@ -82,7 +82,7 @@ def courses_of(
     marks: Sequence[Mark] | None = None,
     movement: str | None = None,
 ) -> list[Course]:
-    """Curve of each joint and side, what of it was refused and why, and its movements."""
+    """Curve of each joint and side: what was withheld and why, and the movements."""
     require_positions(pose, what="joint_mobility")
     table = constants()
     wanted = [joint_table()[joint]["angle"] for joint in joints]
@@ -212,10 +212,10 @@ def courses_of(
 
 
 def _tilt_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
-    """Angle against the vertical at rest, if it is the same at both ends of the recording.
+    """Angle from the vertical at rest, if it is the same at both ends of the recording.
 
-    No camera is level, and a side bend starts upright. Zero where the rest is unknown: the vertical
-    is then that of the picture.
+    No camera is level, and a side bend starts upright, so this angle is subtracted. It is zero if
+    the rest is unknown; the vertical is then the vertical of the picture.
     """
     first = time <= time[0] + rules["seconds"]
     last = time >= time[-1] - rules["seconds"]
@@ -231,7 +231,7 @@ def _tilt_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float
 
 
 def _why_camera_off_view(entry: Mapping[str, Any], azimuth: float) -> str:
-    """Say how far the camera is off the view that a joint needs; empty where it is near."""
+    """State how far the camera is from the view that a joint needs; empty if it is close."""
     wanted = entry.get("camera")
     if wanted is None or not np.isfinite(azimuth):
         return ""
@@ -246,21 +246,21 @@ def _why_camera_off_view(entry: Mapping[str, Any], azimuth: float) -> str:
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
-    """Whether the requested movement turns at the low or high end of its joint; None if none is."""
+    """Whether the requested movement ends at low or high angles of its joint; None if unknown."""
     if movement is None or movement not in movement_table.movements_of(joint):
         return None
     return str(movement_table.movement(movement)["end"])
 
 
 def _frames(share: float) -> str:
-    """Word a share of the frames."""
+    """Describe a share of the frames in words."""
     if share > 0.995:
         return tables.sentence("reasons.joint.all_frames")
     return tables.sentence("reasons.joint.some_frames", share=share)
 
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
-    """Landmarks outside the picture, and landmarks hidden from the camera, (time, 33)."""
+    """Landmarks outside the picture, and landmarks hidden from the camera, over (time, 33)."""
     table = constants()["visibility"]
     shape = pose.sizes["time"], len(KEYPOINTS)
     outside: Mask = np.zeros(shape, dtype=bool)
@@ -279,7 +279,7 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
 def _confident_outside(
     pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str
 ) -> Mask:
-    """Landmarks accepted outside the picture, as the pose model is confident of them."""
+    """Landmarks accepted outside the picture because the pose model is confident of them."""
     accepted: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
         return accepted
@@ -290,11 +290,11 @@ def _confident_outside(
 
 
 def _why_legs_exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
-    """Say why the legs may have been exchanged; empty where that is unlikely.
+    """Explain why the legs may have been exchanged; empty if that is unlikely.
 
-    From the side the far leg is behind the near one. Where the far leg seems to move more than the
-    near one, and is visible in a part of the frames only, the pose model cannot tell which leg
-    moves: it sometimes labels the raised near leg as the far one.
+    From the side, the far leg is behind the near leg. The pose model sometimes labels the raised
+    near leg as the far one. So if the far leg seems to move more and is visible in only some
+    frames, it is unknown which leg moves.
     """
     limits = constants()["legs_told_apart"]
     lost = float(pose.attrs.get("lost_share", 0.0))
@@ -318,9 +318,9 @@ def _why_legs_exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
 
 
 def _toes_ahead(points: Array) -> float:
-    """Median cosine between a foot and the front of the subject, of the foot that is more forward.
+    """Median cosine between the more forward foot and the front of the person.
 
-    Frames count in which the shank is in line with the trunk; NaN without any.
+    Only frames with the shank in line with the trunk count; NaN if there are none.
     """
     trunk = np.zeros_like(points[:, 0])
     for side in SIDES:
@@ -338,7 +338,7 @@ def _toes_ahead(points: Array) -> float:
 
 
 def _leg_range(points: Array, side: str) -> float:
-    """How far thigh or knee turn (P95 - P5), degrees."""
+    """How far thigh or knee rotate (P95 - P5), degrees."""
     down = np.array([0.0, -1.0, 0.0])
     thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
     shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
@@ -361,7 +361,7 @@ def _hip_line(points: Array) -> Array:
 
 
 def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
-    """Posture of each frame, and the most frequent one; "other" where it is uncertain."""
+    """Posture of each frame, and the most frequent one; "other" if it is uncertain."""
     limits = constants()["posture"]
     up = np.array([0.0, 1.0, 0.0])
 

@@ -1,4 +1,4 @@
-"""Documents of single joints."""
+"""Documents on single-joint range of motion."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 SIDES = fill.SIDES
 
 _NOT_CARRIED = {"posture", "references", "title"}
-"""Attributes of the metrics of joints that their curves do not have."""
+"""Attributes that the metrics of joints have, but their curves do not."""
 
 
 class JointDocuments(ExerciseDocuments):
     """Documents with the curves and extremes of the joints."""
 
     def report(self, session: StoredSession) -> dict[str, Any]:
-        """Give the angles with their extremes, and the display settings."""
+        """Return the angles with their extremes, and the display settings."""
         stored = session.stored_config()
         return joint_mobility_document(
             session.analyzed(),
@@ -48,24 +48,25 @@ class JointDocuments(ExerciseDocuments):
         )
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the chosen joints, each named after its movement (`hip_abduction`)."""
+        """Angle curves of the selected joints, each named after its movement (`hip_abduction`)."""
         if "metrics" not in session.record.stages:
             return session.measured_angles()
         return joint_curves(session.metrics())
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the joints, NaN where refused.
+        """Angle curves of the joints, NaN if they are withheld.
 
-        Whatever the movement, the names are those of :data:`ANGLE_OF_JOINT` (`hip_flexion`).
+        The names are always those of :data:`ANGLE_OF_JOINT` (`hip_flexion`), whatever the movement.
         """
         if "metrics" not in session.record.stages:
             return session.measured_angles()
         return with_refused_joints(session.measured_angles(), session.metrics())
 
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
-        """Side to report of each joint.
+        """Side of each joint that is reported.
 
-        Of trunk and neck it is the one they moved to, because a camera sees both equally well.
+        For trunk and neck it is the side that they moved to, because a camera sees both equally
+        well.
         """
         record = session.record
         side_of_joint = dict.fromkeys(map(str, record.joints), side)
@@ -94,11 +95,12 @@ def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side
 
 
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
-    """Curves of single joints with their errors, without what was refused.
+    """Curves of the joints with their errors, without withheld values.
 
-    Each side stands under the angle of the movement that it showed: a hip that moves sideways under
-    ``hip_abduction``. Curves with values come first; the attribute ``refused`` of the others says
-    why. The attributes of the recording and the history are carried over.
+    Each side is stored under the angle of the movement that it showed: a hip that moves sideways is
+    stored under ``hip_abduction``. Curves with values come first. The other curves have an
+    attribute ``refused`` with the reason. The attributes of the recording and the history are
+    copied.
     """
     curves: dict[str, xr.DataArray] = {}
     notes: dict[str, dict[str, str]] = {}
@@ -124,7 +126,7 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
 
 
 def _joined_notes(notes: Mapping[str, str]) -> str:
-    """Join the notes of the sides, once where they are the same."""
+    """Join the notes of both sides, or return one if they are the same."""
     if len(set(notes.values())) == 1:
         return next(iter(notes.values()))
     return "; ".join(f"{side}: {note}" for side, note in notes.items() if note)
@@ -140,13 +142,13 @@ def joint_mobility_document(
     shown_angles: Iterable[str] = (),
     comments: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Report of single joints; `angles` are NaN where they were refused.
+    """Report of single-joint range of motion; `angles` are NaN if they are withheld.
 
-    The extremes are those of `metrics`. If `shown_angles` is empty, `<joint>_angle` of every
-    joint is shown.
+    The extremes come from `metrics`. If `shown_angles` is empty, the `<joint>_angle` of every joint
+    is shown.
     """
     angles_by_key = {}
-    # A joint that was chosen after the analysis has a curve, but no maximum and minimum yet.
+    # A joint that was selected after the analysis has a curve, but no maximum and minimum yet.
     ends = without_uncertain_ends(metrics)[["maximum", "minimum"]].reindex(
         joint=list(record.joints)
     )

@@ -1,4 +1,4 @@
-"""Movements of single joints: where one begins, turns and ends, and what does not count as one."""
+"""Movements of joints: when each begins, turns and ends, and what does not count as a movement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POSTURES = ("standing", "seated", "lying", "other")
 
 
 def constants() -> Any:
-    """Give the table ``constants.yaml`` of this exercise."""
+    """Return the table ``constants.yaml`` of this exercise."""
     return of_single_joints().own_table("constants")
 
 
@@ -38,29 +38,29 @@ CARRIED = (
     *("method", "fps"),
 )
 _ORDER = 3
-"""Of the polynomial of the smoothing."""
+"""Order of the polynomial used for smoothing."""
 
 _MORE_AT_REST = 1.5
-"""A joint rests bent only where it spends so many times more frames bent than straight, or more and
-the recording begins and ends so."""
+"""How many times more frames a joint must spend bent than straight to count as resting bent, unless
+it spends more frames bent and the recording begins and ends there."""
 
 ALONG = 60.0
-"""Degrees between trunk and shank up to which a foot points to the front."""
+"""Largest angle (degrees) between trunk and shank at which a foot shows where the front is."""
 
 _NEAR = 0.2
-"""Share of the range within which a frame is at one of its ends."""
+"""A frame is at one end of the range if it is within this share of the range."""
 
 BEHIND_DEG = 5.0
-"""From how far behind the trunk on a thigh or an arm is extended."""
+"""Angle behind the trunk from which a thigh or an arm counts as extended."""
 
 
 _EDGE_S = 0.15
-"""Seconds from the end of what was seen within which a turn may still be going on."""
+"""Largest time (s) from a turn to the last visible frame for which the turn may be incomplete."""
 
 
 @dataclass(frozen=True)
 class Excursion:
-    """One movement of one joint: away from rest and back; times in seconds, angles in degrees."""
+    """One movement of a joint, away from rest and back; times in seconds, angles in degrees."""
 
     joint: str
     side: str
@@ -79,19 +79,19 @@ class Excursion:
     end_seen: bool
     reason: str = ""
     is_incomplete: bool = False  # refused because it ends short of the others
-    mark: int = -1  # which of the movements that a person marked
-    beyond_half_s: float = np.nan  # how long it is farther out than half way
-    near_turn_s: float = np.nan  # how long it is near its turn
+    mark: int = -1  # index of the movement that a person marked
+    beyond_half_s: float = np.nan  # how long the joint is beyond half of the way
+    near_turn_s: float = np.nan  # how long the joint is near its turn
 
     @property
     def excursion(self) -> float:
-        """Degrees from the smaller of both ends to the turn."""
+        """Degrees from the resting angle to the turn."""
         return abs(self.extreme - self.rest)
 
 
 @dataclass(frozen=True)
 class Course:
-    """What the curve of one joint and side says."""
+    """The angle curve of one side of a joint, and its movements."""
 
     joint: str
     side: str
@@ -99,23 +99,23 @@ class Course:
     sd: Array
     threshold: float
     excursions: tuple[Excursion, ...] = ()
-    highs: tuple[tuple[float, float], ...] = ()  # time and value of each turn
+    highs: tuple[tuple[float, float], ...] = ()  # time and angle of each turn
     lows: tuple[tuple[float, float], ...] = ()
     note: str = ""
-    angle: str = ""  # of kinematics.angles
-    plane: str = ""  # of the body, in which the joint moves
-    off_picture: float = np.nan  # degrees between the plane in which it moves and the picture's
+    angle: str = ""  # name in kinematics.angles
+    plane: str = ""  # plane of the body in which the joint moves
+    off_picture: float = np.nan  # degrees between the plane of the movement and the image plane
     added_sd: float = 0.0  # part of the error that the draws of a fit lack, degrees
 
     @property
     def accepted(self) -> list[Excursion]:
-        """Excursions that count as movements."""
+        """Movements that count."""
         return [each for each in self.excursions if each.accepted]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A movement that a person marked, in seconds; of `joints`, or of all that move in it."""
+    """A movement that a person marked, in seconds, for `joints` or for all that move in it."""
 
     start: float
     turn: float
@@ -123,38 +123,41 @@ class Mark:
     joints: tuple[str, ...] = ()
 
     def is_of(self, joint: str, side: str) -> bool:
-        """Whether it is a mark on this joint and side."""
+        """Whether the mark applies to this side of this joint."""
         return not self.joints or f"{side} {joint}" in self.joints
 
 
-def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> list[dict[str, Any]]:
+def checked_movements(
+    movements: Movements, *, joints: Sequence[str] = JOINTS
+) -> list[dict[str, Any]]:
     """Check movements that a person marked.
 
     Parameters
     ----------
-    given
-        For each ``start``, ``bottom`` (the turn) and ``end`` in seconds, in the order of their
-        starts, and ``joints``, which joints it is of ("left elbow", as a list or as one text with
-        commas); without them it is of every joint that moves in it. Movements of the same joint
-        do not overlap. What else a row of `Session.repetitions_table` says is left out.
+    movements
+        A list of movements in the order of their starts. Each has ``start``, ``bottom`` (the turn)
+        and ``end`` in seconds. ``joints`` names its joints ("left elbow"), as a list or as one text
+        with commas. Without ``joints``, it applies to every joint that moves during that time.
+        Movements of the same joint must not overlap. Other columns of `Session.repetitions_table`
+        are ignored.
     joints
         Joints that are measured.
 
     Returns
     -------
     list of dict
-        ``start``, ``bottom``, ``end``, and ``joints`` as a list where they were given.
+        ``start``, ``bottom``, ``end``, and ``joints`` as a list if they were passed.
 
     Raises
     ------
     BadInputError
         A time is missing or out of order, or a joint or the name of an entry is unknown.
     """
-    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+    if isinstance(movements, str | Mapping) or not isinstance(movements, Sequence):
         raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
     allowed = [f"{side} {joint}" for joint in joints for side in SIDES]
     checked: list[dict[str, Any]] = []
-    for number, movement in enumerate(given, start=1):
+    for number, movement in enumerate(movements, start=1):
         what = f"movement {number}"
         start, bottom, end = check_times(movement, others=["joints"], what=what)
         if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):
@@ -188,14 +191,14 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
 
 
 def given_movements(movements: Movements | None, joints: Sequence[str]) -> dict[str, Any]:
-    """Name marked movements for the history."""
+    """Describe marked movements for the history."""
     return {} if movements is None else {"movements": checked_movements(movements, joints=joints)}
 
 
 def marks_of(
     movements: Movements | None, joints: Sequence[str], angles: xr.Dataset
 ) -> list[Mark] | None:
-    """Take marked movements, which must lie in the recording; None where none were given."""
+    """Read marked movements, which must be within the recording; None if there are none."""
     if movements is None:
         return None
     time = angles["time"].to_numpy()
@@ -212,7 +215,7 @@ def marks_of(
 
 
 def _least_excursion(course: Course, table: dict[str, Any]) -> float:
-    """Excursion from which on a joint moved, however far it moves otherwise, degrees."""
+    """Smallest excursion of a movement, whatever else the joint does, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
     return max(float(joint_table()[course.joint]["prominence_deg"]), error)
@@ -221,7 +224,7 @@ def _least_excursion(course: Course, table: dict[str, Any]) -> float:
 def excursions_of(
     course: Course, time: Array, table: dict[str, Any], wanted: str | None = None
 ) -> Course:
-    """Find the turns and the movements of a curve; `wanted` is the end that movements go to."""
+    """Find turns and movements of a curve; `wanted` is the end of the requested movement."""
     rules = table["movement"]
     values = _values_searched(course, table)
     has_value = np.isfinite(values)
@@ -231,7 +234,7 @@ def excursions_of(
     low, high = np.percentile(values[has_value], [5, 95])
     threshold = max(least, rules["range_share"] * (high - low))
     near = _NEAR * (high - low)
-    # What was refused within the recording lies between its neighbours.
+    # Withheld values within the recording are interpolated between their neighbours.
     bridged = np.interp(time, time[has_value], values[has_value])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
@@ -255,7 +258,7 @@ def excursions_of(
         for i, span in enumerate(spans):
             is_high = (i % 2 == 1) == rising
             if is_high == rests_high:
-                # Where values were refused next to it, the joint may have gone on to its rest.
+                # If values next to it were withheld, the joint may have gone on to its rest.
                 at = float(curve.time[turns[i]])
                 cut = _at_gap(at, curve.time[0], time[0]) or _at_gap(at, curve.time[-1], time[-1])
                 if not (cut or _on_its_way(span, curve, at)):
@@ -275,7 +278,7 @@ def excursions_of(
 
 
 def _values_searched(course: Course, table: dict[str, Any]) -> Array:
-    """Values that are searched for movements; negative ones of the trunk are of the other side."""
+    """Values searched for movements; negative trunk values belong to the other side."""
     if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
@@ -287,15 +290,15 @@ def _at_gap(at: float, end: float, end_of_all: float) -> bool:
 
 
 def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
-    """Whether a joint was moving, not at rest, where the recording begins or ends."""
+    """Whether a joint was moving, not resting, when the recording begins or ends."""
     edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
 
 def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excursion:
-    """Refuse what is too fast or too brief for a limb, a glitch, and what is held: a posture."""
+    """Refuse glitches, which are too fast or too short for a limb, and postures that are held."""
     reason = ""
-    # Half of the time of a movement there and back; its ends are blurred by the smoothing.
+    # Half of the time of a movement there and back; smoothing blurs its ends.
     there_and_back = 2 * excursion.beyond_half_s
     if excursion.peak_velocity > rules["fastest_deg_s"]:
         reason = tables.sentence("reasons.movement.too_fast", speed=excursion.peak_velocity)
@@ -309,7 +312,7 @@ def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excurs
 
 
 def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
-    """Refuse small movements of a side while the other one moves much farther: it rests."""
+    """Refuse small movements of one side while the other side moves much farther."""
     without_rests = []
     for course in courses:
         other_excursions = [
@@ -336,8 +339,8 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
 def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Course:
     """Refuse movements that end well short of the median of the others.
 
-    Fewer than three movements all count, for nothing shows which of them is complete; and so do
-    all if more than half of them would be refused.
+    With fewer than three movements, all count, because it is unknown which are complete. All also
+    count if more than half of them would be refused.
     """
     ends = _ends_outwards(course)
     if len(ends) < rules["compared_from"]:
@@ -354,9 +357,9 @@ def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Co
 
 
 def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
-    """Say that too few movements end too far apart to show which is complete; else empty.
+    """Explain that too few movements differ too much to know which is complete; else empty.
 
-    Nothing is undecided if some were found to be incomplete.
+    The result is empty if some movements were already refused as incomplete.
     """
     ends = _ends_outwards(course)
     if any(each.is_incomplete for each in course.excursions):
@@ -368,14 +371,14 @@ def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
 
 
 def _ends_outwards(course: Course) -> Array:
-    """Give the ends of range of the movements that count, larger the farther they go."""
+    """Return the ends of range of the movements that count, with larger values for farther ends."""
     return np.array([np.sign(each.extreme - each.rest) * each.extreme for each in course.accepted])
 
 
 def _with_refused(
     course: Course, why: Mapping[float, str], *, is_incomplete: bool = False
 ) -> Course:
-    """Refuse the movements whose turns are at these times, each with its reason."""
+    """Refuse the movements with turns at these times, each with its reason."""
     return replace(
         course,
         excursions=tuple(
@@ -390,7 +393,7 @@ def _with_refused(
 
 
 def _pieces(time: Array, has_value: Mask, longest_gap: float) -> list[Mask]:
-    """Split the frames with a value where a gap is too long to be bridged."""
+    """Split the frames with a value at gaps that are too long to interpolate."""
     rows = np.flatnonzero(has_value)
     breaks = np.flatnonzero(np.diff(time[rows]) > longest_gap + np.median(np.diff(time))) + 1
     pieces = []
@@ -428,7 +431,7 @@ class _Curve:
 
 
 def _turning_points(values: Array, threshold: float) -> list[int]:
-    """Places of alternating extremes that differ by the threshold or more; none if none does."""
+    """Alternating extremes (indices) that differ by the threshold or more; empty if none do."""
     lowest = highest = 0
     turns: list[int] = []
     rising: bool | None = None
@@ -450,7 +453,7 @@ def _turning_points(values: Array, threshold: float) -> list[int]:
 
 @dataclass(frozen=True)
 class _Span:
-    """Frames of a turn, and its value."""
+    """Frames of a turn, and its angle."""
 
     first: int
     last: int
@@ -467,11 +470,11 @@ def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> 
 
 
 def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[int, float]:
-    """Values of the neighbouring turns, by number, without one where the recording cuts it off."""
+    """Angles at the neighbouring turns by index, without those that the recording cuts off."""
     values = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
     if len(values) < 2:
         return values
-    # The turn nearer to the extreme may be one that the recording cuts off.
+    # The recording may cut off the turn that is closer to the extreme.
     near, far = sorted(values, key=lambda k: abs(spans[i].value - values[k]))
     end, step = len(curve.smooth) - 1, float(curve.time[1] - curve.time[0])
     border = (near == 0 and spans[near].place < _EDGE_S / step) or (
@@ -498,7 +501,7 @@ def _excursion_at_turn(
     start = int(out[-1]) if out.size else first
     end = int(back[0]) if back.size else last
     step = float(curve.time[1] - curve.time[0])
-    # A turn at the very end of what was seen may not be the turn yet.
+    # A turn in the last visible frames may not be complete.
     going = (not after and len(away) - 1 - span.place < _EDGE_S / step) or (
         not before and span.place < _EDGE_S / step
     )
@@ -518,7 +521,7 @@ def _excursion_between(
     ends_recorded: tuple[bool, bool],
     rules: dict[str, Any],
 ) -> Excursion:
-    """Describe the movement between two frames of a curve that turns at `span`."""
+    """Describe the movement between two frames of a curve, with its turn at `span`."""
     start, end = ends
     away = np.abs(curve.smooth - rest) / abs(span.value - rest)
     half_way, near = (away[start : end + 1] > share for share in (0.5, 1 - _NEAR))
@@ -561,7 +564,7 @@ def leading_excursion(group: Sequence[Excursion]) -> Excursion:
 
 
 def as_marked(mark: Mark, group: Sequence[Excursion]) -> Excursion:
-    """Give the largest movement of a mark the times of that mark."""
+    """Set the times of the largest movement of a mark to the times of that mark."""
     if not group:
         return Excursion(
             *("", "", mark.start, mark.turn, mark.turn, mark.turn, mark.end),
@@ -586,7 +589,7 @@ def by_hand(
     groups: Sequence[Sequence[Excursion]],
     table: dict[str, Any],
 ) -> Course:
-    """Replace the detected movements of a curve by those that a person marked."""
+    """Replace the detected movements of a curve by the movements that a person marked."""
     rules = table["movement"]
     least = _least_excursion(course, table)
     has_value = np.isfinite(course.values)
@@ -623,7 +626,7 @@ def by_hand(
                 excursions.append(replace(each, accepted=False, reason=why, mark=k))
             continue
         excursions.append(replace(each, mark=k))
-        # Where values were refused next to it, the joint may have gone on to its rest.
+        # If values next to it were withheld, the joint may have gone on to its rest.
         ends = ((curve.time[0], time[0]), (curve.time[-1], time[-1]))
         rests |= {t: value for t, value in beside if not any(_at_gap(t, *end) for end in ends)}
     turns = [each for each in excursions if each.accepted]
@@ -646,7 +649,7 @@ def by_hand(
 def _same_marks(
     mark: Mark, groups: Sequence[Sequence[Excursion]], tolerance: float
 ) -> Sequence[Excursion]:
-    """Movements that were detected at the times of a mark; empty where there are none."""
+    """Movements that were detected at the times of a mark; empty if there are none."""
     for group in groups:
         each = leading_excursion(group)
         pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
@@ -663,23 +666,23 @@ def _excursion_at_marks(
     frame: float,
     rules: dict[str, Any],
 ) -> tuple[Excursion | None, list[tuple[float, float]]]:
-    """Read a curve where a person marked a movement.
+    """Measure the movement that a person marked in a curve.
 
     Parameters
     ----------
     course, curve, mark, rules
-        The joint, the piece of its curve in which the turn lies, the marks, and the table.
+        The joint, the piece of its curve with the turn, the marks, and the table.
     marks_beside
-        End of the movement before, and start of the one after.
+        End of the previous mark and start of the next.
     frame
-        Seconds between frames.
+        Time between frames, in seconds.
 
     Returns
     -------
     excursion
-        None where the joint does not move at all.
+        None if the joint does not move at all.
     rests
-        Time and value of the rest before and after, as far as they are seen.
+        Time and angle of the rest before and after, if they are visible.
     """
     smooth = curve.smooth
     start, turn, end = (
@@ -690,12 +693,12 @@ def _excursion_at_marks(
         return None, []
     sign = float(np.sign(out + back))
     size = max(sign * out, sign * back)
-    # An end at the edge of the curve, away from rest, was cut off there.
+    # If the curve ends away from rest, that end was cut off.
     ends_recorded = (
         curve.time[start] - curve.time[0] > 1.5 * frame or sign * out > (1 - _NEAR) * size,
         curve.time[-1] - curve.time[end] > 1.5 * frame or sign * back > (1 - _NEAR) * size,
     )
-    # The rest before ends at the mark before, that after at the mark after.
+    # The previous rest ends at the previous mark, the next rest at the next mark.
     before, after = (int(np.argmin(np.abs(curve.time - mark))) for mark in marks_beside)
     if marks_beside[1] >= curve.time[-1]:
         after = len(smooth) - 1
@@ -719,7 +722,7 @@ def _excursion_at_marks(
 
 
 def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
-    """Frames around a place where the curve is about as high, and their median."""
+    """Frames around an index where the curve is about equally high, and their median."""
     close = np.abs(curve.smooth - curve.smooth[place]) <= near
     first = last = place
     while first > least and close[first - 1]:
@@ -730,12 +733,12 @@ def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _
 
 
 def in_order(excursions: Sequence[Excursion]) -> list[Excursion]:
-    """Sort excursions by time."""
+    """Sort movements by time."""
     return sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
 
 
 def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
-    """Group what moves at the same time, in the order of time."""
+    """Group movements that happen at the same time, in the order of time."""
     share = constants()["movement"]["together_share"]
     groups: list[list[Excursion]] = []
     for excursion in in_order(excursions):
@@ -753,11 +756,11 @@ def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
 
 
 def local_sd(course: Course) -> float:
-    """Median standard deviation of the error of a frame, degrees."""
+    """Median standard error of a frame, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     return float(np.median(sd)) if sd.size else float("nan")
 
 
 def root_mean_square(shared: Array | float) -> float:
-    """Root of the mean square."""
+    """Root mean square of values."""
     return float(np.sqrt(np.mean(np.square(shared))))

@@ -1,4 +1,4 @@
-"""The exercise in which single joints move."""
+"""The exercise that measures single-joint range of motion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class JointAngleMobility(ExerciseStages):
-    """Movements in one or several joints."""
+    """Movements of one or several joints."""
 
     depends: ClassVar[Depends] = {
         "fitted": (("pose", "second_pose"), ("exercise",), ()),
@@ -52,24 +52,24 @@ class JointAngleMobility(ExerciseStages):
     }
 
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Without a click, follow whoever moves the joint.
+        """Without a click, follow the person who moves the joint.
 
-        Not for ankle, trunk and neck, where somebody else's arm would decide.
+        This does not apply to ankle, trunk and neck, because another person's arm could decide.
         """
         asked = [movement_entry(movement)["joint"]] if movement else joints
         return None if set(joints_that("followed")).isdisjoint(asked) else "moving"
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Let the feet move, unless they could have stayed."""
+        """Let the feet move, unless they could have been planted."""
         return {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
 
     def joint_angles(self, trial: Trial) -> xr.Dataset:
-        """Compute the angles, also those in the plane of the picture."""
+        """Compute the angles, including the image-plane angles."""
         limits: dict[str, Any] = {"limits": single_joint_limits()} if trial.fit else {}
         return kinematic_angles.joint_angles(trial.fitted, in_picture=True, **limits)
 
     def repetitions(self, trial: Trial) -> xr.Dataset:
-        """Find the movements of the joints, or take those that were set by hand."""
+        """Find the movements of the joints, or use movements that were set by hand."""
         movements: xr.Dataset = joint_movements(
             trial.fitted, trial.angles, joints=trial.joints, movements=trial.intervals
         )
@@ -82,7 +82,7 @@ class JointAngleMobility(ExerciseStages):
         return checked_movements(intervals, joints=joints)
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure the joints of a trial."""
+        """Measure the joints of a recording."""
         measured: xr.Dataset = joint_mobility(
             trial.fitted,
             trial.angles,
@@ -101,7 +101,7 @@ class JointAngleMobility(ExerciseStages):
         fitted: Callable[[], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
-        """Say what the recording is good for, by the joints that it shows."""
+        """Rate what the recording can be used for, considering only the joints that it shows."""
         return verdict_in_joints(quality, metrics, fitted(), warnings)
 
     def warnings_kept(
@@ -123,24 +123,24 @@ class JointAngleMobility(ExerciseStages):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Say what the recording is good for; None if its metrics are absent or damaged."""
+        """Rate what the recording can be used for; None if its metrics are absent or damaged."""
         with suppress(MobilityError):
             return self.verdict(quality, dataset("metrics"), lambda: dataset("fitted"), warnings)
         return None
 
     def reported(self, metrics: xr.Dataset) -> xr.Dataset:
-        """Leave out the ends that are too uncertain, and the curves, which are no metrics."""
+        """Leave out ends of range that are too uncertain, and the curves, which are not metrics."""
         return without_uncertain_ends(metrics).drop_dims("time")
 
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, tuple[str, ...]]:
-        """Leave out what was refused, and show the angles of the joints that were chosen."""
+        """Leave out withheld values, and show the angles of the selected joints."""
         shown = with_refused_joints(without_hidden_side(angles, metrics), metrics)
         return shown, tuple(ANGLE_OF_JOINT[joint] for joint in joints)
 
     def compared(
         self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Compare each movement of a joint that was chosen, in the angle of this joint."""
+        """Compare each movement of a selected joint, in the angle of that joint."""
         return compared_movements(angles, metrics)

@@ -1,4 +1,4 @@
-"""How far, how often and how fast single joints move: the exercise "Joint Angle Mobility"."""
+"""How far, how often and how fast joints move: the exercise "Joint Angle Mobility"."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def joint_movements(
     joints: Joints = JOINTS,
     movements: Movements | None = None,
 ) -> xr.Dataset:
-    """Find the movements of a person who moves single joints there and back.
+    """Find the movements of a person who moves one or several joints there and back.
 
     Parameters
     ----------
@@ -92,13 +92,15 @@ def joint_movements(
     Returns
     -------
     xarray.Dataset
-        Over ``rep``, in the layout of a repetitions Dataset: ``start``, ``bottom_start``,
-        ``bottom`` (the turn), ``bottom_end``, ``end`` in seconds, ``accepted``, ``complete``,
-        ``start_seen``, ``end_seen``, ``reason``, ``joints`` (which joints moved, as text) and
-        ``excursion`` (degrees, the largest of them). Movements of several joints at the same time
-        are one. ``depth`` is NaN: it is of squats. ``standing(time)``: frames outside of all
-        movements, at rest. Of `movements` each is one, with the times as they were given; one in
-        which no joint moves is not accepted.
+        Over ``rep``, like a repetitions Dataset: ``start``, ``bottom_start``, ``bottom`` (the turn,
+        where the joint reaches its end of range), ``bottom_end``, ``end`` in seconds, ``accepted``,
+        ``complete``, ``start_seen``, ``end_seen``, ``reason``, ``joints`` (the joints that moved,
+        as text) and ``excursion`` (the largest of them, degrees). ``depth`` is NaN, because it
+        applies only to squats.
+
+        ``standing(time)`` is true in frames at rest, outside all movements. Movements of several
+        joints at the same time count as one. Each entry of `movements` is one movement with
+        unchanged times; if no joint moves in it, it is not accepted.
 
     Raises
     ------
@@ -168,107 +170,117 @@ def joint_mobility(
     movement: str | None = None,
     movements: Movements | None = None,
 ) -> xr.Dataset:
-    r"""Measure range of motion, movements and speed of single joints.
+    r"""Measure single-joint range of motion, movements and speed.
 
     Parameters
     ----------
     pose
-        Pose Dataset of the recording, in metres, y up; of a fitted body also its draws.
+        Pose Dataset of the recording, in metres, y up. If the pose is fitted, include its draws.
     angles
-        What :func:`~mobility.kinematics.angles.joint_angles` made of it.
+        Result of :func:`~mobility.kinematics.angles.joint_angles` for this pose.
     joints
-        Of "ankle", "knee", "hip", "shoulder", "elbow"; and "trunk" and "neck", which bend sideways.
+        Any of "ankle", "knee", "hip", "shoulder", "elbow", "trunk" and "neck". The last two bend
+        sideways.
     sex, age
-        Of the participant (years), for the reference; None where they are not known.
+        Sex and age (years) of the participant, used to select the reference; None if unknown.
     movement
-        Movement of the table ``movements`` that was asked for; None: any. It decides how to film
-        what is refused; where another one is shown the note says so.
+        Requested movement of the table ``movements``; None if any movement is allowed. It decides
+        the filming advice for withheld values, and the note reports if a different movement is
+        shown.
     movements
-        Movements that a person marked, instead of those detected in the curves, as for
-        :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements`.
+        Movements that a person marked, to be used instead of the detected ones. Their format is
+        that of :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements`.
 
     Returns
     -------
     xarray.Dataset
-        Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``
-        (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
-        ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
-        is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
-        of an extension; its ``_sem`` is ``detectable_change`` / (1.96 sqrt(2))),
-        ``opposite`` and ``opposite_end`` (degree, with ``_sd``: the movement at the other end, and
-        how far it goes, where all turns there reach that end; else "" and NaN),
-        ``repeatability`` (degree: standard deviation of the turns of three
-        movements or more), ``detectable_change`` (degree: from which difference on to another
-        recording of the same set-up it is chance in one of twenty at most; what differs between
-        set-ups comes on top),
-        ``plane`` (of the body, in which the joint moves: "sagittal", "frontal", "transverse" or "")
-        and ``off_picture`` (degrees between that plane and the picture's; NaN where not known),
-        ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
-        "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
-        and what else a reader must know) and ``advice`` (how to film what was refused). Over
-        (joint): ``side_difference`` (degree, with ``_sd``: by how much farther the right side goes
-        than the left, where both show the same movement). Over (time, joint, side): ``angle`` and
-        ``angle_sd``, NaN where they were refused. Over
-        ``movement``: ``movement_number`` (as :func:`joint_movements` counts: one of what moves at
-        the same time), ``movement_joint``, ``movement_side``, ``movement_start``,
+        Over (joint, side), each with its ``_sd``: ``maximum``, ``minimum``, ``range_of_motion``,
+        ``end_of_range`` (degree), ``peak_velocity``, ``mean_velocity`` (degree/s) and ``score``
+        (percent). ``end_of_range`` is the largest angle, or minus the smallest angle for an
+        extension. ``opposite`` names the movement at the other end and ``opposite_end`` (degree,
+        with ``_sd``) is how far it goes. They are "" and NaN unless the joint reaches that end
+        every time.
+
+        Over (joint, side) without an error: ``movements`` (count), ``shown`` (name in the table
+        ``movements``, or ""), ``repeatability`` (degree, the standard deviation over three or more
+        turns), ``detectable_change`` (degree, explained below), ``reference`` (degree, or NaN),
+        ``reference_kind`` ("active", "weight_bearing" or ""), ``refused_share`` (of the frames),
+        ``note`` (why a value is NaN, and other remarks) and ``advice`` (how to film withheld
+        values).
+
+        ``plane`` is the plane of the body in which the joint moves: "sagittal", "frontal",
+        "transverse" or "". ``off_picture`` is the angle between that plane and the image plane
+        (degrees; NaN if unknown).
+
+        Over (joint): ``side_difference`` (degree, with ``_sd``), how much farther the right side
+        goes than the left if both show the same movement. Over (time, joint, side): ``angle`` and
+        ``angle_sd``, NaN if withheld. Over ``posture``: ``posture_share`` (of the frames); its
+        attribute ``posture`` is the most frequent.
+
+        Over ``movement``: ``movement_joint``, ``movement_side``, ``movement_start``,
         ``movement_turn``, ``movement_end`` (second), ``movement_rest``, ``movement_extreme``
-        (degree),
-        ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s), ``movement_accepted``,
-        ``movement_reason`` (why not). ``posture_share(posture)``: of the frames; the attribute
-        ``posture`` is the most frequent.
+        (degree), ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s),
+        ``movement_accepted`` and ``movement_reason`` (why it does not count). ``movement_number``
+        counts as :func:`joint_movements` does: movements at the same time have the same number.
 
     Raises
     ------
     BadInputError
-        An input lacks what is needed, their frames differ, or an option is wrong.
+        An input is incomplete, the frames of the inputs differ, or an option is wrong.
 
     Notes
     -----
-    The largest value of a noisy curve is too large. A turn is therefore the median of the curve,
-    smoothed with a Savitzky-Golay filter (order 3, 0.3 s), over the frames within 3 % of the
-    excursion from its extreme, and ``maximum`` and ``minimum`` are medians over the turns. A
-    joint without a movement has the extremes of the smoothed curve, and neither a range of motion
-    nor a score: its range would be that of the noise.
+    The largest value of a noisy curve is too large. So the curve is smoothed with a Savitzky-Golay
+    filter (order 3, 0.3 s), and the angle at a turn is its median over the frames within 3 % of the
+    excursion from the extreme. ``maximum`` and ``minimum`` are medians over the turns. A joint
+    without a movement has only the extremes of the smoothed curve. It has no range of motion or
+    score, because its range would be the range of the noise.
 
-    A movement that ends 15 degrees or more short of the median of the others is not complete and
-    does not count. Of two, both count, and the note says if their ends are so far apart; movements
-    that a person marked always count.
+    A movement that ends 15 degrees or more short of the median of the others is incomplete and does
+    not count. If there are only two, both count, and the note reports if their ends differ that
+    much. Movements that a person marked always count.
 
-    The ``_sd`` of an angle over n movements is sqrt(m² + s²/n), with s the SD over the movements
-    and m the error that they share: of a fitted body the spread over its draws (for the range, of
-    the difference within each draw), else the median error of the values (for the range, of both
-    ends as if they were independent). To the former is added what the fit does not know
-    (``added_sd_deg`` of the angle), at both ends of a range as if they were independent. The speed
-    of a pose without draws has an error only from its spread over two movements or more. A fit
-    follows movements up to about 3 Hz.
+    The ``_sd`` of an angle over n movements is sqrt(m² + s²/n). Here s is the SD over the movements
+    and m is the error that they share. For a fitted body, m is the spread over its draws, and for
+    the range the spread of the difference within each draw. Otherwise m is the median error of the
+    values; for the range, both ends count as independent.
 
-    What is measured against the vertical (the trunk) is measured from how it rests, where the
-    recording begins and ends so: no camera is level.
+    For a fitted body, the error that the fit does not know (``added_sd_deg`` of the angle) is
+    added. For a range, it is added at both ends, which count as independent. Without draws, the
+    error of a speed comes only from its spread over two or more movements. A fit follows movements
+    up to about 3 Hz.
 
-    In a marked movement a joint is read where the person marked its turn: the median of the
-    smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
-    marked movements. A movement whose marks are those that were detected is not changed. A
-    joint that moves less than its least excursion, or than the error (one standard deviation) of a
-    value, did not move.
+    An angle from the vertical (the trunk) is measured relative to its rest if the recording begins
+    and ends at the same rest, because no camera is level.
 
-    In ``side_difference_sd`` m is that of the difference within each draw, so that what is wrong of
-    both sides alike cancels; without draws, and of ``added_sd_deg``, the sides are independent.
+    For a marked movement, the angle is measured around the marked turn: it is the median of the
+    smoothed curve within 3 % of the excursion. The joint rests at the extremes between the marked
+    movements. If the marks are the detected times, the movement does not change. A joint did not
+    move if its excursion is below its smallest excursion or below the error of a value (one
+    standard deviation).
 
-    ``detectable_change`` is 1.96 sqrt(2) times ``end_of_range_sem``, the standard error of
-    measurement between visits (:func:`~mobility.assessment.trial_errors.visit_sem`) of n turns
-    with their own spread, of another recording (movements that were filmed twice) and of another
-    day (published), both of ``constants.yaml``. What is wrong in every recording of a set-up
-    cancels in a change and is in none of them.
+    In ``side_difference_sd``, m is the error of the difference within each draw, so errors common
+    to both sides cancel. Without draws, and for ``added_sd_deg``, the sides count as independent.
 
-    ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
-    age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
-    source of such a motion measured such people, or measured the same angle, as the note says. An
-    examiner moves a joint farther: passive ranges do not serve.
+    ``detectable_change`` is the smallest detectable change: the change that is exceeded by chance
+    in at most one of twenty recordings with the same set-up. It is 1.96 sqrt(2) times
+    ``end_of_range_sem``, the standard error of measurement between visits
+    (:func:`~mobility.assessment.trial_errors.visit_sem`) for n turns.
+
+    The standard error of measurement combines the spread of the turns with the errors of another
+    recording (from movements that were filmed twice) and of another day (published), both in
+    ``constants.yaml``. Errors that are the same in every recording of a set-up cancel in a change
+    and are not included. A different set-up adds to the error.
+
+    ``score`` = 100 min(max(maximum / R, 0), 1), where R is the mean active range of people of the
+    same sex and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing
+    lunge. The score is NaN if no source measured such people, or the same angle, and the note
+    explains why. Passive ranges are not used, because an examiner moves a joint farther.
 
     References
     ----------
-    Boone & Azen 1979, J Bone Joint Surg Am 61:756; Zwerus et al. 2019, Shoulder Elbow 11:215;
-    Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627;
+    Boone & Azen 1979, J Bone Joint Surg Am 61:756. Zwerus et al. 2019, Shoulder Elbow 11:215.
+    Calatayud et al. 2015, Int J Sports Phys Ther 10:197. Savitzky & Golay 1964, Anal Chem 36:1627.
     Weir 2005, J Strength Cond Res 19:231.
     """
     table = constants()
@@ -409,7 +421,7 @@ def joint_mobility(
 
 
 def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
-    """Warn where the joint showed other movements than the one that was asked for."""
+    """Warn if a joint showed a different movement from the requested one."""
     if movement is None:
         return []
     possible = set(movement_table.movements_of(movement_table.movement(movement)["joint"]))
@@ -421,7 +433,7 @@ def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str,
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
-    """Deviations of the draws of a fit, for the same angles; None without a fit."""
+    """Deviations of the draws of a fit for the same angles; None without a fit."""
     if "position_draws" not in pose:
         return None
     draws = angle_draws(pose)
@@ -445,7 +457,7 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
 
 
 def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, Any]:
-    """Give the numbers over (joint, side) their units and names."""
+    """Turn the numbers into variables over (joint, side) with units and names."""
     units = {"peak_velocity": "degree/s", "mean_velocity": "degree/s", "score": "percent"}
     units |= {"refused_share": "1"}
     variables = {}
@@ -475,7 +487,7 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
 def _differences(
     courses: Sequence[Course], joints: Sequence[str], shown: NDArray[Any], draws: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Differences of the sides over (joint), where both show the same movement."""
+    """Differences between the sides over (joint), if both show the same movement."""
     of_place = {(course.joint, course.side): course for course in courses}
     numbers = {
         name: np.full(len(joints), np.nan)

@@ -1,4 +1,4 @@
-"""The page of single joints: its sections, and the parts of which they are made."""
+"""The page of single-joint range of motion: its sections and their parts."""
 
 from __future__ import annotations
 
@@ -67,19 +67,19 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 _MOST_SENTENCES = 3
-"""Sentences on how far the joints go on a first page."""
+"""Largest number of sentences on the first page about how far the joints go."""
 
 _MOST_DIFFERENCES = 2
-"""Differences between left and right that have a sentence of their own there."""
+"""Largest number of side differences on the first page with a sentence of their own."""
 
 MOST_GAUGES = 6
-"""Ends of movements with a gauge there: each names its reference group, a page few words."""
+"""Largest number of gauges on the first page; each also takes a line for its reference group."""
 
 COMPARED = (
     *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
     *("others", "unsure", "none", "untold"),
 )
-"""Outcomes of a comparison, the most notable first; sentences ``joints.compared``."""
+"""Outcomes of a comparison, the most notable first; their sentences are in ``joints.compared``."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Shown:
     comment: str = ""
 
     def heading(self, metrics: xr.Dataset) -> str:
-        """Name the joint, and the side where only one is shown."""
+        """Name the joint, and the side if only one is shown."""
         side = f"{side_label(metrics, self.sides[0])} " if len(self.sides) == 1 else ""
         return capital(f"{side}{self.joint}")
 
@@ -103,7 +103,7 @@ def trust_in_joints(
     pose: xr.Dataset,
     warnings: Sequence[AnalysisWarning] = (),
 ) -> Markup:
-    """Show the verdict; where nothing was measured, with a drawing of how to film it."""
+    """Show the verdict; if nothing was measured, also a drawing of how to film it."""
     verdict = verdict_in_joints(quality, metrics, pose, warnings)
     name = unmeasured(metrics)[2]
     if not name:
@@ -114,10 +114,10 @@ def trust_in_joints(
 
 
 def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
-    """List the angles that were chosen, in the chosen order, with their comments.
+    """List the selected angles in the selected order, with their comments.
 
-    `knee_angle` shows both sides, `left_knee_angle` that side; without a choice each selected
-    joint is shown with both.
+    `knee_angle` selects both sides, `left_knee_angle` only the left. Without a selection, each
+    measured joint is shown with both sides.
     """
     keys = joint_angles_shown(record.joints, config.shown_angles if config else ())
     comments = config.comments if config else {}
@@ -137,7 +137,7 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
 
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
-    """Make the table of what was measured of each joint and side, with 95 % intervals."""
+    """Make the table of the results for each joint and side, with 95 % intervals."""
     averaged = any(_average_cell(metrics, *place) != MISSING for place in places(metrics, angles))
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
@@ -180,13 +180,13 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 
 def _held(one: xr.Dataset) -> str:
-    """Angle at which a joint that did not move was held, most of the time."""
+    """Angle at which a joint without movement was held most of the time."""
     half = number_of(one, "maximum").half_width
     return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
 
 
 def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
-    """Joints and sides with a movement, also one that does not count, but for those at rest."""
+    """Sides of joints that move, even if no movement counts, without those at rest."""
     longest = constants()["movement"]["longest_hold_s"]
     at_rest = {
         tables.sentence("reasons.movement.rests"),
@@ -197,7 +197,7 @@ def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
 
 
 def _opposite_row(metrics: xr.Dataset, joint: str, side: str, *, averaged: bool) -> Row:
-    """Give the row of the other end of a movement; empty where that is not told."""
+    """Make the row for the other end of a movement; empty if that end is not reported."""
     one = metrics.sel(joint=joint, side=side)
     reach = _opposite_reach(one, Reach(joint, "", Number(side=side)))
     if reach is None or not reach.certain:
@@ -212,7 +212,7 @@ def _side_head(metrics: xr.Dataset, side: str) -> str:
 
 
 def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Both ends of a movement, where it begins first, with their sign in its own direction."""
+    """Both ends of a movement in its own direction, beginning with its start."""
     shown = str(one["shown"].item())
     if shown and movement(shown)["end"] == "smallest":
         return ("maximum", -1), ("minimum", -1)
@@ -220,12 +220,12 @@ def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 def _movement_name(one: xr.Dataset, joint: str) -> str:
-    """Movement that was shown, or the joint where it was none."""
+    """Name of the movement shown, or of the joint if there was none."""
     return spoken(str(one["shown"].item())) or joint
 
 
 def reached(metrics: xr.Dataset) -> list[str]:
-    """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
+    """List how far each joint and side moved: "left elbow flexion 112° ± 14°"."""
     all_reaches = reaches(metrics)
     by_place = {(each.joint, each.side): each for each in all_reaches if not each.opposite}
     phrases = []
@@ -247,26 +247,26 @@ def reached(metrics: xr.Dataset) -> list[str]:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a joint and side went, beside what people reach by themselves.
+    """How far one side of a joint went, and the reference range of active movement.
 
     Attributes
     ----------
     joint, movement
-        What moved; `movement` is "" where it is none of the table ``movements``.
+        The joint and its movement; `movement` is "" if it is not in the table ``movements``.
     number
-        How far, in the direction of the movement.
+        How far it went, in the direction of the movement.
     people
-        Whom the study measured with which it is compared; "" without one.
+        The people measured by the reference study; "" if there is no reference.
     low, mean, high
-        What they reach: from where to where 95 of 100, and on average; NaN where not known.
+        Their mean and the range that contains 95 % of them; NaN if unknown.
     note
-        Why this person is not known to be one of them; "" for who is.
+        Why this person may not belong to that group; "" if the person does.
     certain
         Whether the error is small enough for the value to be reported.
     named
-        The side as a sentence has it.
+        The side as it is written in a sentence.
     opposite
-        Whether it is the other end of the movement that was shown.
+        Whether it is the opposite end of the movement shown.
     """
 
     joint: str
@@ -283,22 +283,22 @@ class Reach:
 
     @property
     def side(self) -> str:
-        """Which side moved."""
+        """The side that moved, as a word."""
         return self.number.side
 
     @property
     def name(self) -> str:
-        """What moved: "elbow flexion"."""
+        """The movement: "elbow flexion"."""
         return spoken(self.movement or self.joint)
 
     @property
     def measured(self) -> str:
-        """How far, with the error: "112° ± 14°"."""
+        """How far it went, with the error: "112° ± 14°"."""
         return self.number.text
 
     @property
     def compared(self) -> str:
-        """How the value is beside the range, one of those of ``joints.compared``."""
+        """How the value compares with the range: one of the keys of ``joints.compared``."""
         if not self.certain:
             return "untold"
         if not math.isfinite(self.mean):
@@ -327,7 +327,7 @@ class Reach:
         size = rounded(value)
         error = f" {plus_minus(half)}" if math.isfinite(half) else ""
         kind = self.movement or "other"
-        if self.from_straight and abs(round(value)) <= round(half, 0):  # as shown
+        if self.from_straight and abs(round(value)) <= round(half, 0):  # as displayed
             kind += ".about"
         elif self.from_straight:
             kind += ".short" if round(value) < 0 else ".beyond"
@@ -347,7 +347,7 @@ class Reach:
         )
 
     def beside(self, *, alone: bool) -> str:
-        """Say what stands beside its gauge; `alone`: the caption names the people."""
+        """Write the text next to its gauge; with `alone`, the caption names the reference group."""
         without = "others" if self.note else "none"
         kind = without if not self.people else "one" if alone else "several"
         return tables.sentence(f"joints.gauge.{kind}", **self._range)
@@ -390,7 +390,7 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
 
 
 def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
-    """How far the joint went at the other end of its movement; None where that is not told."""
+    """How far the joint went at the opposite end of its movement; None if that is not reported."""
     name = str(one["opposite"].item())
     end = number_of(one, "opposite_end")
     if not name or not end.is_measured:
@@ -401,7 +401,7 @@ def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
 
 
 def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
-    """Add what people reach, where a study says so."""
+    """Add the reference range if a study published one."""
     if reference is None or reference["mean"] is None:
         return reach
     ranges = tables.load("reference_ranges")
@@ -419,19 +419,19 @@ def _with_range(reach: Reach, reference: Mapping[str, Any] | None) -> Reach:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much farther the right side goes than the left."""
+    """How much farther the right side goes than the left."""
 
     name: str
     number: Number
 
     @property
     def exceeds_error(self) -> bool:
-        """Whether it is more than its error, both in whole degrees as they are shown."""
+        """Whether the difference exceeds its error, both rounded to whole degrees as displayed."""
         return abs(round(self.number.value)) > round(self.number.half_width, 0)
 
     @property
     def measured(self) -> Markup:
-        """The difference, right less left, with its error."""
+        """The difference (right minus left) with its error."""
         return measured(self.number, signed=True)
 
     @property
@@ -446,8 +446,8 @@ class Difference:
 def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
     """Compare the sides of each joint, of `angles` or of all, that show the same movement.
 
-    The surest difference comes first. There is none where the end of a side is too uncertain, or
-    where the sides may have been exchanged.
+    The most precise difference comes first. There is none if the end of one side is too uncertain,
+    or if left and right may have been exchanged.
     """
     if metrics.attrs.get("sides_in_doubt"):
         return []
@@ -468,7 +468,7 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
 
 
 def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
-    """Give a sentence for each difference that exceeds its error, and one for all others."""
+    """Write a sentence for each difference that exceeds its error, and one for all others."""
     of_sides = differences(metrics, angles)
     apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
     alike = [f"{each.name} ({each.number.text})" for each in of_sides if not each.exceeds_error]
@@ -479,10 +479,10 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
 
 
 def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
-    """Give the values with a gauge, without a range of people who are not comparable.
+    """Return the values with a gauge, without ranges of people who are not comparable.
 
-    The other end of a movement has one of its own where it has a range, or where that of the
-    movement has none, which begins there.
+    The opposite end of a movement has a gauge of its own if it has a range. It also has one if the
+    movement itself has no range, because the movement begins at that end.
     """
     certain = [
         replace(each, people="", low=math.nan, mean=math.nan, high=math.nan)
@@ -500,7 +500,7 @@ def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
 
 
 def _begins(metrics: xr.Dataset, reach: Reach) -> Number | None:
-    """Where a movement begins, in its own direction, if that is told."""
+    """Where a movement begins, in its own direction, if that is known."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
     start, largest = number_of(one, name), constants()["certain"]["largest_sd_deg"]
@@ -516,20 +516,20 @@ def gauges_of(
     lab: LabReferences | None = None,
     most: int | None = MOST_GAUGES,
 ) -> list[Gauge]:
-    """Make the gauges of a first page: how far each movement went, beside what people reach.
+    """Make the gauges of a first page: how far each movement went, and the reference range.
 
-    A norm of the lab itself takes the place of a published one.
+    A norm of the lab itself replaces a published one.
 
     Parameters
     ----------
     metrics
-        Of the session.
+        Metrics of the session.
     angles
-        Those that are shown; none: all.
+        Angles that are shown; all if it is empty.
     lab
-        Norms and errors of the lab itself that hold for the session.
+        The lab's own norms and errors that apply to the session.
     most
-        Number of gauges at most; None: all.
+        Largest number of gauges; None for all.
     """
     lab = lab or LabReferences()
     drawn = _with_gauge(metrics, angles)
@@ -550,7 +550,7 @@ def gauges_of(
 def _gauge(
     name: str, beside: str, alike: Sequence[Reach], metrics: xr.Dataset, lab: LabReferences
 ) -> Gauge:
-    """Make the gauge of a movement, of the sides that are compared with the same people."""
+    """Make the gauge of a movement, for the sides that are compared with the same people."""
     first, norm = alike[0], _lab_norm(alike[0], lab)
     begins = {each.side: _begins(metrics, each) for each in alike}
     of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
@@ -577,14 +577,14 @@ def _measure(reach: Reach) -> str:
 
 
 def _lab_norm(reach: Reach, lab: LabReferences) -> tuple[Norm, str] | None:
-    """Find the lab's norm of a movement; there is none of what has no name."""
+    """Find the lab's norm of a movement; a movement without a name has none."""
     return lab.norm(_measure(reach)) if reach.movement else None
 
 
 def show_gauges(
     metrics: xr.Dataset, angles: Sequence[Shown] = (), *, lab: LabReferences | None = None
 ) -> Markup:
-    """Show the gauges; the caption says what they are compared with."""
+    """Show the gauges; the caption names the reference groups."""
     people = _people(_with_gauge(metrics, angles), lab or LabReferences())
     kind = "none" if not people else "one" if len(people) == 1 else "several"
     caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
@@ -600,7 +600,7 @@ def _people(reaches: Sequence[Reach], lab: LabReferences) -> list[str]:
 
 
 def commented(metrics: xr.Dataset, shown_sides: Sequence[Shown]) -> Markup:
-    """Show what was written beside the angles, each with its angle."""
+    """Show the comments on angles, each with the name of its angle."""
     return html(
         h.blockquote(".comment")[h.strong[f"{each.heading(metrics)}:"], f" {each.comment}"]
         for each in shown_sides
@@ -609,7 +609,7 @@ def commented(metrics: xr.Dataset, shown_sides: Sequence[Shown]) -> Markup:
 
 
 def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
-    """Say by how much the sides differ and how far the joints go, and name what is missing."""
+    """Describe side differences and how far the joints go, and list missing values."""
     ordered = sorted(reaches(metrics, angles), key=lambda reach: COMPARED.index(reach.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
     compared_with_others = [each for each in ordered if each.compared == "others"]
@@ -649,7 +649,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
             names_of_kind["more" if reach.certain else "untold"].append(
                 f"{reach.named} {reach.name}"
             )
-    if len(gauges_of(metrics, angles, most=None)) <= MOST_GAUGES:  # each has its row
+    if len(gauges_of(metrics, angles, most=None)) <= MOST_GAUGES:  # each has its own row
         names_of_kind["more"] = []
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
@@ -662,7 +662,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
 
 
 def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
-    """Names of the angles that were measured: of a hip that moves sideways its abduction."""
+    """Names of the measured angles; for a hip that moves sideways, its abduction."""
     names_in_order: dict[str, None] = {}
     for angle in angles:
         shown = metrics["shown"].sel(joint=angle.joint, side=list(angle.sides)).values
@@ -672,9 +672,9 @@ def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
 
 
 def _angle_of(joint: str, name: str) -> str:
-    """Angle by which a movement of a joint is measured, that of the joint where it is unknown."""
+    """Angle that measures a movement of a joint; the joint's own angle if that is unknown."""
     angle = str(movement(name)["angle"]) if name else ANGLE_OF_JOINT[joint]
-    # An arm that goes out sideways is measured as its elevation, whatever its plane.
+    # An arm that is raised sideways is measured by its elevation, whatever its plane.
     return angle if angle in definitions() else ANGLE_OF_JOINT["shoulder"]
 
 
@@ -689,7 +689,7 @@ def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
 
 def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
     entry = _references(metrics).get(f"{side}_{joint}")
-    if entry is None or entry["note"]:  # of people with whom this one is not compared
+    if entry is None or entry["note"]:  # from people who are not comparable with this person
         return MISSING
     if entry["mean"] is None:
         return between(entry["lowest"], entry["highest"], "degree")
@@ -697,7 +697,7 @@ def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
 
 
 def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
-    """Make the table of how fast each joint and side moved, and how well that repeats."""
+    """Make the table of how fast each joint and side moved, and how repeatable that is."""
     rows: list[Row] = []
     for angle in angles:
         for side in angle.sides:
@@ -722,13 +722,13 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 
 def details(metrics: xr.Dataset, angle: Shown) -> Markup:
-    """Give the remarks on a joint under its name; empty where there are none."""
+    """Return the remarks on a joint under its name; empty if there are none."""
     moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
     by_text: dict[str, list[str]] = {}
     for side in angle.sides:
         reference = _references(metrics).get(f"{side}_{angle.joint}") or {}
         one = metrics.sel(joint=angle.joint, side=side)
-        # The table of the references has it.
+        # It is already in the table of references.
         less = tables.sentence("reasons.reference.no_score", reason=reference.get("note"))
         if text := _remarks(one, moved=moved, less=less):
             by_text.setdefault(text, []).append(side_label(metrics, side))
@@ -737,7 +737,7 @@ def details(metrics: xr.Dataset, angle: Shown) -> Markup:
 
 
 def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
-    """Give the remarks on one side without the sentence `less`; `moved`: whether a side moved."""
+    """Return the remarks on a side without the sentence `less`; `moved`: whether a side moved."""
     parts = str(one["note"].item()).replace(less, "").split("; ")
     note, refused = "; ".join(filter(None, parts)), float(one["refused_share"])
     remarks = [f"{note}."] if note else []
@@ -749,7 +749,7 @@ def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
 
 
 def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
-    """Say with what each shown joint was compared, and whom those studies measured."""
+    """Make the table of the references of each shown joint, and the people they measured."""
     wanted = {
         f"{s}_{each.joint}{end}": side_label(metrics, s)
         for each in angles
@@ -761,7 +761,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     alike: dict[str, list[str]] = {}
     for key, entry in _references(metrics).items():
         if key in wanted:
-            # Both sides of a joint have one row, unless they showed different movements.
+            # Both sides of a joint share one row, unless they showed different movements.
             joint = _of_reference(metrics, key)
             same = json.dumps([joint, entry], sort_keys=True)
             alike.setdefault(same, []).append(f"{wanted[key]} {joint}")
@@ -805,7 +805,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 
 def _of_reference(metrics: xr.Dataset, key: str) -> str:
-    """Name what a reference is of: the joint, or the movement at its other end."""
+    """Name what a reference describes: the joint, or the movement at its opposite end."""
     side, _, joint = key.partition("_")
     if not joint.endswith("_opposite"):
         return joint
@@ -849,14 +849,14 @@ def _counts_in_words(one: Mapping[str, Any]) -> str:
 
 
 def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:
-    """Say what limits the trust in the angles `names` of single joints."""
+    """List the limits of trust in the angles `names`."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
     return errors_in_words.distrust(applicable_warnings(warnings, names), pose, standing=standing)
 
 
 def uncertainty(pose: xr.Dataset) -> Markup:
-    """Say where the standard deviations come from."""
+    """Explain where the standard deviations come from."""
     sentences = [tables.sentence("joints.errors.of_landmarks")]
     if "position_draws" in pose:
         sentences = [tables.sentence("joints.errors.of_fit", count=pose.sizes["draw"])]
@@ -870,9 +870,10 @@ def uncertainty(pose: xr.Dataset) -> Markup:
 def capture_quality(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> Markup:
-    """Show the checks of the recording, judged by :func:`quality_for_joints`.
+    """Show the checks of the recording, rated by :func:`quality_for_joints`.
 
-    Empty where nothing was measured: no check would add to that, and some would contradict it.
+    The section is empty if nothing was measured: no check would add to that, and some would
+    contradict it.
     """
     if unmeasured(metrics)[0]:
         return html()
@@ -880,7 +881,7 @@ def capture_quality(
 
 
 def posture(metrics: xr.Dataset) -> Markup:
-    """Say in which posture the joints were moved."""
+    """Name the posture in which the joints were moved."""
     shares = zip(metrics["posture"].values, metrics["posture_share"].values, strict=True)
     many = {str(name): float(share) for name, share in shares if share >= 0.05}
     if set(many) <= {"other"}:
@@ -906,11 +907,11 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 @dataclass(frozen=True)
 class JointPage(ReportPage):
-    """What the sections of the page of single joints have available."""
+    """The inputs for the sections of the page."""
 
     @cached_property
     def metrics(self) -> xr.Dataset:
-        """Metrics, which also say whether the sides may have been exchanged."""
+        """Metrics, which also mark whether left and right may have been exchanged."""
         metrics = self.session.metrics()
         return with_side_doubt(metrics, verdict_of(self.session, metrics))
 
@@ -920,7 +921,7 @@ class JointPage(ReportPage):
         return shown(self.record, self.session.stored_config())
 
     def first(self) -> Markup:
-        """Show who was filmed, how good that is, how far the joints go, and what has changed."""
+        """Show who was filmed, the video's quality, how far the joints go, and what has changed."""
         metrics, joints, lab = self.metrics, self.joints, self.lab
 
         def measure(before: StoredSession) -> list[Gauge]:
@@ -947,7 +948,7 @@ class JointPage(ReportPage):
         )
 
     def recording(self) -> Markup:
-        """Say what was recorded, and how well it can be measured."""
+        """Describe the recording, and how well it can be measured."""
         legs = {"ankle", "knee", "hip"} & {each.joint for each in self.joints}
         names = measured_angles(self.metrics, self.joints)
         return (
@@ -961,7 +962,7 @@ class JointPage(ReportPage):
         )
 
     def method(self) -> Markup:
-        """Say how landmarks became angles, and how far these can be trusted."""
+        """Explain how landmarks became angles, and how far these can be trusted."""
         names = measured_angles(self.metrics, self.joints)
         return (
             paragraphs(origin.landmarks(self.pose))

@@ -1,4 +1,4 @@
-"""Values of a joint: its ends, their errors, repeatability, comparison with a reference."""
+"""Values of a joint: ends of range, errors, repeatability, comparison with a reference."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ from mobility.kinematics.expected_error import MDC95, half_width
 from mobility.kinematics.skeleton import INDEX, SIDES
 
 _LEAST_SCORED = 20.0
-"""Degrees of a published range from which on a share of it says something."""
+"""Smallest published range, in degrees, for which a percentage is informative."""
 
 _LEAST_REPEATED = 3
-"""Movements from which on their spread is given."""
+"""Smallest number of movements for which their spread is reported."""
 
 
 def shown_movement(course: Course, *, borne: bool) -> str:
-    """Name the movement that a joint and side shows; empty where it shows none."""
+    """Name the movement that a side of a joint shows; empty if it shows none."""
     accepted = course.accepted
     if not accepted:
         return ""
     larger = np.median([each.extreme - each.rest for each in accepted]) > 0
-    if course.joint in ("hip", "shoulder"):  # what comes back from in front is no extension
+    if course.joint in ("hip", "shoulder"):  # coming back from in front is not an extension
         larger = larger or np.median([each.extreme for each in accepted]) > -BEHIND_DEG
     planes = planes_of(course.joint)
-    # Elbow, knee and ankle bend in one plane of the limb, however that lies; the trunk sideways.
+    # Elbow, knee and ankle bend in one plane of the limb, whatever its orientation. The trunk bends
+    # sideways.
     sideways = "sagittal" not in planes or (course.plane == "frontal" and "frontal" in planes)
     if sideways and larger and course.joint in ("hip", "shoulder"):
-        # Nor is it abduction to come back from across the body.
+        # Coming back from across the body is not an abduction.
         larger = np.median([each.extreme + each.rest for each in accepted]) > 0
     try:
         return movement_table.movement_of(
@@ -62,9 +63,9 @@ def shown_movement(course: Course, *, borne: bool) -> str:
 
 
 def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
-    """How far the turns of three movements or more differ, and what change that can hide.
+    """How far the ends of three or more movements differ, and the smallest detectable change.
 
-    Else nothing, and why.
+    With fewer movements there is no value, only the reason.
     """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
@@ -84,10 +85,10 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
 
 
 def opposite_of(course: Course, shown: str) -> str:
-    """Name the movement at the other end of the one that was shown, if that end is reached.
+    """Name the movement at the opposite end of the one shown, if that end is reached.
 
-    A joint may rest anywhere; it is an end of range where all turns there are as far as
-    ``opposite_from`` of the table ``movements``.
+    A joint may rest anywhere. Its rest is an end of range only if the joint goes at least as far as
+    ``opposite_from`` of the table ``movements`` every time.
     """
     if not shown:
         return ""
@@ -115,10 +116,10 @@ def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]
 
 
 def reason_withheld(one: xr.Dataset) -> str:
-    """Say why the end of range of one joint and side is withheld; empty where it is reported.
+    """Explain why an end of range is withheld; empty if it is reported.
 
-    Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). The plane
-    of a movement without a name is unknown, and so is the angle that measures it.
+    Curves and movements accept values with larger errors (``largest_sd_deg`` of a joint). If a
+    movement has no name, its plane is unknown, so it is also unknown which angle measures it.
     """
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
@@ -129,12 +130,12 @@ def reason_withheld(one: xr.Dataset) -> str:
 
 
 def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
-    """Whether the end of range of a joint is reported, see :func:`reason_withheld`."""
+    """Whether the end of range of a joint is reported (see :func:`reason_withheld`)."""
     return not reason_withheld(metrics.sel(joint=joint, side=side))
 
 
 def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
-    """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
+    """Remove the ends of range that :func:`reason_withheld` withholds, and their dependents."""
     certain = metrics.copy(deep=True)
     is_certain = certain[sd_name("opposite_end")] <= constants()["certain"]["largest_sd_deg"]
     certain["opposite_end"] = certain["opposite_end"].where(is_certain)
@@ -163,7 +164,7 @@ def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
 
 
 def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
-    """Metrics of one joint and side, without those that need a reference."""
+    """Metrics of one side of a joint, without those that need a reference."""
     if np.isnan(course.values).all():
         return {}
     accepted = course.accepted
@@ -191,7 +192,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     numbers["range_of_motion"] = numbers["maximum"] - numbers["minimum"]
     both = np.sqrt(2) * course.added_sd
     numbers[sd_name("range_of_motion")] = _combined(difference, sizes, added=both)
-    # Both speeds are of the same movements, or a mean could be above the peak.
+    # Both speeds come from the same movements. Otherwise a mean speed could exceed the peak speed.
     with_velocity = [each for each in accepted if np.isfinite(each.mean_velocity)]
     timed = with_velocity or accepted
     peaks = np.array([each.peak_velocity for each in timed])
@@ -200,7 +201,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         slopes = np.gradient(deviations, knots, axis=1)
         times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
-        # As the range: an uncertainty of both ends is one of the way between.
+        # As for the range, the uncertainty of both ends makes the distance between them uncertain.
         less = both / float(np.median(sizes)) * numbers["peak_velocity"]
         numbers[sd_name("peak_velocity")] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
@@ -216,10 +217,10 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
 def difference_of_sides(
     left: Course, right: Course, shown: str, draws: xr.Dataset | None
 ) -> dict[str, float]:
-    """By how much farther the right side goes than the left one, in the movement that both show.
+    """How much farther the right side goes than the left, in the movement that both show.
 
-    Most of the error is common to both sides of a recording. It cancels, as the difference is
-    taken within each draw.
+    Most of the error is common to both sides of a recording. It cancels because the difference is
+    computed within each draw.
     """
     end = movement_table.movement(shown)["end"]
     turns = [each.highs if end == "largest" else each.lows for each in (left, right)]
@@ -245,7 +246,7 @@ def difference_of_sides(
 def _shared_error(
     course: Course, turns: Sequence[tuple[float, float]], draws: xr.Dataset | None
 ) -> Array | float:
-    """Error that all turns share: of each draw its median deviation over them, else one value."""
+    """Error that all turns share: the spread over draws of the median deviation, or one value."""
     if draws is None:
         return local_sd(course)
     knots, deviations = draws["fit_time"].to_numpy(), _deviations(course, draws)
@@ -255,13 +256,13 @@ def _shared_error(
 
 
 def _deviations(course: Course, draws: xr.Dataset) -> Array:
-    """Deviations of the draws of the angle of a course; (draw, fit_time)."""
+    """Deviations of the draws of a joint's angle, over (draw, fit_time)."""
     of_side = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time")
     return of_side.to_numpy()
 
 
 def _values_without_movement(course: Course) -> dict[str, float]:
-    """Extremes of a curve without a movement, as percentiles, which noise widens less."""
+    """Extremes of a curve without a movement, as percentiles, which are less sensitive to noise."""
     finite_values = course.values[np.isfinite(course.values)]
     low, high = np.percentile(finite_values, [2.5, 97.5])
     sd = local_sd(course)
@@ -274,17 +275,18 @@ def _values_without_movement(course: Course) -> dict[str, float]:
 
 
 def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> float:
-    """Combine the error that all share with the spread over movements: sqrt(m² + a² + s²/n)."""
+    """Combine the shared error with the spread over movements: sqrt(m² + a² + s²/n)."""
     spread = values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
     return float(np.hypot(np.hypot(root_mean_square(shared), added), spread))
 
 
 def bears_weight(course: Course, points: Array, time: Array) -> bool:
-    """Whether the foot carries the body: its toe stays where it is, on the floor, standing."""
+    """Whether the foot carries the body: the person stands, and the toe stays on the floor."""
     limits = constants()["weight_bearing"]
     if not course.accepted or postures_of(points)[1] != "standing":
         return False
-    # Against the other foot: the origin of world landmarks moves with the hips.
+    # The height is relative to the other foot, because the origin of world landmarks moves with the
+    # hips.
     this, other = course.side, SIDES[1 - SIDES.index(course.side)]
     toe = points[:, INDEX[f"{this}_foot_index"]] - points[:, INDEX[f"{other}_foot_index"]]
     feet = [INDEX[f"{side}_{name}"] for side in SIDES for name in ("heel", "foot_index")]
@@ -301,7 +303,7 @@ def bears_weight(course: Course, points: Array, time: Array) -> bool:
 def reference_of(
     course: Course, shown: str, sex: Sex | None, age: float | None
 ) -> ReferenceRange | None:
-    """Look up the range of the movement that was shown, in whose direction more is farther."""
+    """Look up the reference range of the movement shown, counted in its own direction."""
     if not shown:
         if course.accepted or course.angle != ANGLE_OF_JOINT[course.joint]:
             return None
@@ -311,7 +313,7 @@ def reference_of(
 
 
 def described_reference(reference: ReferenceRange) -> dict[str, Any]:
-    """JSON values of a reference; null for what it does not have."""
+    """Describe a reference as JSON values; null for entries that it lacks."""
     names = ("kind", "study", "statistic", "sex", "age", "sample", "n", "source", "note")
     described = {name: getattr(reference, name) for name in names}
     for name in ("mean", "sd", "lowest", "highest"):
@@ -330,7 +332,7 @@ def score_of(
     if reference.mean < _LEAST_SCORED:
         small = tables.sentence("reasons.reference.small")
         return np.nan, np.nan, tables.sentence("reasons.reference.no_score", reason=small)
-    if reference.note:  # the person is not known to be one of those measured
+    if reference.note:  # it is unknown whether the person belongs to the group that was measured
         other = tables.sentence("reasons.reference.no_score", reason=reference.note)
         return np.nan, np.nan, other
     score = 100 * float(np.clip(reached / reference.mean, 0, 1))
@@ -342,9 +344,9 @@ def score_of(
 
 
 def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Angles of the joints as the joint mobility measured them, without what it refused.
+    """Measured angles of the joints, without withheld values.
 
-    A hip that moves sideways has its abduction.
+    For a hip that moves sideways, the angle is its abduction.
     """
     measured = metrics["angle"]
     shown = {}
@@ -356,10 +358,10 @@ def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
 
 
 def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Angles of the joints that moved, and their accepted movements, for comparison with a lab.
+    """Angles and accepted movements of the joints that moved, for comparison with a lab.
 
-    Each movement is one of ``rep``, with ``compared(rep, angle, side)`` true for its own joint. It
-    begins and ends where the joint rests, so that both ends of its range are in it.
+    Each movement is one entry of ``rep``, and ``compared(rep, angle, side)`` is true only for its
+    own joint. It begins and ends while the joint rests, so that it includes both ends of its range.
     """
     moves = metrics["movement_accepted"].to_numpy().astype(bool)
     joint, side = (metrics[f"movement_{each}"].to_numpy()[moves] for each in ("joint", "side"))
@@ -394,7 +396,7 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
 
 
 def _until_rest(start: Array, end: Array, places: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
-    """Widen movements to where the joint rests, at most half way to its next movement."""
+    """Widen movements until the joint rests, at most half way to its next movement."""
     longest = float(constants()["compared"]["rest_s"])
     first, last = start - longest, end + longest
     for place in set(places):

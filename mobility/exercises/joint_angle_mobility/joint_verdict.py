@@ -1,4 +1,4 @@
-"""What a recording of single joints is good for, by the joints that it shows."""
+"""Rate what a recording can be used for, considering only the joints that it shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verdict_in_joints(
     pose: xr.Dataset,
     warnings: Sequence[AnalysisWarning] = (),
 ) -> Verdict:
-    """Say what a recording of single joints is good for: nothing, where none was measured."""
+    """Rate what the recording can be used for; for nothing if no joint was measured."""
     what, why, name = unmeasured(metrics)
     if what:
         do = refusal_advice(name) if name else ""
@@ -40,7 +40,7 @@ def verdict_in_joints(
 
 
 def _angles_warned_by(code: str) -> set[str]:
-    """Name the angles that a warning concerns; empty where it concerns all."""
+    """Name the angles that a warning concerns; empty if it concerns all."""
     return {entry["angle"] for entry in joint_table().values() if code in entry["warned_by"]}
 
 
@@ -55,8 +55,8 @@ def applicable_warnings(
 ) -> list[AnalysisWarning]:
     """Keep the warnings that concern the angles `names`.
 
-    Warnings about the whole body are left out of a close-up, which `quality` shows; with `metrics`
-    also those that concern none of the joints that moved.
+    Warnings about the whole body are left out for a close-up, which is recognised from `quality`.
+    If `metrics` are passed, warnings that concern none of the joints that moved are also left out.
     """
     moved = [] if metrics is None else [ANGLE_OF_JOINT[joint] for joint, _, _ in moved_in(metrics)]
     needed = set(moved or names)
@@ -75,7 +75,7 @@ def applicable_warnings(
 
 
 def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
-    """Whether all arms that moved did so in the plane of the picture, which needs no body size."""
+    """Whether all arms that moved did so in the image plane, which needs no body size."""
     if metrics is None:
         return False
     arms = [each for each in moved_in(metrics) if each[0] in ("shoulder", "elbow") and each[2]]
@@ -83,23 +83,23 @@ def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
 
 
 def _refused_angle(warning: AnalysisWarning) -> str | None:
-    """Name the single angle that a warning refuses; None where it does not."""
+    """Name the only angle that a warning withholds; None if there is no such angle."""
     if warning.code == "angle_refused":
         return warning.values.get("name")
     return ANGLE_OF_JOINT.get(warning.values.get("joint", ""))
 
 
 def asked_for(metrics: xr.Dataset) -> str:
-    """Movement that was asked for; empty where none was."""
+    """Name the movement that was requested; empty if none was."""
     arguments = history(metrics)[-1]["arguments"] if history(metrics) else {}
     return str(arguments.get("movement") or "")
 
 
 def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
-    """Say that nothing was measured, and why; empty where something was.
+    """Report that nothing was measured, and why; empty if something was.
 
-    The third value is the movement whose filming advice helps; empty where it may be one of
-    several.
+    The third value is the movement whose filming advice helps; it is empty if several movements are
+    possible.
     """
     asked = asked_for(metrics)
     measured = [str(joint) for joint in metrics["joint"].values]
@@ -134,10 +134,11 @@ def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
 def quality_for_joints(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> dict[str, Any]:
-    """Judge a recording by the needs of the joints that moved, or were to.
+    """Rate the recording by the needs of the joints that moved or were expected to.
 
-    `quality` is judged for squats. With the `pose` of the same recording the framing is that of the
-    landmarks of these joints, else of the hands, feet or head that they need.
+    `quality` rates the recording for squats. With the `pose` of the same recording, the framing is
+    rated from the landmarks of these joints. Otherwise it is rated from the hands, feet or head
+    that the joints need.
     """
     limits = tables.load("filming")
     judged = dict(quality)
@@ -169,14 +170,14 @@ def quality_for_joints(
 
 
 def _is_close_up(quality: Mapping[str, Any]) -> bool:
-    """Whether head or feet are outside the picture for the most part."""
+    """Whether head or feet are outside the picture most of the time."""
     outside = quality.get("framing", {}).get("outside", {})
     share = max((outside.get(part) or 0.0 for part in ("head", "feet")), default=0.0)
     return bool(share > tables.load("filming")["close_up"]["outside_share"])
 
 
 def _parts_needed(metrics: xr.Dataset) -> set[str]:
-    """Parts of the body, named as in the capture quality, that the moved joints need."""
+    """Parts of the body that the moved joints need, named as in the capture quality."""
     from mobility.capture.quality import GROUPS
 
     by_joint = joint_table()
@@ -190,7 +191,7 @@ def _parts_needed(metrics: xr.Dataset) -> set[str]:
 
 
 def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
-    """Joints and sides that moved, and their movement in the table; "" for none."""
+    """Sides of joints that moved, with their movement in the table; "" if it has no name."""
     return [
         (str(joint), side, str(metrics["shown"].sel(joint=joint, side=side).item()))
         for joint in metrics["joint"].values
@@ -200,7 +201,7 @@ def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
 
 
 def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
-    """Judge the view: good where the movements lie in the picture's plane or are precise anyway."""
+    """Rate the view: good if the movements lie in the image plane or are precise anyway."""
     limits = tables.load("filming")
     described = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
     azimuth = described["azimuth_deg"]
@@ -227,10 +228,10 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
 def _in_picture(
     metrics: xr.Dataset, moved: tuple[str, str, str], azimuth_deg: float | None
 ) -> bool:
-    """Whether a joint moved about in the plane of the picture, whatever the camera's side.
+    """Whether a joint moved approximately in the image plane, on either side of the camera.
 
-    Where that is unknown (an ankle), whether the camera stands where that movement is usually
-    filmed from.
+    If this is unknown (for an ankle), the result is whether the camera is where this movement is
+    usually filmed from.
     """
     joint, side, name = moved
     degrees_beside = float(metrics["off_picture"].sel(joint=joint, side=side))
@@ -240,7 +241,7 @@ def _in_picture(
 
 
 def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
-    """Whether the camera stands about where a movement is usually filmed from."""
+    """Whether the camera is near the place from which a movement is usually filmed."""
     if azimuth_deg is None:
         return False
     most = tables.load("filming")["beside_deg"]["value"]
@@ -248,7 +249,7 @@ def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
 
 
 def _beside(view: str, azimuth_deg: float) -> float:
-    """Angle between a camera and the view from which a movement is to be filmed, degrees."""
+    """Angle between the camera and the recommended view of a movement, degrees."""
     from_side = abs(abs(azimuth_deg) - 90)
     return from_side if view == "side" else 90 - from_side
 
@@ -256,7 +257,7 @@ def _beside(view: str, azimuth_deg: float) -> float:
 def _framing_for_joints(
     framing: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Judge the framing by the landmarks that the joints need which moved, or were to."""
+    """Rate the framing by the landmarks of the joints that moved or were expected to."""
     by_joint = joint_table()
     needed = [
         (f"{side}_{name}", joint)
@@ -295,11 +296,11 @@ def _framing_for_joints(
 
 
 def with_side_doubt(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
-    """Mark in the metrics of single joints whether the sides may have been exchanged."""
+    """Mark in the metrics whether left and right may have been exchanged."""
     return metrics.assign_attrs(sides_in_doubt=int(verdict.sides_in_doubt))
 
 
 def side_label(metrics: xr.Dataset, side: str) -> str:
-    """Name a side, with a question mark where the sides are in doubt."""
+    """Name a side, with a question mark if left and right may have been exchanged."""
     doubt = metrics.attrs.get("sides_in_doubt")
     return tables.sentence("joints.side_in_doubt", side=side) if doubt else side

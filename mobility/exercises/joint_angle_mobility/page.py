@@ -1,4 +1,4 @@
-"""Report of single joints that move."""
+"""Report of single-joint range of motion."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 _IN_PLANE_DEG = 35.0
-"""Difference between the angle in the picture and that of the body up to which a movement counts as
-seen in the plane of the picture."""
+"""Largest difference (degrees) between the image-plane angle and the angle of the body for a
+movement that counts as seen in the image plane."""
 
 
 class JointPage(ExercisePage):
     """Report of how far the joints go."""
 
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
-        """Say in one line how far the joints go."""
+        """Describe in one line how far the joints go."""
         parts = "; ".join([counted, *reached(with_side_doubt(session.metrics(), verdict))])
         return tables.sentence("report.in_short.joints", counted=parts)
 
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose a start, and the farthest turns of the shown joints that are seen best."""
+        """Choose a start, and the ends of range of the shown joints that are seen best."""
         metrics = session.metrics()
         shown_places = places(metrics, shown(session.record, session.stored_config()))
         moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
@@ -53,25 +53,26 @@ class JointPage(ExercisePage):
         return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Show every angle of the joints: a hip that moves sideways has another curve."""
+        """Show every angle of the joints: a hip that moves sideways has a different curve."""
         return tuple(f"{joint}_" for joint in record.joints)
 
 
 def joint_moments(
     angles: xr.Dataset, metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> list[Moment]:
-    """Choose three moments of joints that move: a start, and the farthest turns seen best.
+    """Choose three moments of the moving joints: a start, and the ends of range seen best.
 
-    Where one joint and side moved, the second is on its way. The farthest of several turns is that
-    which is nearest to their median, the value that is reported. Empty where none moved, or where
-    all ends are too uncertain.
+    If only one side of one joint moved, the second moment is on the way to its end of range. If a
+    joint reached its end of range several times, the time closest to their median is chosen,
+    because the median is reported. The list is empty if no joint moved or all ends of range are too
+    uncertain.
 
     Parameters
     ----------
     angles, metrics
-        Of the session.
+        Metrics and angles of the session.
     pose
-        With it, what moves in the plane of the picture comes before what does not.
+        If it is passed, movements in the image plane come before the others.
     """
     joints = metrics["movement_joint"].values, metrics["movement_side"].values
     accepted = metrics["movement_accepted"].values.astype(bool)
@@ -99,14 +100,14 @@ def joint_moments(
 
 
 def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
-    """Whether the picture of a moment shows the angle about as it was measured."""
+    """Whether the picture of a moment shows approximately the measured angle."""
     row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
     turn = turn_of(points_in_picture(pose)[row], moment.angle, moment.number.side)[1]
     return abs(abs(turn) - abs(moment.number.value)) <= _IN_PLANE_DEG
 
 
 def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
-    """Start, middle and turn of the movement of a joint and side nearest to the reported end."""
+    """Start, middle and end of range of the movement closest to the reported end of range."""
     one = metrics.sel(joint=joint, side=side)
     shown = str(one["shown"].item())
     name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]

@@ -1,4 +1,4 @@
-"""The overhead squat, and what only it measures: arms overhead, scores."""
+"""The overhead squat, and what only this exercise measures: arms overhead, scores."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class OverheadSquat(Repeated):
     """A squat with the arms overhead."""
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure the squats of a trial."""
+        """Measure the squats of a recording."""
         measured: xr.Dataset = overhead_squat(trial.fitted, trial.angles, trial.repetitions)
         return self.warned(measured, trial)
 
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn of standing up from a chair, or of hands that are not overhead."""
+        """Warn if the person stands up from a chair, or if the hands are not overhead."""
         return super().other_exercise(pose, frames, accepted) or _hands_not_overhead(
             pose, frames, accepted
         )
@@ -60,102 +60,111 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     Returns
     -------
     xarray.Dataset
-        The metrics, each with the attributes ``units``, ``long_name``, ``group``,
-        ``statistic`` and ``reference``, of what it is measured (``quantity``), which number of it
-        (``kind``, explained in ``tables/measures.yaml``), and the names of its errors
-        (``ancillary_variables``: ``<metric>_sd`` and, where it was measured, ``<metric>_sem``).
-        Values that cannot be supported are NaN.
+        The metrics, NaN if a value cannot be supported. The attributes of each are ``units``,
+        ``long_name``, ``group``, ``statistic`` and ``reference``. ``quantity`` names what is
+        measured, and ``kind`` which number it is (explained in ``tables/measures.yaml``).
+        ``ancillary_variables`` names its errors: ``<metric>_sd`` and, if it was measured,
+        ``<metric>_sem``.
 
-        Per repetition: ``<angle>_bottom`` (median of the frames within the bottom),
-        ``<angle>_peak`` (the extreme within the repetition; maximum, for
-        ``thigh_elevation`` and ``shoulder_flexion`` the minimum, for ``hip_abduction`` and
-        ``pelvis_obliquity`` the signed value farthest from zero), ``<angle>_phase`` (median
-        within each phase), ``<angle>_bottom_asymmetry`` (right minus left),
-        ``knee_ankle_separation_ratio_phase(rep, phase)``,
-        ``knee_deviation_phase(rep, phase, side)``,
-        ``frontal_plane_projection_angle_phase(rep, phase, side)`` (NaN where the thigh points at
-        the viewer, so at the bottom), ``<posture>_bottom`` of the quantities of
-        :func:`~mobility.assessment.posture.posture`, ``depth``, ``descent_duration``,
-        ``bottom_duration``, ``ascent_duration``, ``tempo_ratio`` (descent over ascent),
-        ``descent_sparc``, ``ascent_sparc``, ``descent_ldlj``, ``ascent_ldlj`` (smoothness of the
-        speed of the hips, see :mod:`mobility.assessment.kernels`). Start and end are the
-        turning points; the bottom includes the ends of descent and ascent, as far as the hips
-        are within 3 % of the depth of their lowest place, so that its duration is longer, and
-        those of descent and ascent are shorter, than between turning points.
+        Angles in each repetition: ``<angle>_bottom`` is the median of the frames within the bottom,
+        and ``<angle>_phase`` the median within each phase. ``<angle>_peak`` is the extreme within
+        the repetition: the maximum in general, the minimum for ``thigh_elevation`` and
+        ``shoulder_flexion``, and the signed value farthest from zero for ``hip_abduction`` and
+        ``pelvis_obliquity``. ``<angle>_bottom_asymmetry`` is right minus left.
 
-        Over the accepted repetitions: ``<angle>`` (median of the bottom values),
-        ``<angle>_asymmetry`` (difference of these medians, right minus left),
-        ``<angle>_variability`` (SD, from five repetitions on), ``<angle>_curve_variability``
-        (SD at 101 points of the repetitions, their mean), ``<angle>_from_standing`` (bottom minus
-        standing, NaN where nobody is seen standing), ``<angle>_asymmetry_index``,
-        ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
-        both sides is at least 20 degrees; see :mod:`mobility.assessment.summaries`),
-        ``knee_ankle_separation_ratio`` (median of the
-        smallest over mid-descent, bottom and mid-ascent) and its
-        ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
-        largest over the same), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``,
-        ``heel_rise``, ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out``
-        (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
-        ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
-        names the phase in which they occur.
+        Other values of each repetition: ``knee_ankle_separation_ratio_phase(rep, phase)``,
+        ``knee_deviation_phase(rep, phase, side)``, ``frontal_plane_projection_angle_phase(rep,
+        phase, side)`` (NaN when the thigh points at the camera, as at the bottom),
+        ``<posture>_bottom`` for the quantities of :func:`~mobility.assessment.posture.posture`,
+        ``depth``, ``descent_duration``, ``bottom_duration``, ``ascent_duration`` and
+        ``tempo_ratio`` (descent over ascent). ``descent_sparc``, ``ascent_sparc``, ``descent_ldlj``
+        and ``ascent_ldlj`` are the smoothness of the hip speed (see
+        :mod:`mobility.assessment.kernels`).
 
-        From all this: ``mobility_index...``, ``quality_index...`` (see
+        Start and end of a repetition are the turning points. The bottom includes the ends of
+        descent and ascent while the hips are within 3 % of the depth from their lowest position. So
+        it lasts longer than the turning points suggest, and descent and ascent are shorter.
+
+        Angles over the accepted repetitions: ``<angle>`` is the median of the bottom values, and
+        ``<angle>_asymmetry`` the difference of these medians, right minus left.
+        ``<angle>_variability`` is the SD (at least five repetitions), and
+        ``<angle>_curve_variability`` the mean SD at 101 points of the repetitions.
+        ``<angle>_from_standing`` is bottom minus standing (NaN if the person is not seen standing).
+        ``<angle>_asymmetry_index``, ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle``
+        are in percent; they need a mean of both sides of at least 20 degrees (see
+        :mod:`mobility.assessment.summaries`).
+
+        Other values over the accepted repetitions: ``knee_ankle_separation_ratio`` (median of the
+        smallest value in mid-descent, bottom and mid-ascent),
+        ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the largest value in
+        the same phases), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``, ``heel_rise``,
+        ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out`` (medians of the
+        bottom values), ``stance_width`` and ``stance_width_m`` (in standing), ``smoothness_sparc``
+        and ``accepted_repetitions``. The attribute ``phase`` of an extreme names the phase in which
+        it occurs.
+
+        Derived from all of these: ``mobility_index...``, ``quality_index...`` (see
         :mod:`mobility.assessment.indices`), ``fms_probability``, ``fms_joint_probability`` and
         ``compensation_probability`` (see :mod:`mobility.assessment.criteria`).
 
     Raises
     ------
     BadInputError
-        When an angle or a variable is missing, or the frames of the inputs differ.
+        An angle or a variable is missing, or the frames of the inputs differ.
 
     Notes
     -----
-    A value is NaN where more than half of its frames are. Rejected repetitions have values, but
-    enter none of those over repetitions. Where the recording cuts a repetition off, the phases at
-    that end are NaN.
+    A value is NaN if more than half of its frames are NaN. Rejected repetitions have values, but do
+    not count in values over repetitions. If the recording cuts off a repetition, the phases at that
+    end are NaN.
 
-    Where the camera does not see the frontal plane
-    (:func:`mobility.keypoints.view.hides_frontal_plane`), hip abduction, pelvic obliquity, lateral
-    shift, toe-out, stance width, all differences of the sides and the knee movement are NaN, with
-    the attribute ``note`` and a warning. Where it stands at the side
-    (:func:`mobility.keypoints.view.near_side`) all values of the far side are NaN, and the
-    attribute ``hidden_side`` of the Dataset names it. What lies in the sagittal plane is refused by
-    its error.
+    If the camera does not see the frontal plane
+    (:func:`mobility.keypoints.view.hides_frontal_plane`), values in that plane are NaN, with the
+    attribute ``note`` and a warning. They are hip abduction, pelvic obliquity, lateral shift,
+    toe-out, stance width, all side differences and the knee movement. From the side
+    (:func:`mobility.keypoints.view.near_side`), all values of the far side are NaN, and the
+    attribute ``hidden_side`` of the Dataset names it. Values in the sagittal plane are withheld
+    only if their error is too large.
 
-    Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
-    but durations is NaN, with a note and a warning.
+    If the trunk leans by more than 45 degrees at rest, the movement is not a squat from standing.
+    Everything but durations is then NaN, with a note and a warning.
 
-    Errors are mostly a bias of the trial, which more frames or repetitions do not average away.
-    So over n repetitions each is sqrt(m² + s²/n), with m the bias and s the SD of the repetitions
-    (from two on; one says nothing of s). There are four, each for what it is:
+    Errors are mostly a bias of the recording, which does not average out over frames or
+    repetitions. So the error over n repetitions is sqrt(m² + s²/n), with m the bias and s the SD of
+    the repetitions. A single repetition gives no s. There are four kinds of error:
 
-    - of an **absolute** value, ``<angle>_sd`` and ``<angle>_bottom_sd``: for criteria, indices,
-      findings, and a change between recordings from different views;
-    - of a **change from standing**, ``<angle>_from_standing_sd``: what standing and bottom have
-      alike cancels in it, but how straight the subject stands is assumed;
-    - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
-      ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
-    - of a **change between visits**, ``<metric>_sem``: the standard error of measurement of
-      another recording on another day (:func:`~mobility.assessment.trial_errors.visit_sem`). A
-      change counts beyond 1.96 sqrt(2) times it (cohort, visits). Without one none is claimed.
+    - for an **absolute** value, ``<angle>_sd`` and ``<angle>_bottom_sd``: used for criteria,
+      indices, findings, and changes between recordings from different views;
+    - for a **change from standing**, ``<angle>_from_standing_sd``: errors common to standing and
+      bottom cancel, but how straight the person stands is assumed;
+    - for **right minus left** in one recording, ``<angle>_asymmetry_sd`` and
+      ``<angle>_bottom_asymmetry_sd``: a difference counts if value ± 1.96 times this error excludes
+      0;
+    - for a **change between visits**, ``<metric>_sem``: the standard error of measurement between
+      recordings on different days (:func:`~mobility.assessment.trial_errors.visit_sem`). A change
+      counts if it exceeds 1.96 sqrt(2) times this error (cohort, visits). Without this error, no
+      change is reported.
 
-    A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is
-    its change from standing or its difference of the sides where that of these does. For a fitted
-    body the errors are those of the body, whatever ``_sd`` the angles bring.
+    A value is NaN if its error exceeds the limit of its angle (``tables/angles.yaml``). The same
+    applies to its change from standing and to its difference of the sides, each with its own error.
+    For a fitted body, the errors of the body are used, whatever ``_sd`` the angles have.
 
-    The first three are computed of a fitted body from the draws of the fit, each number from each
-    draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
-    the last comes from ``tables/trial_errors.yaml`` (camera; m if it was not measured) and
-    ``tables/between_visits.yaml``. Without a fit m is the median of the errors of the frames at the
-    bottom; sides, and standing and bottom, then count as independent. So do the sides of quantities
-    of positions, where m is the median ``_sd`` of the frames. The error of the heel rise of a
-    fitted body grows with its value (``with_value`` in ``tables/expected_error.yaml``).
-    ``<angle>_phase_sd`` and ``<angle>_peak_sd`` are errors of frames.
+    For a fitted body, the first three errors are computed from the draws of the fit. The number is
+    computed for each draw, and its spread is multiplied by a calibration factor
+    (:func:`~mobility.assessment.trial_errors.trial_errors`). The fourth comes from
+    ``tables/trial_errors.yaml`` (camera; m if it was not measured) and
+    ``tables/between_visits.yaml``. The error of the heel rise grows with its value (``with_value``
+    in ``tables/expected_error.yaml``).
 
-    The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
-    how uncertain a speed is: in ``smoothness_sparc_sd`` m is the error of fits of rendered squats,
-    which move smoothly. A fitted body cannot move faster than half of the rate of its knots: what
-    is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is refused.
+    Without a fit, m is the median error of the frames at the bottom. The sides count as
+    independent, and so do standing and bottom. For quantities computed from positions, the sides
+    also count as independent, and m is the median ``_sd`` of the frames. ``<angle>_phase_sd`` and
+    ``<angle>_peak_sd`` are errors of single frames.
+
+    The draws of a fit vary more from knot to knot than its errors do, so they do not show how
+    uncertain a speed is. In ``smoothness_sparc_sd``, m is therefore the error of fits of rendered
+    squats, which move smoothly. A fitted body cannot move faster than half the rate of its knots,
+    so jerkier movement is smoothed away. Smoothness is not reported for landmarks without a fit.
 
     References
     ----------
@@ -183,9 +192,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 def _hands_not_overhead(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn where the hands are raised in no phase: this was no overhead squat.
+    """Warn if the hands are raised in no phase, because this was then no overhead squat.
 
-    Arms that begin overhead and fall, however far, are a fault of one.
+    If the arms begin overhead and fall, however far, it is still an overhead squat with a finding.
     """
     place = pose["position"].isel(individual=0, drop=True, missing_dims="ignore")
 

@@ -1,1 +1,1 @@
-"""What exercises made of repetitions have in common."""
+"""Code shared by the exercises that consist of repetitions."""

@@ -1,4 +1,4 @@
-"""Documents of an exercise that is made of repetitions."""
+"""Documents of an exercise that consists of repetitions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ VIEWS = ("left", "right", "front")
 
 
 class RepeatedDocuments(ExerciseDocuments):
-    """Documents with the angles that the verdict keeps."""
+    """Documents with the angles that the verdict allows."""
 
     def report(self, session: StoredSession) -> dict[str, Any]:
-        """Make the report document without pictures, which the notebook draws meanwhile."""
+        """Make the report document without pictures; the notebook draws them at the same time."""
         metrics = session.metrics()
         movement = frames_of(knee, session.fitted(), session.repetitions())
         if "knee_deviation" not in metrics:  # the exercise does not measure it
@@ -39,23 +39,24 @@ class RepeatedDocuments(ExerciseDocuments):
         )
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Give the angles that the verdict keeps."""
+        """Return the angles that the verdict allows."""
         record = session.record
         measured = session.measured_angles()
         if (
             not {"metrics", "capture_quality"} <= record.stages.keys()
-        ):  # interrupted before its verdict
+        ):  # the analysis was interrupted before its verdict
             return measured
         metrics = session.metrics()
         verdict = verdict_of(session, metrics)
         refused = {}
         for name, values in measured.data_vars.items():
-            # Another movement is measured as well as a squat; what cannot be used has no angle.
+            # Another movement is measured in the same way, but angles that cannot be used are left
+            # out.
             if verdict.level == "unusable" or not verdict.keeps(str(name)):
                 refused[name] = values.where(False)
                 refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
         return without_hidden_side(measured.assign(refused), metrics)
 
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
-        """Let one side stand for all joints."""
+        """Use one side for all joints."""
         return dict.fromkeys(map(str, session.record.joints), side)

@@ -1,4 +1,4 @@
-"""Exercises whose repetitions lower the hips and raise them again."""
+"""Exercises with repetitions that lower the hips and raise them again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Repeated(ExerciseStages):
-    """An exercise whose repetitions lower the hips and raise them again."""
+    """An exercise with repetitions that lower the hips and raise them again."""
 
     def subject(self, joints: Sequence[str], movement: str | None) -> None:
         """Measure the largest person."""
@@ -39,7 +39,7 @@ class Repeated(ExerciseStages):
         return kinematic_angles.joint_angles(trial.fitted)
 
     def repetitions(self, trial: Trial) -> xr.Dataset:
-        """Find where the hips are lowered, or take the times that were set by hand."""
+        """Find when the hips are lowered, or use times that were set by hand."""
         if trial.intervals is None:
             detected: xr.Dataset = find_repetitions(trial.fitted)
             return detected
@@ -52,7 +52,7 @@ class Repeated(ExerciseStages):
         return check_intervals(intervals)
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure what the exercise picks."""
+        """Compute the measures that the exercise lists."""
         measured = measure(
             trial.fitted,
             trial.angles,
@@ -68,13 +68,13 @@ class Repeated(ExerciseStages):
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn of the first other exercise that recognises itself."""
-        others = (each for each in registry.exercises() if each.name != self.name)
-        warnings = (stages_of(each).recognised_in(pose) for each in others)
+        """Warn of the first other exercise that recognises its own movement."""
+        other_exercises = (each for each in registry.exercises() if each.name != self.name)
+        warnings = (stages_of(each).recognised_in(pose) for each in other_exercises)
         return next(filter(None, warnings), [])
 
     def warned(self, metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-        """Warn if nobody stands before the first repetition, or if single joints move instead."""
+        """Warn if nobody stands before the first repetition, or if joints move one at a time."""
         return _warned_of_joints(_warned_of_standing(metrics, trial), trial)
 
     def verdict(
@@ -84,7 +84,7 @@ class Repeated(ExerciseStages):
         fitted: Callable[[], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
-        """Say what the recording is good for."""
+        """Rate what the recording can be used for."""
         return judge(warnings, quality, metrics, exercise=self)
 
     def warnings_kept(
@@ -94,7 +94,7 @@ class Repeated(ExerciseStages):
         metrics: xr.Dataset,
         warnings: Sequence[AnalysisWarning],
     ) -> list[AnalysisWarning]:
-        """Drop those of unmeasured angles; without findings, keep those that decide the verdict."""
+        """Drop warnings of unmeasured angles; without findings, keep only the decisive ones."""
         angles = self.angles
         warnings_left = [
             each
@@ -113,7 +113,7 @@ class Repeated(ExerciseStages):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Verdict on the recording without its metrics, which are slow to read."""
+        """Rate the recording without its metrics, which are slow to read."""
         if accepted is None and not quality:
             return None
         metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})
@@ -122,7 +122,7 @@ class Repeated(ExerciseStages):
     def compared(
         self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Compare the angles that the table names, else those that it measures."""
+        """Compare the angles that the table lists, or else the measured angles."""
         names = self.table["lab"].get("angles") or self.angles or tables.load("angles")
         angles_compared = [
             str(variable)
@@ -134,17 +134,17 @@ class Repeated(ExerciseStages):
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, None]:
-        """Leave out the side that the near one hides."""
+        """Leave out the side that the near side hides."""
         return without_hidden_side(angles, metrics), None
 
 
 def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-    """Warn that nobody stands still before the first repetition, where that is measured."""
+    """Warn if nobody stands still before the first repetition, unless standing is not measured."""
     repetitions = trial.repetitions
     measured = any("before" in entry for entry in trial.exercise.moments.values())
     starts = repetitions["start"].to_numpy()[repetitions["accepted"].to_numpy()]
-    known = "nobody_stands" in {each["code"] for each in warnings_of(trial.fitted)}
-    if not measured or not starts.size or known:
+    already_warned = "nobody_stands" in {each["code"] for each in warnings_of(trial.fitted)}
+    if not measured or not starts.size or already_warned:
         return metrics
     before = repetitions["time"].to_numpy() <= starts.min()
     if repetitions["standing"].to_numpy()[before].any():
@@ -154,7 +154,7 @@ def _warned_of_standing(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
 
 
 def _warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
-    """Warn where single joints move instead of the whole body."""
+    """Warn if individual joints move instead of the whole body."""
     if trial.repetitions.sizes["rep"] or not (moved := _joints_that_move(trial.fitted)):
         return metrics
     warning = tables.warning(
@@ -167,7 +167,7 @@ def _warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
 
 
 def _joints_that_move(fitted: xr.Dataset) -> list[str]:
-    """Name the joints that move by themselves: not both knees or hips (squats, steps)."""
+    """Name the joints that move alone, not both knees or hips together (squats, steps)."""
     limits = {"limits": single_joint_limits()} if "position_draws" in fitted else {}
     angles = kinematic_angles.joint_angles(fitted, in_picture=True, **limits)
     movements = joint_movements(fitted, angles)

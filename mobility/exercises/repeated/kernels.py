@@ -1,4 +1,4 @@
-"""What computes the measures that all exercises with repetitions can pick."""
+"""Kernels of the measures that any exercise with repetitions can list."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mobility.kinematics.angle_errors import DEFAULT_METHOD
 
 @of_trial
 def tempo(trial: MeasuredTrial) -> dict[str, Values]:
-    """Give depth, durations and number of the repetitions."""
+    """Compute depth, durations and number of the repetitions."""
     repetitions = trial.repetitions
-    # A repetition that the recording cuts off has no true start or end.
+    # The true start or end of a repetition is unknown if the recording cuts it off.
     complete = repetitions["complete"]
     descent = (repetitions["bottom_start"] - repetitions["start"]).where(complete)
     ascent = (repetitions["end"] - repetitions["bottom_end"]).where(complete)
@@ -40,18 +40,18 @@ def tempo(trial: MeasuredTrial) -> dict[str, Values]:
 
 @of_trial
 def smoothness(trial: MeasuredTrial) -> dict[str, Values]:
-    """Give the smoothness of descent and ascent: see :func:`mobility.overhead_squat`."""
+    """Compute the smoothness of descent and ascent (see :func:`mobility.overhead_squat`)."""
     table, pose = tables.load("measures")["measures"], trial.pose
     measured, cutoff = hip_smoothness(pose, trial.repetitions)
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    # At such a low frame rate a single missing frame is too long a gap.
+    # At such a low frame rate, a single missing frame is already too long a gap.
     slow = float(np.median(np.diff(pose["time"]))) > LONGEST_GAP / 2
     coords = {"rep": trial.repetitions["rep"].values, "phase": list(PHASES)}
     values = {}
     for name in ("sparc", "ldlj"):
         columns = np.stack([measured[f"{phase}_{name}"] for phase in PHASES], axis=-1)
         value = xr.DataArray(columns, dims=("rep", "phase"), coords=coords)
-        # Draws do not give the error of a speed.
+        # The error of a speed cannot be computed from draws.
         fit_error = (
             table[name]["fit_error_sd"]["value"] if trial.fitted and name == "sparc" else 0.0
         )

@@ -1,4 +1,4 @@
-"""Report of an exercise that is made of repetitions."""
+"""Report of an exercise that consists of repetitions."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ ANGLE_OF_METRIC = {
     "trunk_tibia_difference": "trunk_tibia_difference",
     "heel_rise": "heel_rise",
 }
-"""What is drawn for a metric that is not an angle of the same name."""
+"""Drawing for a metric that is not an angle of the same name."""
 
 
 class RepeatedPage(ExercisePage):
-    """Report of standing, the turn and what the main finding is about."""
+    """Report with pictures of standing, the turn and the main finding."""
 
     def in_short(self, session: StoredSession, counted: str, verdict: Verdict) -> str:
-        """Name what is outside its target, in one line."""
+        """Name the checks outside their target, in one line."""
         if "findings" in verdict.rules_out:
             return tables.sentence("report.in_short.squat", counted=counted)
         findings = verdict.keep(find(session.metrics()))
-        found = findings_in_words([f for f in findings if f.status == "found"])
+        outside = findings_in_words([f for f in findings if f.status == "found"])
         judged = any(f.result in ("met", "borderline") for f in findings)
         words = {"counted": counted, "result": in_words("outside")}
-        if found:
-            return tables.sentence("report.in_short.outside", **words, findings=found)
+        if outside:
+            return tables.sentence("report.in_short.outside", **words, findings=outside)
         if judged:
             return tables.sentence("report.in_short.none_outside", **words)
         return tables.sentence("report.in_short.nothing_judged", counted=counted)
@@ -70,16 +70,16 @@ class RepeatedPage(ExercisePage):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose standing, bottom, and what the main finding is about."""
+        """Choose standing, bottom, and the moment of the main finding."""
         angles, repetitions = session.measured_angles(), session.repetitions()
         return squat_moments(pose, angles, repetitions, session.metrics(), findings)
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Show the angles of the joints that were chosen."""
+        """Show the angles of the selected joints."""
         return tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
 
     def pictures(self, folder: Path) -> dict[str, Any]:
-        """Give the places of the pictures of the knees; None for one that was not drawn."""
+        """Return the paths of the pictures of the knees; None for a picture that was not drawn."""
         drawn = {view: f"{IMAGES}/{view}.png" for view in VIEWS}
         return {
             "knee_movement_phases": {
@@ -95,26 +95,26 @@ def squat_moments(
     metrics: xr.Dataset,
     findings: Sequence[Finding] = (),
 ) -> list[Moment]:
-    """Choose three moments: standing, the turn, and what the main finding is about.
+    """Choose three moments: standing, the turn, and the moment of the main finding.
 
     Parameters
     ----------
     pose, angles, repetitions, metrics
-        The session's.
+        Results of the session.
     findings
-        The main finding, with those of the same rule on the other side. Without one, or where it is
-        about the turn, the third picture is of the way back.
+        The main finding, with the findings of the same rule on the other side. If there is none, or
+        if it is about the turn, the third picture shows the way back.
 
     Returns
     -------
     list of Moment
-        Empty where no repetition was accepted.
+        Empty if no repetition was accepted.
     """
     accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
     if not accepted.size:
         return []
     depth = repetitions["depth"].values[accepted]
-    # The repetition in the middle, as values are medians.
+    # The middle repetition is shown, because the values are medians.
     by_depth = accepted[np.argsort(depth)]
     rep = int(by_depth[(len(depth) - 1) // 2])
     repetition = repetitions.isel(rep=rep)
@@ -136,7 +136,7 @@ def squat_moments(
     shown = "knee_flexion" if "knee_flexion" in metrics else trial[0]
     turn = capital(words["turn"])
     standing, first = first_of(of_kind("before"), math.nan), "Standing"
-    if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
+    if math.isnan(standing):  # cut off here, but perhaps not at the other end
         start = float(repetition["start"])
         still = time[repetitions["standing"].values.astype(bool)]
         still = still[stance_at(repetitions, still) == stance_at(repetitions, np.array(start))]
@@ -185,13 +185,13 @@ def squat_moments(
     main = Moment("Main finding", when, drawn, number, label)
     if when != bottom:
         return [*first_moments, main]
-    # One frame has one picture.
+    # A frame has only one picture.
     at_turn = replace(main, title=f"{turn}, main finding") if drawn else first_moments[1]
     return [first_moments[0], at_turn, on_the_way]
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
-    """Give a moment the value that the page reports, so that one angle has one number."""
+    """Set the value of a moment to the reported value, so that an angle has only one number."""
     if moment.angle not in metrics:
         return moment
     number = shown(metrics, moment.angle, moment.number.side or None)
@@ -201,7 +201,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 def _of_extreme(
     metrics: xr.Dataset, name: str, moments: Mapping[str, float], otherwise: float
 ) -> float:
-    """Time in a repetition at which a metric of several phases has the reported extreme."""
+    """Time in a repetition at which a metric with several phases has the reported extreme."""
     if name not in metrics or f"{name}_phase" not in metrics:
         return otherwise
     return moments.get(str(metrics[name].attrs.get("phase", "")).replace("-", "_"), otherwise)

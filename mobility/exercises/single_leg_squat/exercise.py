@@ -1,6 +1,6 @@
 """The single-leg squat.
 
-Each leg is measured by itself, in the frames in which it is the standing leg.
+Each leg is measured separately, in the frames in which it is the standing leg.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from mobility.kinematics.skeleton import SIDES, other_side
 
 
 class SingleLegSquat(Repeated):
-    """Squats on one leg, each measured by itself where it is the standing leg."""
+    """Squats on one leg, each measured while it is the standing leg."""
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Tell the fit when each foot stands, unless neither foot is ever lifted."""
+        """Pass the times when each foot stands to the fit, unless neither foot is ever lifted."""
         if feet_down(cleaned, self).all():
             return {}
         return {"feet_planted": stances(cleaned, self)}
 
     def repetitions(self, trial: Trial) -> xr.Dataset:
-        """Find where a standing leg lowers its hip, or take the times that were set by hand.
+        """Find when a standing leg lowers its hip, or use times that were set by hand.
 
-        ``leg`` names the leg that stands: "left" or "right", "" where both feet are on the floor.
+        ``leg`` is the standing leg: "left" or "right", or "" if both feet are on the floor.
         """
         pose, exercise_table = trial.fitted, self.own_table
         least_depth = exercise_table("measures")["limits"]["least_depth"]
@@ -75,7 +75,7 @@ class SingleLegSquat(Repeated):
                     _frame_at(time, bottom) for bottom in leg_repetitions["bottom"].to_numpy()
                 ]
                 legs = [leg if alone[frame, side] else "" for frame in bottoms]
-                # A squat on both feet is found for each leg; keep it once.
+                # A squat on both feet is detected for each leg, so keep it only once.
                 keep_two_footed = [side == 0 and bool(down[frame].all()) for frame in bottoms]
                 is_kept = [
                     bool(name) or keep for name, keep in zip(legs, keep_two_footed, strict=True)
@@ -86,7 +86,7 @@ class SingleLegSquat(Repeated):
         return _ordered_by_start(trial, both_legs, down, unseen=bool(np.isnan(lift).all()))
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure each leg by itself, and compare both where both were shown."""
+        """Measure each leg separately, and compare the legs if both were shown."""
         pose, all_repetitions = trial.fitted, trial.repetitions
         down = feet_down(pose, self)
         legs_shown = [leg for leg in SIDES if (all_repetitions["leg"] == leg).any()]
@@ -113,7 +113,7 @@ class SingleLegSquat(Repeated):
                 }
             )
             metrics_of[leg] = _without_hidden_plane(of_leg, pose, leg, self)
-        # Of both feet, as of a chair rise no leg is measured.
+        # With both feet on the floor, as in a sit-to-stand repetition, no leg is measured.
         warnings += self.other_exercise(
             pose, phase_frames(all_repetitions), all_repetitions["accepted"].to_numpy()
         )
@@ -137,14 +137,14 @@ class SingleLegSquat(Repeated):
         metrics: xr.Dataset,
         warnings: Sequence[AnalysisWarning],
     ) -> list[AnalysisWarning]:
-        """Drop the warning that counts refused angles: it counts those of the free leg too."""
+        """Drop the warning that counts withheld angles: it also counts those of the free leg."""
         warnings_left = super().warnings_kept(joints, quality, metrics, warnings)
         return [warning for warning in warnings_left if warning.code != "angle_refused"]
 
     def compared(
         self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Compare the leg that stands."""
+        """Compare the standing leg."""
         angles, repetitions = super().compared(angles, repetitions, metrics)
         stands = repetitions["leg"].to_numpy()[:, None] == np.array(SIDES)
         by_leg = xr.DataArray(stands, dims=("rep", "side"), coords={"side": list(SIDES)})
@@ -158,7 +158,7 @@ def _frame_at(time: Any, moment: float) -> int:
 def _ordered_by_start(
     trial: Trial, both_legs: list[xr.Dataset], down: Mask, *, unseen: bool
 ) -> xr.Dataset:
-    """Put the repetitions of both legs in the order in which they were made."""
+    """Sort the repetitions of both legs by time."""
     words = trial.exercise.own_table("sentences")
     left, right = both_legs
     ordered = xr.concat([leg.drop_vars(["hip_height", "standing"]) for leg in both_legs], dim="rep")
@@ -169,7 +169,7 @@ def _ordered_by_start(
     ordered["reason"] = ordered["reason"].where(
         ~two_footed, words["unseen" if unseen else "both_feet"]
     )
-    # Cut within the recording, not at its ends: the free foot came near the floor.
+    # If a repetition is cut off within the recording, the free foot came close to the floor.
     time = ordered["time"].to_numpy()
     cut = ~ordered["start_seen"] & (ordered["start"] > time[0] + 0.1)
     cut |= ~ordered["end_seen"] & (ordered["end"] < time[-1] - 0.1)
@@ -207,10 +207,10 @@ def _ordered_by_start(
 def _without_hidden_plane(
     of_leg: xr.Dataset, pose: xr.Dataset, leg: str, exercise: Exercise
 ) -> xr.Dataset:
-    """Refuse what is measured in the frontal plane of a leg that the free one hides."""
+    """Withhold measures in the frontal plane of a leg that the free leg hides."""
     view = trial_view(pose)
     plane_visible = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
-    if plane_visible or hides_frontal_plane(pose):  # which refuses it for both legs
+    if plane_visible or hides_frontal_plane(pose):  # this withholds it for both legs
         return of_leg
     own_measures = exercise.own_table("measures")["measures"]
     note = exercise.own_table("sentences")["far_leg"]
@@ -223,7 +223,7 @@ def _without_hidden_plane(
 
 
 def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
-    """Repetitions of one leg; `standing` is True only where this leg is on the floor."""
+    """Repetitions of one leg; `standing` is true only while this leg is on the floor."""
     on_floor = down[:, SIDES.index(leg)]
     stands = all_repetitions["standing"].to_numpy().astype(bool) & on_floor
     standing = all_repetitions["standing"].copy(data=stands)
@@ -234,13 +234,13 @@ def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr
 def _joined_legs(
     metrics_of: Mapping[str, xr.Dataset], all_repetitions: xr.Dataset, trial: Trial
 ) -> xr.Dataset:
-    """One Dataset of both legs: `side` is the leg that stands; NaN for one that was not shown."""
+    """Join both legs in one Dataset: `side` is the standing leg; NaN for a leg not shown."""
     first = next(iter(metrics_of.values()))
     metric_of_each_error = owners(first.variables)
     joined: dict[str, xr.DataArray] = {}
     for name in map(str, first.data_vars):
         kind = str(first[metric_of_each_error.get(name, name)].attrs["kind"])
-        if "symmetry" in kind:  # of both sides in one repetition
+        if "symmetry" in kind:  # compares both sides in one repetition
             continue
         if name == "accepted_repetitions":
             joined[name] = first[name].copy(data=int(all_repetitions["accepted"].sum()))

@@ -25,10 +25,10 @@ Mask = NDArray[np.bool_]
 
 
 def height_above_other_foot(pose: xr.Dataset) -> Array:
-    """How far each foot is above the other (time, side), metres.
+    """Height of each foot above the other, over (time, side), metres.
 
-    Ankle is compared with ankle and toe with toe; the smaller difference counts. Frames that do not
-    show them are interpolated; all are NaN if no frame does.
+    The ankle is compared with the other ankle and the toe with the other toe; the smaller
+    difference counts. Missing values are interpolated; all are NaN if no frame has a value.
     """
     height = points_of(pose, ("ankle", "foot_index"))[..., 1]
     above = height - height[..., ::-1]
@@ -42,13 +42,15 @@ def height_above_other_foot(pose: xr.Dataset) -> Array:
 
 
 def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
-    """Say which feet stand on the floor (time, side).
+    """Decide which feet stand on the floor, over (time, side).
 
-    A foot is lifted from when it leaves the level of the other by ``floor_m`` until it is back, if
-    it gets ``lifted_m`` above it meanwhile, and from one such lift to the next as long as the other
-    stays down: it may touch the floor between squats, or hang just above it. However still it is
-    held, it does not stand. For a fitted pose, these are the stances that the fit assumed: it says
-    little about the height of a foot that is behind the other.
+    A foot counts as lifted if it rises more than ``lifted_m`` above the other. The lift begins and
+    ends when the foot is less than ``floor_m`` above the other.
+
+    Between two lifts, the foot still counts as lifted if the other foot stays down, because it may
+    touch the floor between squats, or stay just above it. However still such a foot is, it does not
+    stand. For a fitted pose, the stances that the fit assumed are used instead, because the height
+    of a foot behind the other is uncertain.
     """
     time = pose["time"].to_numpy()
     if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
@@ -70,7 +72,7 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
 
 
 def _frames_of(stances: Mapping[str, Sequence[Sequence[float]]], time: Array) -> Mask:
-    """Frames in which each foot stands (time, side), from times (s)."""
+    """Frames in which each foot stands, over (time, side), from times (s)."""
     down = np.zeros((time.size, len(SIDES)), bool)
     for side, name in enumerate(SIDES):
         for first, last in stances.get(name, ()):
@@ -79,13 +81,13 @@ def _frames_of(stances: Mapping[str, Sequence[Sequence[float]]], time: Array) ->
 
 
 def _runs(on: Mask) -> list[NDArray[np.intp]]:
-    """Frames of each unbroken stretch in which `on` is true."""
+    """Frames of each continuous stretch in which `on` is true."""
     frames = np.flatnonzero(on)
     return np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1) if frames.size else []
 
 
 def stances(pose: xr.Dataset, exercise: Exercise) -> dict[str, list[tuple[float, float]]]:
-    """Give the times (s) from and until which each foot stands, once put down and until lifted."""
+    """Return the times (s) at which each foot is put down and lifted again."""
     limits = exercise.own_table("measures")["limits"]
     time = pose["time"].to_numpy()
     stance_times: dict[str, list[tuple[float, float]]] = {}
@@ -100,7 +102,7 @@ def stances(pose: xr.Dataset, exercise: Exercise) -> dict[str, list[tuple[float,
 
 
 def alone_on(down: Mask, time: Array, exercise: Exercise) -> Mask:
-    """Frames in which each leg stands alone (time, side).
+    """Frames in which each leg stands alone, over (time, side).
 
     The first and last ``settles_s`` of each stance are left out, except at the ends of the
     recording.
@@ -117,7 +119,7 @@ def alone_on(down: Mask, time: Array, exercise: Exercise) -> Mask:
 
 
 def landmarks_of_leg(pose: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
-    """Keep, of both legs, only the landmarks of one while it stands, to find its repetitions."""
+    """Keep only the landmarks of one leg while it stands, to find its repetitions."""
     stands = xr.DataArray(down[:, SIDES.index(leg)], dims="time")
     names = pose["keypoint"]
     of_this, of_other = (names.str.startswith(f"{side}_") for side in (leg, other_side(leg)))
@@ -127,7 +129,7 @@ def landmarks_of_leg(pose: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
 
 
 def on_one_foot(pose: xr.Dataset, leg: str) -> xr.Dataset:
-    """Put the free foot where the standing one is, so that all that is measured from both fits."""
+    """Move the free foot to the standing foot, so that measures of both feet apply."""
     position = pose["position"].copy()
     for part in ("ankle", "heel", "foot_index"):
         stands = position.sel(keypoint=f"{leg}_{part}", drop=True)
@@ -137,10 +139,10 @@ def on_one_foot(pose: xr.Dataset, leg: str) -> xr.Dataset:
 
 @of_points("shoulder", "hip", "knee", "ankle", "heel", "foot_index")
 def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
-    """Quantities of each leg, over (time, side), as if it were the one that stands.
+    """Quantities of each leg as if it were the standing leg, over (time, side).
 
     The forward lean of the trunk has no side. Quantities of pelvis and trunk are relative to their
-    medians in `standing`.
+    medians while `standing`.
     """
     joints = [points[joint] for joint in ("hip", "knee", "ankle")]
     thigh, shank = (np.linalg.norm(b - a, axis=-1) for a, b in pairwise(joints))
@@ -152,12 +154,12 @@ def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[s
         upward = {joint: place[..., 1] for joint, place in body.items()}
 
         def trunk(along: Points) -> Array:
-            """From the middle of the hips to that of the shoulders, along an axis."""
+            """Vector from the middle of the hips to the middle of the shoulders, along an axis."""
             length: Array = along["shoulder"].mean(axis=-1) - along["hip"].mean(axis=-1)
             return length
 
         def hip_line(along: Points) -> Array:
-            """From the left to the right hip, along an axis."""
+            """Vector from the left to the right hip, along an axis."""
             return along["hip"][:, 1] - along["hip"][:, 0]
 
         drop = np.degrees(np.arctan2(hip_line(upward), hip_line(rightward)))[:, np.newaxis]
@@ -171,7 +173,8 @@ def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[s
         }
 
     in_trial, at_rest = pelvis_and_trunk(points), pelvis_and_trunk(standing)
-    # The frontal plane is that of the hips in standing: at the bottom they err twice as much.
+    # The frontal plane is defined by the hips in standing, because their error at the bottom is
+    # twice as large.
     hips = median_of(standing["hip"])
     forward, _, right = body_frame(hips[0], hips[1])
     in_axes_of_standing = (

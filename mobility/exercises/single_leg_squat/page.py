@@ -36,7 +36,7 @@ class SingleLegPage(RepeatedPage):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose the bottom of each leg that the camera shows, and that of the main finding."""
+        """Choose the bottom of each visible leg, and the bottom of the main finding."""
         angles, repetitions, metrics = (
             session.measured_angles(),
             session.repetitions(),
@@ -68,7 +68,7 @@ class SingleLegPage(RepeatedPage):
         return shown_moments[-MOST_PICTURES:]
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
-        """Show the measured angles of the chosen joints, which are not those of the arms."""
+        """Show the measured angles of the selected joints, without those of the arms."""
         measured = record.kind.angles
         return tuple(angle for angle in super().curves_first(record) if angle in measured)
 
@@ -77,7 +77,7 @@ Status = Literal["met", "failed", "not_told"]
 
 
 class Criterion(NamedTuple):
-    """One criterion of one leg; `labels` name the findings, or else what is not decided."""
+    """One criterion of one leg; `labels` name its findings, or why it is inconclusive."""
 
     name: str
     status: Status
@@ -85,10 +85,11 @@ class Criterion(NamedTuple):
 
 
 def judged_criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -> list[Criterion]:
-    """Judge the criteria of a leg by the findings about it.
+    """Judge the criteria of a leg from the findings about it.
 
-    A criterion has one or several rules. It has failed if one of them is outside its target;
-    else it is "not_told" if one could not be judged, or none has a finding; else it is met.
+    A criterion has one or more rules. It has failed if any of them is outside its target. Otherwise
+    it is "not_told" if a rule could not be judged or none has a result. In all other cases it is
+    met.
     """
     finding_of_rule = {finding.rule: finding for finding in findings if finding.side == leg}
     judged = []
@@ -109,7 +110,7 @@ def rated_good(judged: Sequence[Criterion], exercise: Exercise) -> bool:
 
 @section("Scores", needs=["findings"])
 def criteria(page: ReportPage) -> Markup:
-    """Show the criteria of Crossley et al. by leg, and how many are met."""
+    """Show the criteria of Crossley et al. for each leg, and how many are met."""
     exercise = page.exercise
     entry = exercise.own_table("crossley")
     words = entry["wording"]
@@ -154,9 +155,9 @@ def criteria(page: ReportPage) -> Markup:
 
 @section("")
 def legs(page: ReportPage) -> Markup:
-    """Say in a line of each leg how often it squats, how deep, and with the knee how far inwards.
+    """Describe each leg in one line: number of squats, depth, and how far the knee moves inwards.
 
-    What is not measured is left out; a row says why.
+    Values that are not measured are left out, and a row explains why.
     """
     if not page.accepted or "findings" in page.verdict.rules_out:
         return Markup()

@@ -1,1 +1,1 @@
-"""Rising from a chair and sitting down again."""
+"""Standing up from a chair and sitting down again."""

@@ -1,4 +1,4 @@
-"""Find chair rises: the person leaves the seat, stands, and sits down again."""
+"""Find sit-to-stand repetitions: the person leaves the seat, stands, and sits down again."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from mobility.kinematics.skeleton import SIDES
 Array = NDArray[np.float64]
 
 ON_SEAT, OFF_SEAT = 0.05, 0.10
-"""Shares of the way from the seat to standing: below the first the hips are on the seat; above the
-second they have left it."""
+"""Shares of the way from the seat to standing. Below the first, the hips are on the seat; above the
+second, they have left it."""
 
 _ATTEMPT = 0.25
-"""Share of the way from the seat to standing; whoever rises less only shifts on the seat."""
+"""Share of the way from the seat to standing; with less, the person only shifts on the seat."""
 
 _LEAST_RISE = 0.25
-"""Least way from the seat to standing, as a share of the standing height; else there is no seat."""
+"""Smallest way from seat to standing, as a share of the standing height; else there is no seat."""
 
 _STANDING = 0.97
-"""Height of the hips from which a person stands."""
+"""Height of the hips above which the person stands."""
 
 _LOW_PASS_HZ = 3.0
 _LEAST_LEAN_RATE = 10.0
@@ -54,7 +54,7 @@ _MISSING_GAP, _MISSING_SHARE = 0.5, 0.2
 """Longest gap (s) and largest share of frames without hips in a repetition."""
 
 _HIDDEN = 0.5
-"""Visibility of the better seen hip below which it counts as hidden."""
+"""If the more visible hip is below this visibility, the hips count as hidden."""
 
 _TIMES = {
     "seated_since": "since when the person sits before the rise",
@@ -69,7 +69,7 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class _Signals:
-    """Height of the hips on the seat, and rate of the lean of the trunk on the grid of `hips`."""
+    """Height of the hips on the seat, and angular speed of the trunk at the times of `hips`."""
 
     hips: HipHeight
     seat: float
@@ -77,24 +77,28 @@ class _Signals:
 
     @property
     def way(self) -> float:
-        """Way of the hips from the seat to standing, whose height is 1."""
+        """Way of the hips from the seat to standing, relative to their height in standing."""
         return 1 - self.seat
 
     def above(self, share: float) -> NDArray[np.bool_]:
-        """Where the hips are above a share of the way from the seat to standing."""
+        """Whether the hips are above a share of the way from the seat to standing."""
         return np.asarray(self.hips.height > self.seat + share * self.way)
 
 
 def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
-    """Find the chair rises of a pose: seated, standing, seated again.
+    """Find the sit-to-stand repetitions of a pose: seated, standing, seated again.
 
-    The seat is the median height of the hips at rest in the lower half of their range. They leave
-    it (``seat_off``) where they were last within 5 % of the way to standing, and are on it again
-    (``end``) where they first are. The repetition starts where the trunk begins to lean forward, at
-    5 % of the peak of its speed before the hips leave the seat; without a rest on the seat where
-    they touched it. Standing (``bottom_start`` to ``bottom_end``, ``bottom`` its middle) begins and
-    ends at 5 % of the peak speed of the hips. If a film begins standing, the first sitting down
-    belongs to no repetition. The last repetition may end upright, with ``end_seen`` false.
+    The seat is the median height of the hips at rest in the lower half of their range. The hips
+    leave it (``seat_off``) when they are last within 5 % of the way to standing, and are back on it
+    (``end``) when they are first within 5 % again.
+
+    The repetition starts when the trunk begins to lean forward, at 5 % of its peak speed before
+    seat-off. Without a rest on the seat, it starts when the hips touched the seat. Standing
+    (``bottom_start`` to ``bottom_end``, with ``bottom`` in the middle) begins and ends at 5 % of
+    the peak speed of the hips.
+
+    If a video begins with the person standing, the first sitting down belongs to no repetition. The
+    last repetition may end upright, with ``end_seen`` false.
 
     Parameters
     ----------
@@ -104,10 +108,10 @@ def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        That of :func:`mobility.find_repetitions`, and over ``rep`` ``seat_off``, ``seated_since``
-        (when the hips came on the seat, or the start of the recording) and ``stands`` (false for an
-        attempt: the hips leave the seat and fall back); ``depth`` is NaN, since the chair ends the
-        movement.
+        As returned by :func:`mobility.find_repetitions`, with three more variables over ``rep``.
+        ``seat_off`` is when the hips leave the seat. ``seated_since`` is when they came to rest on
+        it, or the start of the recording. ``stands`` is false for an attempt, in which the hips
+        leave the seat and fall back. ``depth`` is NaN, because the chair ends the movement.
     """
     hips = hip_height(pose)
     signals = None if hips is None else _signals(pose, hips)
@@ -140,7 +144,8 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             bool(set_by_hand["start_seen"][number]),
             bool(set_by_hand["end_seen"][number]),
         )
-        # Seated from the end of one rise to the next; before the first it is unknown since when.
+        # The person sits from the end of one rise to the start of the next. Before the first, it is
+        # unknown since when.
         seated_since = float(set_by_hand["end"][number - 1]) if number else np.nan
         added = {"seat_off": np.nan, "seated_since": seated_since, "stands": True}
         if signals is not None:
@@ -163,7 +168,7 @@ def _described(
     arguments: Mapping[str, Any],
     no_repetition_reason: str,
 ) -> xr.Dataset:
-    """Add the variables that only chair rises have, what describes them, and the history."""
+    """Add the variables that only sit-to-stand has, their descriptions, and the history."""
     descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         **{n: (float, {"units": "s", "long_name": words}) for n, words in _TIMES.items()},
         "depth": (float, {"units": "percent", "long_name": "not measured: the chair ends it"}),
@@ -186,11 +191,11 @@ def _described(
 
 
 def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
-    """Seat and lean of a trial; None without a seat, or without a trunk."""
+    """Seat and lean of a recording; None without a seat or without a trunk."""
     low, high = np.percentile(hips.height, [5, 95])
     rests = np.abs(hips.speed) <= EDGE_SPEED * np.abs(hips.speed).max()
     seated = rests & (hips.height < (low + high) / 2)
-    # Leaning forward may seem to lower the hips, so that the lowest frames are not the seat.
+    # Leaning forward may seem to lower the hips, so the lowest frames are not the seat.
     seat = float(np.median(hips.height[seated])) if seated.any() else float(low)
     if 1 - seat < _LEAST_RISE:
         return None
@@ -212,7 +217,7 @@ def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
 
 
 def _runs(is_true: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each stretch in which something is true."""
+    """First and last index of each stretch in which `is_true` is true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(int)))
     return [(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)]
 
@@ -220,7 +225,7 @@ def _runs(is_true: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _rises(signals: _Signals) -> list[tuple[int, int, bool]]:
     """First and last frame of each stretch off the seat, and whether the person sits around it.
 
-    A stretch is cut where the person goes half way down without sitting, and rises again.
+    A stretch is split if the person goes half way down without sitting, and rises again.
     """
     rises = []
     for first, last in _runs(signals.above(OFF_SEAT)):
@@ -236,13 +241,13 @@ def _rises(signals: _Signals) -> list[tuple[int, int, bool]]:
 
 
 def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
-    """Give the times of each rise, and why it does not count."""
+    """Find the times of each rise, and why a rise does not count."""
     hips, on_seat = signals.hips, ~signals.above(ON_SEAT)
     why_hidden = _seated_unseen(pose, signals)
     rows, seated_since = [], 0
     for first, last, seated in _rises(signals):
         seat_again, sits_down = _sits_down(signals, first, last) if seated else (last, False)
-        if first == 0 and signals.above(0.5)[0]:  # the film begins standing
+        if first == 0 and signals.above(0.5)[0]:  # the video begins with the person standing
             seated_since = seat_again
             continue
         seated_before = np.flatnonzero(on_seat[seated_since:first]) if seated else np.array([], int)
@@ -284,7 +289,7 @@ def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
 def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
     """Frame in which hips that are off the seat from `first` to `near` rest on it again.
 
-    Also returned: whether they do so within the recording.
+    The second value is whether they do so within the recording.
     """
     highest = first + int(np.argmax(signals.hips.height[first : near + 1]))
     fastest = -signals.hips.speed[highest : near + 1].min()
@@ -295,7 +300,7 @@ def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
 
 
 def _lean_begins(signals: _Signals, seated_since: int, seat_off: int) -> int | None:
-    """Frame in which the trunk begins to lean forward, hips on the seat; None if not found."""
+    """Frame in which the trunk begins to lean forward with hips on the seat; None if not found."""
     rate = signals.lean_rate[seated_since : seat_off + 1]
     fastest = int(np.argmax(rate))
     if rate[fastest] < _LEAST_LEAN_RATE:
@@ -334,9 +339,9 @@ def _fault(
     seated: bool,
     begins_seated: bool,
 ) -> str:
-    """Why a chair rise does not count; empty if it does.
+    """Explain why a sit-to-stand repetition does not count; empty if it does.
 
-    Feet may find their place before the seat is left, and on the way back to it.
+    The feet may still move into place before seat-off and on the way back to the seat.
     """
     hips, (start, end) = signals.hips, (times[0], times[-1])
     inside = (hips.time >= start) & (hips.time <= end)
@@ -372,8 +377,8 @@ def _fault(
 
 
 def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
-    """Sentence that both hips are hidden in most of the seated frames; empty if they are not."""
-    if "confidence" not in pose:  # of a lab
+    """Warn that both hips are hidden in most of the seated frames; empty if they are not."""
+    if "confidence" not in pose:  # from a lab
         return ""
     hips = pose["confidence"].sel(keypoint=[f"{side}_hip" for side in SIDES])
     better = hips.max("keypoint").isel(individual=0, missing_dims="ignore").to_numpy()
@@ -387,7 +392,7 @@ def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
 
 
 def seated(rises: xr.Dataset) -> NDArray[np.bool_]:
-    """Frames from sitting down to leaving the seat, over (rep, time)."""
+    """Frames from sitting down to seat-off, over (rep, time)."""
     frames = between(rises["time"], rises["seated_since"], rises["seat_off"])
     on_seat: NDArray[np.bool_] = frames.transpose("rep", "time").to_numpy()
     return on_seat

@@ -1,4 +1,4 @@
-"""The sit-to-stand, whose repetitions are rises from a seat."""
+"""Sit-to-stand, with rises from a seat as repetitions."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class SitToStand(Repeated):
     }
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Let the centre of mass be behind the feet, and assume no straight standing.
+        """Let the centre of mass be behind the feet, and do not assume that standing is straight.
 
-        A chair carries the body, and many people who rise from one never stand fully upright.
-        Straight standing is assumed, as in the other exercises, only if nothing else determines the
-        pitch of the camera or the depth: from the front or the back, and for keypoints without
-        depth.
+        A chair carries the body, and many people never stand fully upright between rises. Straight
+        standing is assumed, as in the other exercises, only if nothing else determines the pitch of
+        the camera or the depth. That applies to views from the front or the back, and to keypoints
+        without depth.
         """
-        seen = camera_view(cleaned).kind not in ("front", "back", UNKNOWN)
-        return {"unbalanced": True, "standing": "free" if seen else "straight"}
+        from_side = camera_view(cleaned).kind not in ("front", "back", UNKNOWN)
+        return {"unbalanced": True, "standing": "free" if from_side else "straight"}
 
     def repetitions(self, trial: Trial) -> xr.Dataset:
-        """Find the chair rises, or take the times that were set by hand."""
+        """Find the sit-to-stand repetitions, or use times that were set by hand."""
         if trial.intervals is None:
             return find_chair_rises(trial.fitted)
         return set_chair_rises(trial.fitted, trial.intervals)
 
     def metrics(self, trial: Trial) -> xr.Dataset:
-        """Measure legs and trunk as the hips leave the seat and while they rise, and the times."""
+        """Measure legs and trunk at seat-off and while the person rises, and the times."""
         measured = measure(
             trial.fitted,
             trial.angles,
@@ -64,7 +64,7 @@ class SitToStand(Repeated):
         return self.warned(_without_fast_angles(measured), trial)
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn that the person sits before most of the rises of a trial of another exercise."""
+        """Warn if the person sits before most repetitions of a recording of another exercise."""
         if not sits(pose, seated(find_chair_rises(pose))):
             return []
         return [tables.warning("warnings.chair_rise", exercise=self.slug)]
@@ -72,7 +72,7 @@ class SitToStand(Repeated):
     def compared(
         self, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
     ) -> tuple[xr.Dataset, xr.Dataset]:
-        """Compare also the frame in which the hips leave the seat, with its neighbours."""
+        """Also compare the frame of seat-off and its neighbours."""
         angles, repetitions = super().compared(angles, repetitions, metrics)
         times = repetitions["time"].to_numpy()
         frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
@@ -83,7 +83,7 @@ class SitToStand(Repeated):
 
 
 def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
-    """From the side, refuse angles that change too fast for the uncertain moment."""
+    """In side views, withhold angles that change too fast for the uncertain time of seat-off."""
     if HIDDEN_SIDE not in metrics.attrs:
         return metrics
     note = tables.sentence("reasons.chair.side")
@@ -98,7 +98,7 @@ def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
 def _no_seat_warning(
     repetitions: xr.Dataset, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn where the feet carry the body all the time, as in a squat."""
+    """Warn if the feet always carry the body, as in a squat."""
     if not on_feet(pose, seated(repetitions)[accepted]):
         return []
     return [tables.warning("warnings.no_seat", exercise="squat")]

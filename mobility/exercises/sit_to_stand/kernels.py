@@ -1,4 +1,4 @@
-"""What computes the measures of chair rises: speeds, the lean to the side, durations, tests."""
+"""Kernels for sit-to-stand: speeds, lean to the side, durations, tests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WINDOW_S, _ORDER = 0.3, 3
 
 @of_trial
 def rising(trial: MeasuredTrial) -> dict[str, Values]:
-    """Give the lean to the side, the speeds of extension, and the thighs on the seat."""
+    """Compute the lean to the side, the speeds of extension, and the thighs on the seat."""
     angles, repetitions = trial.angles, trial.repetitions
     frames = between(repetitions["time"], repetitions["seat_off"], repetitions["bottom_start"])
     share = trial.exercise.own_table("measures")["speed_error"]["share"]
@@ -42,7 +42,7 @@ def rising(trial: MeasuredTrial) -> dict[str, Values]:
     for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
         speed = -slope(angles[name])
         fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
-        # The error of speeds was measured for fitted poses only.
+        # The error of speeds was measured only for fitted poses.
         note = "" if trial.fitted else tables.sentence("reasons.chair.not_fitted")
         output = f"{name.split('_')[0]}_speed"
         values[output] = Values(fastest.where(trial.fitted), share * fastest, note)
@@ -50,7 +50,7 @@ def rising(trial: MeasuredTrial) -> dict[str, Values]:
 
 
 def _lateral_lean(trial: MeasuredTrial) -> Values:
-    """Lean to the side, farthest from that in standing, in the first half of each rise."""
+    """Largest lean to the side relative to standing, in the first half of each rise."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
     lean, sd = trial.angles["trunk_lateral_lean"], trial.angles[sd_name("trunk_lateral_lean")]
     stance = xr.DataArray(stance_at(repetitions, time.to_numpy()), dims="time")
@@ -68,9 +68,9 @@ def _lateral_lean(trial: MeasuredTrial) -> Values:
 
 
 def _lean_unseen(pose: xr.Dataset) -> str:
-    """Why a lean to the side is refused; empty where it is not.
+    """Explain why a lean to the side is withheld; empty if it is not.
 
-    In oblique views, rendered rises without any lean are measured with 12 degrees.
+    In diagonal views, a lean of 12 degrees is measured for rendered people who do not lean.
     """
     if hiding_view := hides_frontal_plane(pose):
         return tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
@@ -80,7 +80,7 @@ def _lean_unseen(pose: xr.Dataset) -> str:
 
 
 def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
-    """Elevation of the thighs while seated, mean of the sides, and its sd."""
+    """Elevation of the thighs while seated (mean of the sides), and its standard error."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
     on_seat = between(time, repetitions["seated_since"], repetitions["start"]).any("rep")
     value, sd = (
@@ -91,14 +91,14 @@ def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _event_sd(trial: MeasuredTrial) -> float:
-    """Error of a time between two moments."""
+    """Error (standard deviation) of the time between two moments."""
     from_side = bool(trial.hidden_side)
     return math.sqrt(2) * event_sd(trial.repetitions, trial.limits, from_side=from_side)
 
 
 @of_trial
 def durations(trial: MeasuredTrial) -> dict[str, Values]:
-    """Give the durations of each rise and of its parts."""
+    """Compute the durations of each rise and of its parts."""
     sd = _event_sd(trial)
     parts = times_of(trial.repetitions).items()
     return {name: Values(value, xr.full_like(value, sd)) for name, value in parts}
@@ -106,10 +106,10 @@ def durations(trial: MeasuredTrial) -> dict[str, Values]:
 
 @of_trial
 def tests(trial: MeasuredTrial) -> dict[str, Values]:
-    """Give times and counts of the tests, and the norms for an age.
+    """Compute times and counts of the tests, and the norms for an age.
 
-    A time that cannot be given is NaN, with a note; one that cannot be compared has a
-    ``no_norm`` in place of ``norm_limit`` and ``norm``.
+    A withheld time is NaN, with a note. If a time cannot be compared, it has ``no_norm`` instead of
+    ``norm_limit`` and ``norm``.
     """
     repetitions, limits = trial.repetitions, trial.limits
     accepted = repetitions["accepted"].to_numpy().astype(bool)
@@ -140,7 +140,7 @@ def _single(value: float, error: float) -> Values:
 
 
 def slope(angle: xr.DataArray) -> xr.DataArray:
-    """Give how fast an angle changes, degrees per second, at the times of its frames."""
+    """Compute how fast an angle changes at the times of its frames, degrees per second."""
     from scipy.signal import savgol_filter
 
     time = angle["time"].to_numpy()

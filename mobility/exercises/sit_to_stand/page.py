@@ -1,4 +1,4 @@
-"""Report of chair rises: pictures of key moments, and the curves shown first."""
+"""Report of sit-to-stand: pictures of key moments, and the curves shown first."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class RisesPage(RepeatedPage):
-    """Report of a rise: seated, at seat-off and standing."""
+    """Report with pictures of a rise: seated, at seat-off and standing."""
 
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose sitting, leaving the seat, and standing, of the chair rise in the middle."""
+        """Choose sitting, seat-off and standing, in the middle repetition."""
         angles, repetitions = session.measured_angles(), session.repetitions()
         metrics = session.metrics()
         accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
@@ -63,7 +63,7 @@ class RisesPage(RepeatedPage):
 
 @section("")
 def rises(page: ReportPage) -> Markup:
-    """Say how long five rises take by each definition, how many count, and how long each takes."""
+    """Describe how long five rises take by each definition, and list all that count."""
     if not page.accepted or "findings" in page.verdict.rules_out:
         return Markup()
     metrics, words = page.metrics, page.exercise.own_table("sentences")

@@ -1,4 +1,4 @@
-"""Times and counts of chair rises, and the norms of the tests that time and count them."""
+"""Times and counts of sit-to-stand repetitions, and the norms of the timed tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIVE, _COUNTED_S = 5, 30.0
 def event_sd(
     repetitions: xr.Dataset, limits: Mapping[str, float], *, from_side: bool = False
 ) -> float:
-    """Give the standard deviation of the error of a moment, seconds."""
+    """Return the standard error of the time of a moment, seconds."""
     time = repetitions["time"]
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     return math.hypot(
@@ -39,7 +39,7 @@ def event_sd(
 
 
 def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Durations of each rise and of its parts, seconds; NaN where an end was not seen."""
+    """Durations of each rise and of its parts, seconds; NaN if an end was not visible."""
     of_rises = {}
     for name, (first, last) in _DURATIONS.items():
         recorded = repetitions["stands"] | True
@@ -54,7 +54,7 @@ def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
 def norm_of(
     exercise: Exercise, name: str, *, sex: str | None, age: float | None, reasons: list[str]
 ) -> dict[str, Any]:
-    """Give ``norm_limit`` and ``norm`` (its words) for an age; else ``no_norm`` says why not."""
+    """Return ``norm_limit`` and ``norm`` (in words) for an age, or the reason ``no_norm``."""
     if reasons:
         return {"no_norm": listed(reasons)}
     if age is None:
@@ -70,7 +70,7 @@ def norm_of(
 
 
 class Rises:
-    """Times and counts of the chair rises of a trial, by the rules of the tests."""
+    """Times and counts of sit-to-stand repetitions, by the rules of the tests."""
 
     def __init__(self, repetitions: xr.Dataset, limits: Mapping[str, float]) -> None:
         self.repetitions = repetitions
@@ -87,7 +87,7 @@ class Rises:
         return self.repetitions[name].to_numpy()
 
     def of_tests(self) -> dict[str, tuple[float, str]]:
-        """Give times and count of the tests; NaN where one is refused, and why."""
+        """Return times and count of the tests; NaN with the reason if one is withheld."""
         return {
             "five_times": self.time_of_five("end"),
             "five_rises": self.time_of_five("bottom_start"),
@@ -95,7 +95,7 @@ class Rises:
         }
 
     def time_of_five(self, until: str) -> tuple[float, str]:
-        """Time from the first lean to `until` of the fifth rise; NaN with a reason if refused."""
+        """Time from the first lean to `until` of the fifth rise; NaN with the reason if refused."""
         why = self._why_not_timed(until)
         if why:
             return math.nan, why
@@ -119,7 +119,7 @@ class Rises:
         )
 
     def _why_unsure(self, faulty: Any, last: float) -> str:
-        """Why rises until `last` (s) cannot be counted: one is faulty, or a gap may hide one."""
+        """Explain why rises until `last` (s) cannot be counted: a faulty rise, or a gap."""
         if faulty.size:
             number = int(faulty[0])
             why = str(self["reason"][number])
@@ -137,7 +137,7 @@ class Rises:
         )
 
     def why_not_the_test(self) -> str:
-        """Why the recording shows no test, though its repetitions can be timed; empty if it is."""
+        """Explain why the recording is not the test although it can be timed; else empty."""
         if not self.accepted.size:
             return ""
         rest = self["start"][0] - self["seated_since"][0]
@@ -149,7 +149,7 @@ class Rises:
         return bool(gap <= self.limits["longest_unseen_s"])
 
     def in_30_s(self) -> tuple[float, str]:
-        """Count the rises within 30 s of the first lean, and say why there is no count."""
+        """Count the rises within 30 s of the first lean, or explain why there is no count."""
         if self.is_slow:
             return math.nan, tables.sentence("reasons.slow_frames")
         if not self.accepted.any():
@@ -159,7 +159,7 @@ class Rises:
         time_up = float(self["start"][0]) + _COUNTED_S
         if time_up > self.film_end:
             return math.nan, tables.sentence("reasons.chair.short_film")
-        # An attempt that falls back is no rise. What else is not accepted may be one.
+        # An attempt that falls back is not a rise. Any other refused repetition may be one.
         unclear = ~self.accepted & self["stands"] & (self["seat_off"] < time_up)
         if why := self._why_unsure(np.flatnonzero(unclear), time_up):
             return math.nan, why
@@ -173,18 +173,18 @@ class Rises:
         return float(stood.sum() + (rising.any() and at_end > (1 + seat) / 2)), ""
 
     def why_other_test(self, name: str) -> str:
-        """Why the recording does not show the test of this time or count; empty if it is."""
+        """Explain why the recording is not the test of this time or count; empty if it is."""
         count = self.accepted.size
         if name == "thirty_seconds":
-            # By the time, not the count, because the weakest rise less than five times in 30 s. Who
-            # stays up at the end has stopped.
+            # The time decides, not the count, because the weakest people rise less than five times
+            # in 30 s. A person who stays up at the end has stopped.
             ends = np.where(self["end_seen"], self["end"], self["bottom_start"])
             lasts = count > 0 and ends[-1] - self["start"][0] > _COUNTED_S - 3
             return "" if lasts else tables.sentence("reasons.chair.not_30_s")
         return "" if count == _FIVE else tables.sentence("reasons.chair.not_five")
 
     def pauses(self) -> list[str]:
-        """Sentence that the person paused between the first and the fifth rise, if so."""
+        """Report that the person paused between the first and the fifth rise; empty if not."""
         longest = self.limits["longest_pause_s"]
         stands = (self["bottom_end"] - self["bottom_start"])[: _FIVE - 1]
         sits = (self["start"] - self["seated_since"])[1:_FIVE]
@@ -193,7 +193,7 @@ class Rises:
 
 
 def seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[str]:
-    """Sentence that the seat is higher or lower than that of the tests, if that is likely."""
+    """Report that the seat is probably higher or lower than in the tests; empty if not."""
     beyond_limit = abs(thigh) - limits["thigh_off_level_deg"]
     if not beyond_limit > 1.28 * sd:
         return []
@@ -203,7 +203,7 @@ def seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[st
 def hands_push(
     pose: xr.Dataset, repetitions: xr.Dataset, accepted: Any, limits: Mapping[str, float]
 ) -> list[str]:
-    """Sentence that a hand pushes off the seat, if it is there when the hips leave it."""
+    """Report that a hand pushes off the seat, if it is there at seat-off."""
     points = points_of(pose, ["wrist", "hip", "knee"])
     x, _ = in_body_axes(points, 1)
     height = points[..., 1]

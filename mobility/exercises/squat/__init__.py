@@ -1,1 +1,1 @@
-"""The squat, with the arms as one likes."""
+"""The squat, with the arms in any position."""

@@ -1,10 +1,10 @@
-"""The squat. What :mod:`mobility.exercises.repeated` does is all it does.
+"""The squat. Everything that it does is inherited from :mod:`mobility.exercises.repeated`.
 
-Its table lists what it measures and shows.
+Its table lists what is measured and shown.
 """
 
 from mobility.exercises.repeated.exercise import Repeated
 
 
 class Squat(Repeated):
-    """A squat, with a bar or without."""
+    """A squat, with or without a bar."""

@@ -135,10 +135,10 @@ def fit_body(
     pose
         Pose Dataset with ``image_position`` (pixels), ``confidence`` and the attributes image_width
         and image_height. ``position`` (metres) may be missing, as for models without depth: the fit
-        then starts from the lengths of the segments in the picture, and is less certain. Landmarks may be missing, but
-        not all of the shoulders, hips, knees or ankles. Exchanges of left and right should have
-        been undone with ``clean_pose(pose, visibility_threshold=0.1)``: the fit weights landmarks
-        by their visibility, and needs the hidden side too.
+        then starts from the lengths of the segments in the picture, and is less certain.
+        Landmarks may be missing, but not all of the shoulders, hips, knees or ankles. Exchanges of
+        left and right should have been undone with ``clean_pose(pose, visibility_threshold=0.1)``:
+        the fit weights landmarks by their visibility, and needs the hidden side too.
 
         A sequence of poses of the same movement, from several cameras that did not move, gives one
         body that agrees with all of them. The cameras need not be calibrated or started together:
