@@ -279,7 +279,7 @@ def test_gaps_are_filled_only_where_that_is_asked_for(
     with caplog.at_level(logging.WARNING):
         write_mot(ramp, tmp_path / "a.mot")
     assert "OpenSim stops at the first missing value" in caplog.text
-    assert f"(missing values, of {time.size} each: knee_angle_l 5, knee_angle_r 5" in caplog.text
+    assert f"(missing values out of {time.size} each: knee_angle_l 5, knee_angle_r 5" in caplog.text
     assert int(read_lab(tmp_path / "a.mot")["knee_flexion"].isnull().sum()) == 10
     caplog.clear()
     path = write_mot(ramp, tmp_path / "b.mot", fill="interpolate")
@@ -298,7 +298,7 @@ def test_gaps_are_filled_only_where_that_is_asked_for(
     blank = squat.assign(position=squat["position"].where(squat["time"] > 0.5))
     with caplog.at_level(logging.WARNING):
         write_trc(blank, tmp_path / "c.trc")
-    assert "stops at 16 frames without any landmark" in caplog.text
+    assert "16 frames have no landmark, and OpenSim stops at" in caplog.text
     with pytest.raises(BadInputError, match="fill"):
         write_mot(angles, tmp_path / "c.mot", fill="spline")
 
