@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from pydantic import TypeAdapter, ValidationError
 
+from mobility import tables
 from mobility.base.options import likely, quoted
 from mobility.catalogue.exercise import Exercise, main_moment, plain
 from mobility.catalogue.exercise_folders import PACKAGE
@@ -88,7 +89,7 @@ def kernels_in(package: str) -> list[str]:
 def _named_in(module: str, does: str) -> list[str]:
     """Names in a module whose objects have the attribute `does`."""
     named = vars(imported(module)) if find_spec(module) else {}
-    functions = {name: getattr(value, does, None) for name, value in named.items()}
+    functions = {name: getattr(value, "__dict__", {}).get(does) for name, value in named.items()}
     imports_count = module.startswith("mobility.")  # of kernels that several folders share
     return [
         name
@@ -103,9 +104,17 @@ def check_sections(exercise: Exercise) -> None:
     opening = exercise.table.get("report", {}).get("opening")
     placed = [("page", name) for name in exercise.sections]
     placed += [("report: opening", opening)] if opening else []
+    page = f"{exercise.package}.page"
+    own = vars(imported(page)) if find_spec(page) else {}
     for place, name in placed:
         hint = likely(name, there) or f"; available: {', '.join(there)}"
+        hint = "; the function in page.py lacks @section" if name in own else hint
         check_among([name], there, f"exercise.yaml of {exercise.package}: {place}", hint)
+    needed = ["repetitions", *tables.load("verdict")["parts"], *exercise.table["measures"]]
+    for name in sections_in(exercise.package):
+        # A metric begins with the name of its measure.
+        needs = [need for need in own[name].needs if not need.startswith(tuple(needed))]
+        check_among(needs, needed, f"page.py of {exercise.package}: {name}: needs")
 
 
 def _check_classes(exercise: Exercise) -> None:
