@@ -101,18 +101,18 @@ _PAIRS = 8
 """Pairs of recordings, at least, of which a retest error is given."""
 
 HEAD = """\
-# How far the numbers of a squat may be off: written by benchmarks/reported.py --write.
+# Errors of the numbers of a squat: written by benchmarks/reported.py --write.
 #
-# trial: factors on the spread of the draws of a number, by kind of fit (expected_error.yaml) and
-# angle: of the mean of the bottom (`absolute`), of bottom minus standing (`from_standing`), of
-# right minus left at the bottom (`sides`). Each is the root mean square over people of error / sd,
-# by the rule that benchmarks/real.py has (`factor`). Below that of the kind which it is like (else
-# below 1) it is only where eight rendered people or more count, and where people on film do not
-# contradict it; of the sides only where people whose sides differ by 8 degrees or more were among
-# them, and do not contradict it either.
-# retest: standard errors of measurement of metrics between two recordings of the same person with
-# the camera put up again where it stood, in units of the metric, by the same kinds. Of a metric
-# that is not listed, and of a kind that is not, it is not known.
+# trial: factors on the standard deviation of a number over the posterior samples, by kind of fit
+# (expected_error.yaml) and angle: for the mean at the bottom (`absolute`), for bottom minus
+# standing (`from_standing`), and for right minus left at the bottom (`sides`). Each is the root
+# mean square over people of error / sd, by the rule `factor` in benchmarks/real.py. It is below
+# the factor of the kind that this kind is like (or below 1, if there is none) only if eight or more
+# rendered people were measured and filmed people do not contradict it. For `sides`, people whose
+# sides differ by 8 degrees or more must also be among them, and must not contradict it either.
+# retest: standard errors of measurement of metrics between two recordings of the same person, with
+# the camera set up again in the same place, in the unit of the metric, by the same kinds. If a
+# metric or a kind is not listed, its error is not known.
 """
 
 

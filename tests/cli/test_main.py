@@ -315,7 +315,7 @@ def test_references_are_listed_shown_and_deleted(here):
     Store("data/sessions").set_participant("p01", sex="female")
     deleted = command("participants", "delete", "p01", "--yes")
     assert deleted.returncode == 0
-    assert "norms and errors from studies stay (ours)" in deleted.stderr
+    assert "norms and errors from studies are kept (ours)" in deleted.stderr
     assert command("references", "delete", "ours") == (0, "", "deleted ours\n")
     assert json.loads(command("references", "list", "--json").stdout) == []
 

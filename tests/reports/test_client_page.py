@@ -147,7 +147,7 @@ def test_a_change_is_better_if_it_goes_to_the_target_and_only_beyond_the_error()
     assert better == "Since 2 Mar 2026: improved: knee flexion."
     worse = changes_in_words([change(knee, limit + 10, limit - 10)])
     assert worse == "Since 2 Mar 2026: got worse: knee flexion."
-    none = "Since 2 Mar 2026, nothing has changed by enough to be sure of it."
+    none = "Since 2 Mar 2026, nothing has changed enough to be sure."
     assert changes_in_words([change(knee, limit - 10, limit - 7)]) == none
     assert changes_in_words([change(knee, limit + 5, limit + 20)]) == ""  # both meet it
     other = changes_in_words([change(knee, limit - 30, limit - 10, error="own")])

@@ -211,7 +211,7 @@ def test_what_is_near_its_aim_is_told_and_a_criterion_is_met_where_its_rule_is_r
     assert first_page.not_decided(near, data) == "<p>Every check has a clear result.</p>"
     judged = data.assign(fms_deep_squat(data).data_vars)
     shown = text_of(scores.fms_table(judged, References()))
-    assert "if its probability is at least 0.80, unless its row names another" in shown
+    assert "probability is at least 0.80, unless its row gives a different threshold" in shown
     assert "above 0°; counts as met only if the probability is at least 0.95" in shown
 
 

@@ -256,7 +256,7 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
         assert left_of(store, kind) == [], output
     elif status >= 0:
         assert status == 130, output
-        assert "interrupted, and not everything is deleted" in output
+        assert "interrupted before everything was deleted" in output
     # What is only read must not say that all is well.
     if any(VIDEO % n in file.read_bytes() for n in (1, 2) for file in store.path.glob(".del*/v*")):
         assert "is still being created or deleted" in typed("sessions", "list")[1]

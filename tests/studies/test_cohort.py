@@ -179,7 +179,7 @@ def test_results_that_lack_what_is_read_are_left_out_and_outdated_ones_are_said_
     flow = cohort_sections.participants(cohort.overview(frame), "here")
     assert (
         "1 of the 1 compared sessions were analysed with a different "
-        "version or with another record of the participant"
+        "version or with different data about the participant"
     ) in flow
 
 

@@ -420,7 +420,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
             "number 2: its sides must be left and right",
         ),
         (lambda: mb.mean_curves(two), "name the participants"),
-        (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
+        (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 recordings"),
         (lambda: mb.mean_curves(two, participants="ab"), "must be a list with a name for each"),
         (lambda: mb.mean_curves(two, participants=["a", np.nan]), "number 2 must be a name"),
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),

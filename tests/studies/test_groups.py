@@ -287,7 +287,7 @@ def test_measures_without_sides_are_named_where_sides_are_compared() -> None:
     both = study(people, side=[""] * 12).assign(metric="trunk")
     rows = groups(pd.concat([sided, both]), by="side").differences.set_index("metric")
     assert rows.loc["angle", "reason"] == ""
-    assert rows.loc["trunk", "reason"] == "it has no sides"
+    assert rows.loc["trunk", "reason"] == "it is not measured for each side"
     assert rows.loc["trunk", "missing"] == 12
 
 

@@ -147,7 +147,7 @@ def test_people_who_were_measured_once_say_nothing_of_an_error(again):
     table = table[table["visit"].eq(1) | table["participant"].isin(names)]
     results = reliability(table)
     has = {1: "one person has", 2: "2 people have"}.get(again)
-    why = f"{has} values of two measurements; 3 are needed" if has else ""
+    why = f"{has} values from two measurements; 3 are needed" if has else ""
     for statistic in ("sem", "mdc95", "icc"):
         for _, row in rows(results, statistic).iterrows():
             assert row["participants"] == again
@@ -253,7 +253,7 @@ def test_scores_have_a_kappa_in_place_of_a_correlation():
         assert (row["participants"], row["values"]) == (8, 16)
     several = reliability(study(participant=4).assign(value=1), ordinal=["depth"]).statistics
     assert several["value"].isna().all()
-    assert several["reason"].str.contains("keep one recording of each").all()
+    assert several["reason"].str.contains("keep one recording for each").all()
 
 
 def test_levels_have_an_order_and_a_change_names_them():

@@ -78,7 +78,7 @@ def test_the_sign_of_the_pelvis_is_mirrored_with_the_view() -> None:
 
 def test_cases_of_different_models_are_not_put_together() -> None:
     other = measured().assign_attrs(model_sha256="other")
-    with pytest.raises(BadInputError, match="another model_sha256"):
+    with pytest.raises(BadInputError, match="differs from the first case in model_sha256"):
         agreement({"a": measured(), "b": other})
     with pytest.raises(BadInputError, match="no measured cases"):
         agreement({})

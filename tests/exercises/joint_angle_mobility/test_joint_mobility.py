@@ -925,7 +925,7 @@ def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
     assert one["repeatability"] == pytest.approx(0.0, abs=0.1)
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["accepted"].values.tolist() == [True, False, True, True]
-    short = "it ends 25 degrees before the other movements, so it is not complete"
+    short = "it ends 25 degrees short of the other movements, so it is not complete"
     assert moves["reason"].values.tolist() == ["", short, "", ""]
     # What a person marked counts.
     angles = joint_angles(pose)
@@ -940,13 +940,13 @@ def test_a_movement_that_ends_well_short_of_the_others_does_not_count(
 def test_where_nothing_shows_which_movement_is_complete_all_count() -> None:
     two = measured(uneven([130.0, 105.0], rest=10.0), "elbow")
     assert two["movements"].values.tolist() == [[2, 2]]
-    undecided = "the movements end up to 25 degrees apart; at least 3 are needed to decide which"
+    undecided = "the ends of the movements differ by up to 25 degrees; at least 3 movements are"
     assert undecided in note(two, "elbow")
-    assert "degrees apart" not in note(measured(elbows(times=2)[2], "elbow"), "elbow")
+    assert "differ by up to" not in note(measured(elbows(times=2)[2], "elbow"), "elbow")
     # Once one is refused as incomplete, nothing is said to be undecided.
     steps = measured(uneven([100.0, 120.0, 140.0], rest=10.0), "elbow")
     assert steps["movements"].values.tolist() == [[2, 2]]
-    assert "degrees apart" not in note(steps, "elbow")
+    assert "differ by up to" not in note(steps, "elbow")
     # One that goes far beyond two alike does not make both incomplete.
     most = measured(uneven([140.0, 105.0, 105.0], rest=10.0), "elbow")
     assert most["movements"].values.tolist() == [[3, 3]]

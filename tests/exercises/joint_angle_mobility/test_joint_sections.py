@@ -447,7 +447,7 @@ def test_what_is_hardly_seen_is_not_said_to_rest(metrics: xr.Dataset) -> None:
     )
     for share, label in (
         (0.2, "Did not move"),
-        (0.6, "These may have moved or not"),
+        (0.6, "It is not known whether these moved"),
         (1.0, "Not measured"),
     ):
         rests["refused_share"].loc[place] = share

@@ -240,7 +240,7 @@ def test_a_shallow_squat_is_a_repetition_without_an_angle_at_60_degrees() -> Non
     _, metrics = measured(pose_of(one_leg("right", knee=40.0, medial=0.03)[0]))
     angle = metrics["frontal_plane_projection_angle_at_60"]
     assert np.isnan(angle).all()
-    assert "does not bend by 60 degrees" in angle.attrs["note"]
+    assert "does not bend to 60 degrees" in angle.attrs["note"]
     shallow = next(f for f in find(metrics) if f.rule == "one_leg_depth_not_reached")
     assert (shallow.status, shallow.side) == ("found", "right")
 
