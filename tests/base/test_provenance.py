@@ -149,7 +149,7 @@ def rewrite(file: Path, pattern: str, new: str) -> None:
         ("studies/curves.py", "return ", "return not ", set()),
         ("documents/fill.py", "return ", "return not ", set()),
         ("kinematics/clean.py", "$", "  # as measured", set()),
-        ("kinematics/clean.py", '^"""', '"""Also ', set()),
+        ("kinematics/clean.py", r'\A"""', '"""Also ', set()),
     ],
 )
 def test_a_change_of_what_computes_changes_the_key(copied, file, old, new, outdated):

@@ -367,7 +367,7 @@ def test_captions_are_no_cuts_and_a_shot_that_is_shown_again_is_named(opencap_vi
     (repeat,) = repeats_of(pose)
     assert repeat == pytest.approx((starts[1], len(frames) / 30, 6 / 30), abs=0.04)
     (warning,) = [w for w in warnings_of(pose) if w["code"] == "shots_repeated"]
-    assert f"again from {starts[1]:.1f} to" in warning["message"]
+    assert f"repeats a shot from {starts[1]:.1f} to" in warning["message"]
 
 
 @pytest.mark.slow

@@ -194,7 +194,7 @@ def test_keypoints_come_with_their_video(tmp_path):
         (part("keypoints", b"", "walk.csv"), "keypoints", "walk.csv: is empty"),
         (part("keypoints", b"k", "walk.html"), "keypoints", "is not a file name of keypoints"),
         (part("keypoints", b"k", "a.csv") * 2, "keypoints", "is given twice"),
-        (part("keypoints_model", b"HRNet"), "keypoints_model", "is the model of keypoints; send"),
+        (part("keypoints_model", b"HRNet"), "keypoints_model", "the model of keypoints; send"),
     ):
         with pytest.raises(BadInputError) as refused:
             take_whole(tmp_path, wrong + BODY)

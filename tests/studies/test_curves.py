@@ -431,7 +431,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         (lambda: mb.mean_curves(two, participants=names(2), points=51), "101 points"),
         (lambda: mb.compare_curves(ready, "a", "c", paired=False), "no group 'c'"),
         (lambda: mb.compare_curves(ready, "a", "a", paired=False), "name two groups"),
-        (lambda: mb.compare_curves(angles, "a", "b", paired=False), "of mobility.mean_curves"),
+        (lambda: mb.compare_curves(angles, "a", "b", paired=False), "from mobility.mean_curves"),
     ):
         with pytest.raises(BadInputError, match=says) as error:
             call()

@@ -228,7 +228,7 @@ def test_bad_input_is_one_line() -> None:
         (lambda: mb.retest_curves(table.assign(percent="x")), "percent"),
         (lambda: mb.retest_curves(table.assign(side="L")), "'L' is not left, right or empty"),
         (lambda: mb.retest_curves(table.assign(units=["degree", "radian"] * 18)), "units"),
-        (lambda: mb.plot.retest_curves(table), "Dataset of mobility.retest_curves"),
+        (lambda: mb.plot.retest_curves(table), "Dataset from mobility.retest_curves"),
         (lambda: mb.plot.retest_curves(mb.retest_curves(table), side="left"), "no side 'left'"),
     ):
         with pytest.raises(BadInputError, match=says) as error:

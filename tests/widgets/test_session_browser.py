@@ -25,7 +25,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
     assert [row["name"] for row in browser.rows] == ["Second", "First"]
     row = dict(browser.rows[1])
     (warning,) = row.pop("warnings")
-    assert "because their error is above" in warning
+    assert "because their margin of error is larger than" in warning
     assert row == {
         **{"id": "s1", "name": "First", "user_id": "ann", "participant": "ann"},
         **{"exercise": "Overhead Squat", "visit": "2025-01-01", "day": "1 Jan 2025"},
