@@ -82,6 +82,12 @@ class ExerciseStages(Exercise, ABC):
     """By stage, the stages, options and corrections that its result depends on, if they differ from
     :data:`mobility.pipeline.analysis.STEPS`. A class adds to what it inherits."""
 
+    @property
+    def all_depends(self) -> Depends:
+        """What its results depend on: its own `depends`, and those that it inherits."""
+        bases = reversed(type(self).__mro__)
+        return {k: names for base in bases for k, names in vars(base).get("depends", {}).items()}
+
     @abstractmethod
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
         """Choose among several people the one who moves a joint; None chooses the largest."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.assessment.exercise_stages import Depends, Trial, stages_of
-from mobility.base.options import Workers, likely, quoted
+from mobility.base.options import Workers
 from mobility.base.provenance import (
     AnalysisWarning,
     Code,
@@ -35,6 +35,7 @@ from mobility.base.provenance import (
     warnings_of,
 )
 from mobility.catalogue import registry
+from mobility.catalogue.exercise_table import check_among
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -762,9 +763,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Return the stages of a session, without those of an absent second video."""
-    differs: dict[str, Any] = {}
-    for base in reversed(type(stages_of(record.kind)).__mro__):  # a subclass adds to its bases
-        differs |= vars(base).get("depends", {})
+    differs = stages_of(record.kind).all_depends
     _check_depends(record.kind.package, differs)
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
@@ -781,19 +780,15 @@ def _steps(record: SessionRecord) -> list[_Step]:
 
 
 def _check_depends(package: str, depends: Depends) -> None:
-    """Refuse names of stages, options and corrections that there are not."""
+    """Refuse names of stages, options and corrections that do not exist."""
+    where = f"exercise.py of {package}: depends"
     stages = [step.name for step in STEPS]
-    edits = [name for step in STEPS for name in step.edits]
-    named = [(name, stages) for name in depends]
-    for needs, options, edited in depends.values():
-        named += [(name, stages) for name in needs]
-        named += [(name, [*_Inputs.model_fields]) for name in options]
-        named += [(name, edits) for name in edited]
-    for name, names in named:
-        if name not in names:
-            choice = likely(name, names) or f" (one of {', '.join(sorted(set(names)))})"
-            what = f"exercise.py of {package}: depends: {quoted(name)}"
-            raise BadInputError(f"{what}: unknown{choice}")
+    corrections = [name for step in STEPS for name in step.edits]
+    check_among(depends, stages, where)
+    for needs, options, edits in depends.values():
+        check_among(needs, stages, where)
+        check_among(options, _Inputs.model_fields, where)
+        check_among(edits, corrections, where)
 
 
 def _keys(

@@ -352,3 +352,14 @@ def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(
     # Of the folders that modules are in, only what is above them.
     rest = {file for file in read - modules - tables if file.name != "__init__.py"}
     assert not rest
+
+
+def test_the_same_alias_in_two_functions_names_two_modules() -> None:
+    source = b"""
+def f():
+    from mobility.kinematics import clean as m
+def g():
+    from mobility.kinematics import skeleton as m
+"""
+    names = {name for _, name in provenance._read_source(source, "mobility").imports}
+    assert names == {"mobility.kinematics.clean", "mobility.kinematics.skeleton"}

@@ -330,6 +330,23 @@ def test_what_a_package_prints_goes_to_standard_error(
     assert printed.err.split() == ["imported", "read", "run"]
 
 
+def test_an_exercise_that_fails_to_recognise_its_movement_stops_no_other(
+    of_the_page: Installed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "    def repetitions(self, trial):\n"
+    failing = "    def recognised_in(self, pose):\n        return 1 / 0\n\n"
+    exercises = of_the_page(("exercise.py", head, failing + head))
+    squat = stages_of(next(each for each in exercises if each.slug == "squat"))
+    monkeypatch.setattr(registry, "exercises", lambda: (exercises[-1],))
+    assert squat.other_exercise(None, None, None) == []  # type: ignore[arg-type]
+    assert "recognised_in: ZeroDivisionError" in caplog.text
+
+
+def test_a_class_adds_to_what_the_classes_above_it_depend_on(of_the_page: Installed) -> None:
+    exercise = of_the_page()[-1]
+    assert set(stages_of(exercise).all_depends) == {"fitted", "metrics"}
+
+
 def test_a_package_that_exits_ends_no_command(project: Path, tmp_path: Path) -> None:
     package = package_of_the_page(project, tmp_path / "site")
     (package / "__init__.py").write_text("print('out')\nraise SystemExit(3)\n", encoding="utf-8")

@@ -61,3 +61,17 @@ def test_every_kind_of_report_on_people_is_registered(project: Path) -> None:
     for module in map(import_module, mobility.REPORTS_ON_PEOPLE):
         kinds = [each for each in vars(module).values() if isinstance(each, ReportOnPeople)]
         assert kinds == [*module.REPORTS]
+
+
+@pytest.mark.parametrize("listing", [None, b"user_id;session_id\nann;s1\n", b"session_id\n\xe9\n"])
+def test_a_report_whose_list_cannot_be_read_goes_with_every_session(
+    tmp_path: Path, listing: bytes | None
+) -> None:
+    """Missing, saved by another program, or in another encoding: it may contain anybody."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "cohort.ipynb").touch()
+    if listing is not None:
+        (folder / "cohort.csv").write_bytes(listing)
+    reports.remove_reports(tmp_path, "s1")
+    assert not folder.exists()
