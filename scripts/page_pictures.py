@@ -1,4 +1,4 @@
-"""Take pictures of a report with numbered parts, and of a visit: docs/images/*.webp."""
+"""Take pictures of a report, with and without numbered parts, and of a visit (docs/images)."""
 
 from __future__ import annotations
 
@@ -63,15 +63,16 @@ NUMBER = """(parts) => parts.forEach((selector, i) => {
 
 
 def report(browser: Browser) -> None:
-    """Draw a frame and a number around each part of the demo's first page."""
+    """Take the demo's first page, and again with a frame and a number around each part."""
     page = browser.new_page(viewport={"width": WIDTH, "height": 1400}, device_scale_factor=SCALE)
     page.goto(REPORT.as_uri())
     page.add_style_tag(content=STYLE)
-    page.evaluate(NUMBER, PARTS)
     first = page.locator(".front").bounding_box()
     assert first is not None
-    shown = page.screenshot(clip={**first, "x": 0, "width": WIDTH}, full_page=True)
-    save(shown, "report_parts")
+    for name, parts in (("report", ()), ("report_parts", PARTS)):
+        page.evaluate(NUMBER, parts)
+        shown = page.screenshot(clip={**first, "x": 0, "width": WIDTH}, full_page=True)
+        save(shown, name)
 
 
 def visit(browser: Browser) -> None:
@@ -98,7 +99,7 @@ def save(shown: bytes, name: str) -> None:
 
 
 def main() -> None:
-    """Take both pictures."""
+    """Take all three pictures."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")
