@@ -34,7 +34,7 @@ export function timeAxis(player, changed) {
     from = Math.max(0, Math.min(player.last - player.first - length(), seconds));
     zoomIn.disabled = zoom >= 64;
     zoomOut.disabled = zoom <= 1;
-    zoomText.textContent = zoom > 1 ? `${atPart(0).toFixed(1)} to ${atPart(1).toFixed(1)} s` : "the whole trial";
+    zoomText.textContent = zoom > 1 ? `${atPart(0).toFixed(1)} to ${atPart(1).toFixed(1)} s` : "the whole recording";
     changed();
   }
   /** Show the part in which the cursor is. */
