@@ -471,7 +471,7 @@ def use_trial(
     seen["marks"]["zoomed"] = widget.get_by_role("slider", name=noun).count()
     seen["zoomed"] = widget.get_by_text(re.compile(r"^[\d.]+ to [\d.]+ s$")).inner_text()
     widget.get_by_role("button", name="Zoom out of the curves").click()
-    widget.get_by_text("the whole trial").wait_for()
+    widget.get_by_text("the whole recording").wait_for()
     seen["end"] = [value()]
     drag(page, end, 10, 0)
     seen["end"].append(value())

@@ -118,7 +118,7 @@ function uploadForm({ model, el }) {
     });
     const more = h("details", { "aria-label": `More on ${file.name}` }, h("summary", {}, "More"),
       labelled("Title", title, faults("session_name", title)),
-      labelled("Second video", second, help("The same trial from another camera."), faults("second_video", second)),
+      labelled("Second video", second, help("The same movement from another camera."), faults("second_video", second)),
       ...options, jointRow);
     model.on("change:errors", () => {
       if (more.querySelector(".mobility-fault:not([hidden])")) more.open = true;
