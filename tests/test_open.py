@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import os
 import re
@@ -18,10 +19,12 @@ import pytest
 from demo_sessions import copy_of, record, taken_as_current
 from jupyter_lab import PLACES
 from other_processes import end_group, free_port, wait_for
+from tornado.websocket import WebSocketClosedError
 
 from mobility.base.formatting import dated
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
+from mobility.serve import local
 from mobility.serve.api_keys import Keys
 from mobility.serve.local import network_address
 from mobility.sessions.files import write_json
@@ -302,3 +305,17 @@ def test_a_reload_or_a_closed_tab_names_the_video_that_is_lost_and_the_next_is_t
     assert session.record.name == "small.mp4"
     assert f"{session.record.created_at.date()}" == "2025-03-01"
     assert len({round(width) for width in seen["cards"]}) == 1
+
+
+def test_a_message_to_a_closed_tab_is_no_fault_and_others_are_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        for error in (WebSocketClosedError(), ValueError("real")):
+            local._report_faults(loop, {"message": "in a task", "exception": error})
+    finally:
+        loop.close()
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError

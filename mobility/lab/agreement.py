@@ -456,7 +456,7 @@ def _pair_statistics(
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
     if participants is None:
-        # # These relate differences to the spread between people, which one person does not show.
+        # These relate differences to the spread between people, which one person does not show.
         reason = (
             "ICC, CCC, SEM, error of method and the test of equivalence: several participants "
             "are needed, but there is only one"
@@ -464,7 +464,7 @@ def _pair_statistics(
         missing = Estimate(len(table), *(np.nan,) * 3, reason=reason)
         absolute = consistent = concordant = sem_agreement = sem_consistency = missing
     else:
-        # # Video and lab are the only two methods, not a sample of many.
+        # Video and lab are the only two methods, not a sample of many.
         absolute = intraclass_correlation(table, form="A,1", columns="fixed")
         consistent = intraclass_correlation(table, form="C,1", columns="fixed")
         concordant = concordance(*means)
@@ -495,7 +495,7 @@ def _pair_statistics(
     }.items():
         statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
     reasons = [result.reason for result in (limits, line, absolute, consistent, concordant)]
-    # # Without an error no value is missing, only the interval, which is not reported here.
+    # Without an error no value is missing, only the interval, which is not reported here.
     reasons += [error.reason for error in (sem_agreement,) if np.isnan(error.value)]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)

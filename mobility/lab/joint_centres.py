@@ -67,7 +67,7 @@ _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("elbow", "wrist"): (0.08, 0.50),
 }
 
-# # Harrington et al. 2007 (J Biomech 40:595): hip centre from the midpoint of the anterior spines,
+# Harrington et al. 2007 (J Biomech 40:595): hip centre from the midpoint of the anterior spines,
 # in metres, as slope and constant of pelvic depth and pelvic width.
 _BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
 
@@ -307,7 +307,7 @@ class _LandmarkBuilder:
         self.results: dict[str, Any] = {}
         self._names, self._values = _names_and_positions(markers)
         self._static = None if static is None else self._static_positions(static)
-        # # Markers only in the static trial: positions and origin, or why they are missing.
+        # Markers only in the static trial: positions and origin, or why they are missing.
         self._reconstructed: dict[str, tuple[Array, str] | str] = {}
 
     def _static_positions(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:

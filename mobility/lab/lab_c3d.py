@@ -45,14 +45,14 @@ def c3d(path: Path, content: bytes) -> LabFile:
     first = int(metadata["header"]["first_frame"])
     _require_whole(what, content, groups, max(points.shape[2], rotations.shape[3]))
     file = LabFile(what=what, file_format="C3D")
-    # # ezc3d returns POINT:RATE for both, so only the bytes show a contradiction.
+    # ezc3d returns POINT:RATE for both, so only the bytes show a contradiction.
     byte_order = _ORDERS.get(_processor(content))
     in_header = struct.unpack(f"{byte_order}f", content[20:24])[0] if byte_order else 0.0
     file.other_rate = in_header if in_header > 0 else None
     rate = rate or in_header
     labels = _labels(groups, points.shape[1])
     require_unique(labels, what=what, kind="points")
-    # # ezc3d has already set points with a negative residual to NaN.
+    # ezc3d has already set points with a negative residual to NaN.
     values = points[:3].transpose(2, 1, 0).astype(np.float64)
     modelled = {
         kind: {str(name).strip() for name in _value(groups, "POINT", kind, [])} - {""}

@@ -217,7 +217,7 @@ def validate(
     if folder is not None:
         write()
     else:
-        # # A running analysis or deletion must not see half of the files.
+        # A running analysis or deletion must not see half of the files.
         with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
                 raise NotFoundError(f"session {session.id}: was deleted in the meantime")
@@ -233,7 +233,7 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     repetitions = session.repetitions()
     measured = _with_raw(session, session.measured_angles())
     angles, shown = stages_of(exercise).compared(measured, repetitions, metrics)
-    # # Angles that are not compared need no warning.
+    # Angles that are not compared need no warning.
     unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
         raise BadInputError(
@@ -711,7 +711,7 @@ def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     is not reported is None, and its reason is listed too.
     """
     selected = agreement.sel(comparison=comparison)
-    # # Plain arrays: selecting each number by labels takes seconds.
+    # Plain arrays: selecting each number by labels takes seconds.
     waveform, discrete = (
         {
             str(n): v.transpose(*dims).to_numpy()

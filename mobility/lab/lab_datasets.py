@@ -73,7 +73,7 @@ _UPPER = ("shoulder", "hip")
 _LOWER = ("ankle", "heel", "foot_index")
 
 _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] = {
-    # # Rows of a proper rotation, as (column, sign), that turns the named axis to y.
+    # Rows of a proper rotation, as (column, sign), that turns the named axis to y.
     "y": ((0, 1), (1, 1), (2, 1)),
     "-y": ((0, 1), (1, -1), (2, -1)),
     "z": ((0, 1), (2, 1), (1, -1)),
@@ -354,7 +354,7 @@ def _times(
                 f"{what}: {rate:g} frames/s in its {origin}, but its times step by "
                 f"{1 / measured:g} s ({measured:g} frames/s); set rate_hz to the right one"
             )
-        # # The first frame keeps its number: its time is scaled from the rate of the times.
+        # The first frame keeps its number: its time is scaled from the rate of the times.
         first = time[0] * measured / rate
         time = first + np.arange(time.size) / rate
         file.warn("times_from_rate", step=1 / measured, rate=rate)

@@ -139,7 +139,7 @@ def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
     content = _content(path)
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = endings[-1] if endings else ""
-    # # Text in UTF-16 has a zero byte for each letter.
+    # Text in UTF-16 has a zero byte for each letter.
     start = content[:65536].replace(b"\0", b"").lower()
     is_c3d = content[1:2] == bytes([MARK]) and b"\0" in content[:512]
     is_trc = re.match(rb"\W*pathfiletype", start) is not None

@@ -290,7 +290,7 @@ def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping |
     best: LabMapping | None = None
     best_score = (0, 0.0)
     for mapping in built_in().values():
-        # # For files without names, and for C3D of this package, which has its own mapping.
+        # For files without names, and for C3D of this package, which has its own mapping.
         if mapping.columns is not None or mapping.name == OURS_C3D:
             continue
         centres = sum(

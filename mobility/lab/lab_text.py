@@ -39,7 +39,7 @@ _ROWS_BEFORE = 4  # rows before the last, to see with how many decimals a file i
 _MISSING = frozenset(
     {
         *("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan"),
-        # # NaN as written by programs on Windows, such as OpenSim.
+        # NaN as written by programs on Windows, such as OpenSim.
         *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)", "nan(snan)"),
     }
 )
@@ -61,12 +61,12 @@ def text_lines(what: str, content: bytes) -> list[str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # # Windows encoding: any byte is a character there, so unprintable ones are counted.
+        # Windows encoding: any byte is a character there, so unprintable ones are counted.
         text = content.decode("latin-1")
         if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
             raise BadInputError(f"{what}: is not a text file") from None
     lines = text.splitlines()
-    # # Find the separator in the last rows, which have only numbers; a header may have any
+    # Find the separator in the last rows, which have only numbers; a header may have any
     # character.
     # Commas beside another separator, which may be blanks, are decimal commas.
     rows = "\n".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
@@ -98,7 +98,7 @@ def _last_value_is_cut(lines: Sequence[str]) -> bool:
     before = decimals[:-1]
     if len(before) < _ROWS_BEFORE or len(set(before)) > 1:
         return False
-    # # A single tab at the end announces a value; a missing marker leaves several.
+    # A single tab at the end announces a value; a missing marker leaves several.
     ends_in_tab = [re.search(r"[^\t]\t$", line) is not None for line in lines[-2:]]
     return decimals[-1] < before[0] or ends_in_tab == [False, True]
 
@@ -129,7 +129,7 @@ def trc(what: str, lines: list[str]) -> LabFile:
         raise BadInputError(
             f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
         ) from None
-    # # Each name is over three columns; programs differ in the number of tabs between them.
+    # Each name is over three columns; programs differ in the number of tabs between them.
     markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     if len(markers) != count:
         raise BadInputError(

@@ -83,7 +83,7 @@ class Reference:
     formulas: xr.Dataset | None  # angles by our formulas, if the lab gave markers
     model: xr.Dataset | None  # angles of the lab's model, in our names
     pose: xr.Dataset | None  # the joint centres
-    # # Difference between the lab's definition of an angle and ours, from its mapping.
+    # Difference between the lab's definition of an angle and ours, from its mapping.
     differences: Mapping[str, str] = field(default_factory=dict)
     # Name, SHA-256 and mapping of each file by its role (lab, angles, static).
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def read_reference(
             if (text := str(source[name].attrs.get("difference", ""))) not in ("", "not stated")
         },
         files=files,
-        # # Markers need no stated error, because they are the reference.
+        # Markers need no stated error, because they are the reference.
         warnings=tuple(w for w in warnings_of(*read) if w["code"] != "unknown_error"),
     )
 
@@ -195,7 +195,7 @@ def compare(
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
-        # # The delay of the video's angles varies between trials.
+        # The delay of the video's angles varies between trials.
         sd = float(np.hypot(sync.lag_sd_s, delay["sd_beyond_random_s"]))
         sync = replace(sync, lag_sd_s=sd)
     if reference.formulas is not None and reference.model is not None:

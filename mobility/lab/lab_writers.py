@@ -345,7 +345,7 @@ def _add_events(file: Any, repetitions: xr.Dataset) -> None:
     file.add_parameter("EVENT", "LABELS", list(labels))
     file.add_parameter("EVENT", "DESCRIPTIONS", list(descriptions))
     file.add_parameter("EVENT", "SUBJECTS", ["subject"] * count)
-    # # Minutes, which may be 0, and seconds.
+    # Minutes, which may be 0, and seconds.
     file.add_parameter("EVENT", "TIMES", np.array([np.zeros(count), times]))
     for name in ("ICON_IDS", "GENERIC_FLAGS"):
         _add_integers(file, "EVENT", name, [0] * count)
@@ -459,7 +459,7 @@ def _require_whole(written: Path, numbers: int, target: Path) -> None:
     with written.open("rb") as file:
         header = file.read(18)
         size = file.seek(0, os.SEEK_END)
-    # # The block of 512 bytes (from 1) in which the numbers begin is written last by ezc3d.
+    # The block of 512 bytes (from 1) in which the numbers begin is written last by ezc3d.
     first_block = int.from_bytes(header[16:], "little")
     if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
         raise StorageError(
@@ -471,7 +471,7 @@ def _require_whole(written: Path, numbers: int, target: Path) -> None:
 def _write_text(path: Path, text: str) -> Path:
     _require_folder(path)
     with atomic(path) as hidden:
-        # # The text has the name of a file, which may not be valid UTF-8.
+        # The text has the name of a file, which may not be valid UTF-8.
         hidden.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 

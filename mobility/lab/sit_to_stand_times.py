@@ -57,7 +57,7 @@ def times_of_both(
     both = np.flatnonzero(partner >= 0)
     for row, name in enumerate(moments[0]):
         of_both = moments[0][name].to_numpy()[both], moments[1][name].to_numpy()[partner[both]]
-        # # A moment is relative to the moment of the lab.
+        # A moment is relative to the moment of the lab.
         zero = of_both[1] if name == _SEAT_OFF else 0.0
         times[:, row, both] = np.stack(of_both) - zero
         sd[row, both] = of_moment if name == _SEAT_OFF else math.sqrt(2) * of_moment

@@ -191,7 +191,7 @@ def find_lag(
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
-    # # Lag of the lab relative to the video for each element of the correlation.
+    # Lag of the lab relative to the video for each element of the correlation.
     lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
     seconds = lags * step + start_b - start_a
     rho, overlap, share = _correlation(a, b)
@@ -278,7 +278,7 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
             continue
         values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        # # At the time of a sample, its neighbour, which may be NaN, does not count.
+        # At the time of a sample, its neighbour, which may be NaN, does not count.
         from_before = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
         from_after = np.where(weight <= 1e-6, 0.0, weight * values[after])
         interpolated = from_before + from_after
@@ -373,7 +373,7 @@ def _movement(values: Array) -> float:
 def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     """Return correlation, overlap (s) and share of the movement shown, for every lag of the lab."""
     valid_a, valid_b = (np.isfinite(x).astype(np.float64) for x in (a, b))
-    # # Subtracting the overall mean first keeps the digits of the sums of squares.
+    # Subtracting the overall mean first keeps the digits of the sums of squares.
     x, y = (np.where(np.isfinite(v), v - np.nanmean(v, axis=1)[:, None], 0.0) for v in (a, b))
     sums = [
         cross_correlation(p, q)
@@ -432,7 +432,7 @@ def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> 
         shown = both.sum(axis=(0, 2)) >= _LEAST_SHARE * length * len(a)
         rho = np.where(shown, cross / np.sqrt(np.maximum(power_x * power_y, 1e-9)), -1.0)
         if shown[reach]:
-            # # Slow or still parts fit at many lags: use the nearest that fits about equally well.
+            # Slow or still parts fit at many lags: use the nearest that fits about equally well.
             misfit = 1 - rho * np.abs(rho)
             fits = np.flatnonzero(misfit <= settings["as_well"] * misfit.min() + 1e-12) - reach
             later = int(fits[np.abs(fits).argmin()]) / RATE_HZ
@@ -474,7 +474,7 @@ def _second_peak(
         if rho[rival] <= 0:
             break
         second = second or (float(rho[rival]), float(seconds[rival]))
-        # # Only frames in the overlap of the other lag count for or against it.
+        # Only frames in the overlap of the other lag count for or against it.
         worse = (1 - rho[rival] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[rival] * np.log(worse) < _RIVAL:
             lags = f"{seconds[best]:+.2f} s or {seconds[rival]:+.2f} s"
@@ -575,7 +575,7 @@ def _residuals(
         line = np.stack([np.ones(lab_here.size), lab_here], axis=1)
         fitted, *_ = np.linalg.lstsq(line, x[use], rcond=None)
         change = fitted[1] * np.interp(position[use], grid, speed)
-        # # The part of the derivative that the regression absorbs does not depend on the lag.
+        # The part of the derivative that the regression absorbs does not depend on the lag.
         along, *_ = np.linalg.lstsq(line, change, rcond=None)
         residual[row, use] = x[use] - line @ fitted
         slope[row, use] = change - line @ along

@@ -183,7 +183,7 @@ ALLOWED: Mapping[Action, Allowed] = {
     "look": Allowed(_PEOPLE, _STAFF, "see the still of this session"),
     "annotate": Allowed(_PEOPLE, _STAFF, "change this session"),
     "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
-    # # Checked before the body is read, which names the participant.
+    # Checked before the body is read, which names the participant.
     "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
     "delete": Allowed(_PEOPLE, _ADMINISTRATORS, "delete this session"),
     "see visits": Allowed(_PEOPLE, _STAFF, "see the visits of this participant"),
@@ -275,7 +275,7 @@ class Rates:
         left, then = self._buckets.pop(caller, (self._size, now))
         left = min(self._size, left + (now - then) * self._size / 60)
         self._buckets[caller] = (max(0.0, left - 1), now)
-        # # The caller who was silent for longest goes first: that bucket is most likely full.
+        # The caller who was silent for longest goes first: that bucket is most likely full.
         while len(self._buckets) > _MOST_CALLERS:
             self._buckets.popitem(last=False)
         if left < 1:
@@ -305,7 +305,7 @@ class MediaKeys:
         signed = create_signed_value(
             self._secret, f"{session_id}/{name}", who, version=_VERSION, clock=self._clock
         )
-        # # The name contains "key", so the log of Jupyter Server hides the value.
+        # The name contains "key", so the log of Jupyter Server hides the value.
         return urlencode({"media_key": signed})
 
     def signed_for(self, session_id: str, name: str, media_key: str) -> str | None:
@@ -340,9 +340,9 @@ class Audit:
         line = json.dumps({"when": when, **entry})
         try:
             make_folder(self._file.parent)
-            # # Opened for each line, so that the file can be rotated. A single write is atomic.
+            # Opened for each line, so that the file can be rotated. A single write is atomic.
             with open_private(self._file, "ab", buffering=0) as file:
                 file.write(f"{line}\n".encode())
         except OSError as error:
-            # # The store may be read-only; the server's log then has the line.
+            # The store may be read-only; the server's log then has the line.
             log.warning("audit log %s: %s; %s", self._file, error.strerror, line)

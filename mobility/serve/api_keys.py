@@ -119,9 +119,9 @@ class Keys:
 
     def revoke(self, key_id: str) -> None:
         """Revoke a key by its id, the part after ``mob_``."""
-        # # Checked before the lock is taken, so that a refused request leaves no trace.
+        # Checked before the lock is taken, so that a refused request leaves no trace.
         if key_id not in self._stored():
-            # # The argument may be a whole key, which must not appear in a terminal's history.
+            # The argument may be a whole key, which must not appear in a terminal's history.
             name = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
             raise NotFoundError(
                 f"key {name}: does not exist; list the ids with: mobility keys list"

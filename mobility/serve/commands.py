@@ -328,7 +328,7 @@ def participants_delete(
     if yes:
         fault: StorageError | None = None
         with interruption_explained():
-            # # A failed step, for instance on a full disk, must not prevent the others.
+            # A failed step, for instance on a full disk, must not prevent the others.
             for act in (
                 partial(keys.revoke_of, user_id),
                 partial(remove_participant_files, private_folder(opened), user_id),

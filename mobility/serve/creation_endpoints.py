@@ -36,7 +36,7 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
     if place is not None:
         reason = served.queue.pause_reason(session.id)
         state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
-    # # Not `session.title`, which reads the record three times.
+    # Not `session.title`, which reads the record three times.
     participant = session.store.stored_participant(record.user_id)
     return SessionState(
         session_id=session.id,
@@ -169,7 +169,7 @@ class Creation(Handler):
         async with turn if is_counted else nullcontext():
             await asyncio.to_thread(self._check_number, fields["user_id"])
             assert self._upload.video is not None
-            # # Check the key again: the video may have taken an hour.
+            # Check the key again: the video may have taken an hour.
             created = await self.served.queue.create(
                 self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
             )
@@ -184,7 +184,7 @@ class Creation(Handler):
     def on_connection_close(self) -> None:
         """Remove the remains of an interrupted upload."""
         super().on_connection_close()
-        # # A complete body is used, even if its client is gone.
+        # A complete body is used, even if its client is gone.
         if self._watch.is_running():
             self._clean_up()
 
@@ -235,11 +235,11 @@ class Sessions(Creation):
 
     def _listed(self) -> list[dict[str, Any]]:
         answers = self.served.answers
-        # # Looked up once: looking at the queue for each session would take quadratic time.
+        # Looked up once: looking at the queue for each session would take quadratic time.
         places = self.served.queue.positions()
         entries = []
         for session_id in session_ids(self.served.store.path):
-            # # Records are cached, not read again for each caller.
+            # Records are cached, not read again for each caller.
             try:
                 session = answers.session(session_id)
                 record = answers.record(session)

@@ -85,7 +85,7 @@ class Details(SessionHandler):
 
     async def delete(self, session_id: str) -> None:
         """Delete the session, and everything that was made from it."""
-        # # Before an answer can say that there is no such session.
+        # Before an answer can say that there is no such session.
         await asyncio.to_thread(self.served.store.sweep)
         session = await self.opened(session_id, "delete")
         await self.served.queue.forget(session.id)

@@ -33,11 +33,11 @@ def load(app: Any) -> None:
     app.web_app.add_handlers(".*$", [*pages, *routes(base_url, served)])
 
     def start() -> None:
-        # # Jupyter's timeout is an hour: one client could use all file descriptors of the process.
+        # Jupyter's timeout is an hour: one client could use all file descriptors of the process.
         app.http_server.conn_params.header_timeout = settings.idle_seconds
         served.start()
 
-    # # Once the loop runs. The server announces no end: processes notice that their input is
+    # Once the loop runs. The server announces no end: processes notice that their input is
     # closed.
     app.io_loop.add_callback(start)
     app.log.info("mobility: sessions of %s are served at %s", store.place, PREFIX)

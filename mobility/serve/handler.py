@@ -103,12 +103,12 @@ class Served:
         self.refused = Rates(settings.refused_per_minute)
         # Running uploads by caller.
         self.uploads: Counter[str] = Counter()
-        # # Requests without a complete answer, by caller.
+        # Requests without a complete answer, by caller.
         self.under_way: Counter[str] = Counter()
         # Participants whose data are being exported; the semaphore limits how many are written.
         self.exporting: set[str] = set()
         self.exports = asyncio.Semaphore(_EXPORTS)
-        # # One creation at a time per participant: others find a free worker, and the count of the
+        # One creation at a time per participant: others find a free worker, and the count of the
         # participant's sessions is right.
         self.creating_for: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -174,7 +174,7 @@ class Handler(JupyterHandler):
 
     def _end(self, *_: Any) -> None:
         self.release_slot()
-        # # Otherwise an idle client would hold a file descriptor.
+        # Otherwise an idle client would hold a file descriptor.
         if self.is_limited():
             self.disconnect()
 
@@ -194,9 +194,9 @@ class Handler(JupyterHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate the caller, and accept or refuse the body before it is read."""
         connection = cast("Any", self.request.connection)
-        # # For refused callers, too; handlers of longer bodies change it.
+        # For refused callers, too; handlers of longer bodies change it.
         connection.set_body_timeout(_SMALL_BODY_S)
-        # # Too large a body is refused below, because tornado would close the connection silently.
+        # Too large a body is refused below, because tornado would close the connection silently.
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
@@ -301,7 +301,7 @@ class Handler(JupyterHandler):
 
     def _announced_length(self) -> int:
         length = self.request.headers.get("Content-Length", "")
-        # # Tornado rejects values that are not numbers.
+        # Tornado rejects values that are not numbers.
         return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
     def set_cors_headers(self) -> None:
@@ -314,7 +314,7 @@ class Handler(JupyterHandler):
         super().set_default_headers()
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
-        # # No name and version of the software, which would help attackers.
+        # No name and version of the software, which would help attackers.
         self.clear_header("Server")
         if self.is_limited():
             self.set_header("Connection", "close")
@@ -365,7 +365,7 @@ class Handler(JupyterHandler):
     async def _jupyter_caller(self) -> Caller | None:
         """Return the caller who has Jupyter's token or login."""
         role: Role | str = self.served.settings.jupyter_role
-        # # A Jupyter Server without a token treats everybody as its user.
+        # A Jupyter Server without a token treats everybody as its user.
         if not role or self.settings.get(KEYS_ONLY) or not self.identity_provider.auth_enabled:
             return None
         user = await ensure_async(self.identity_provider.get_user(self))
@@ -506,7 +506,7 @@ class Handler(JupyterHandler):
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             names = ("get", "head", "post", "delete")
-            # # Overridden methods answer; tornado's methods refuse. HEAD is answered with GET.
+            # Overridden methods answer; tornado's methods refuse. HEAD is answered with GET.
             kind = type(self)
             overridden = [
                 name
@@ -581,6 +581,6 @@ class Absent(Handler):
 
 
 def _json(content: Mapping[str, Any] | list[Any]) -> bytes:
-    # # Errors quote requests, whose lone surrogates have no bytes in UTF-8.
+    # Errors quote requests, whose lone surrogates have no bytes in UTF-8.
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return text.encode(errors="backslashreplace")

@@ -236,7 +236,7 @@ class Queue:
             raise NotFoundError(f"session {session_id}: is not waiting; get its results")
         check = self._begin_check(session_id)
         try:
-            # # A client that stops waiting must not cancel it for the others.
+            # A client that stops waiting must not cancel it for the others.
             return await asyncio.shield(check)
         except EndedError as error:
             raise VideoError(f"session {session_id}: its check {error}") from None
@@ -285,7 +285,7 @@ class Queue:
             task.add_done_callback(lambda _: self._rendering.pop(what, None))
         task = self._rendering[what]
         try:
-            # # A client that stops waiting must not cancel it for the others.
+            # A client that stops waiting must not cancel it for the others.
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -335,10 +335,10 @@ class Queue:
             if session_id in self._running:
                 worker, task = self._running[session_id]
                 worker.kill()
-                # # Its process may just be starting.
+                # Its process may just be starting.
                 task.cancel()
                 await asyncio.wait([task])
-                # # Its file may have been written meanwhile.
+                # Its file may have been written meanwhile.
                 self._remove(session_id)
         finally:
             self._leaving.discard(session_id)
@@ -404,7 +404,7 @@ class Queue:
             leftover.unlink(missing_ok=True)
         for name in self._names():
             job = self._job(name)
-            # # The session of a damaged file remains, and may be queued again.
+            # The session of a damaged file remains, and may be queued again.
             if job is not None and job.state == "taking in":
                 try:
                     self._undo(self._folder / name, job.session_id)
@@ -454,7 +454,7 @@ class Queue:
             reason: str | None = f"its analysis was started {job.attempts} times and never finished"
             if job.attempts < ATTEMPTS:
                 job.attempts += 1
-                # # A cancelled thread continues: it would write after the file was removed.
+                # A cancelled thread continues: it would write after the file was removed.
                 await run_to_completion(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
@@ -466,7 +466,7 @@ class Queue:
             self._pauses.pop(session_id, None)
         except DiskFullError as error:
             self._put_off(session_id, error)
-            # # A full disk is not the fault of the video.
+            # A full disk is not the fault of the video.
             job.attempts -= 1
             with suppress(StorageError):
                 if file.is_file():
@@ -489,7 +489,7 @@ class Queue:
             self._put_off(request["session_id"], error)
             return None if not last else f"{error}"
         except MobilityError as error:
-            # # The analysis has recorded the error.
+            # The analysis has recorded the error.
             log.info("session %s: %s", request["session_id"], error)
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import os
@@ -15,6 +16,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
+from tornado.websocket import WebSocketClosedError
 
 from mobility import Store
 from mobility.errors import BadInputError, ConflictError, StorageError
@@ -34,7 +36,7 @@ def network_address() -> str:
     """Return the address of this computer in its network; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # # An address for documentation (RFC 5737): a datagram socket connects without a
+            # An address for documentation (RFC 5737): a datagram socket connects without a
             # packet.
             probe.connect(("192.0.2.1", 9))
             address = str(probe.getsockname()[0])
@@ -53,7 +55,7 @@ def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
-    # # Browsers send nothing after #, so the key is in no request and no log.
+    # Browsers send nothing after #, so the key is in no request and no log.
     return f"{place}{PAGES}/phone/{stored.id}#{key}"
 
 
@@ -111,7 +113,7 @@ def serve(
     address for phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
-    # # Otherwise the debugger of a kernel prints warnings about modules of Python.
+    # Otherwise the debugger of a kernel prints warnings about modules of Python.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app = ServerApp.instance()
     app.update_config(_config(port, browser=browser))
@@ -134,6 +136,7 @@ def serve(
     token = app.identity_provider.token  # empty if there is a password instead
     address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
     app.io_loop.add_callback(tell, address, phone_address)
+    app.io_loop.asyncio_loop.set_exception_handler(_report_faults)
     app.start()
 
 
@@ -155,12 +158,18 @@ def _config(port: int, *, browser: bool) -> Any:
             "log_level": "CRITICAL",
         },
         MobilityServer={"store": "", "reports": ""},
-        # # Otherwise Jupyter drops the landmarks of a long recording as too much output.
+        # Otherwise Jupyter drops the landmarks of a long recording as too much output.
         ZMQChannelsWebsocketConnection={"limit_rate": False},
         MultiKernelManager={"kernel_manager_class": f"{__name__}.{QuietKernel.__name__}"},
         # Other users of this computer must not read what a kernel sends.
         KernelManager={"transport_encryption": "auto"} if zmq.has("curve") else {},
     )
+
+
+def _report_faults(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report faults of the loop, except for a message to a tab that has been closed."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _silence_log(app: ServerApp) -> None:

@@ -159,7 +159,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=ConfigBody,
         matched=True,
     ),
-    # # The following endpoints are not part of the documented interface.
+    # The following endpoints are not part of the documented interface.
     Endpoint(
         *(
             "get",

@@ -28,7 +28,7 @@ PAGES = "/mobility"
 """Address of the pages; the interface is at :data:`mobility.serve.handler.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
-# # The page of a phone loads nothing from elsewhere and contacts no other server. Its report
+# The page of a phone loads nothing from elsewhere and contacts no other server. Its report
 # inherits
 # this: it contains everything it needs, and its script belongs to this package.
 _FENCE = (

@@ -43,7 +43,7 @@ class ParticipantExport(Handler):
         self.audited = "everything of a participant"
         permit(self.caller, "export", Owner(user_id))
         with self._turn(user_id) as file:
-            # # Writing occupies one of the few threads for a long time.
+            # Writing occupies one of the few threads for a long time.
             async with self.served.exports:
                 await asyncio.to_thread(write_takeout, self.served.store, user_id, file)
             self.set_header("Content-Type", "application/zip")
@@ -59,7 +59,7 @@ class ParticipantExport(Handler):
                 "the data of this participant are already being exported; try again later",
                 retry_after_s=30,
             )
-        # # In the store, where the next start removes leftovers of a stopped server.
+        # In the store, where the next start removes leftovers of a stopped server.
         folder = self.served.queue.exports / token_hex(16)
         self.served.exporting.add(user_id)
         try:
@@ -81,7 +81,7 @@ class Participant(Handler):
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "erase", Owner(user_id))
-        # # The keys go first, so that nothing new comes in. If that fails, the rest is still
+        # The keys go first, so that nothing new comes in. If that fails, the rest is still
         # deleted.
         keys, fault = list[str](), None
         try:

@@ -82,7 +82,7 @@ def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
     ]
     named = [log for log in logs if (text := _text(log)) != strike(text)]
     lines = [Trace(log, partial(_strike_out, log, strike)) for log in named]
-    # # Logs first: the rows of a batch show which lines of its log belong to the participant.
+    # Logs first: the rows of a batch show which lines of its log belong to the participant.
     return [*lines, *batches, *reports_on(store.reports, sessions, user_id)]
 
 
@@ -119,7 +119,7 @@ def _without(text: str, *, ids: set[str], videos: set[str]) -> str:
     any_id = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
     end = r"(?![\w-]|\.\w)"
     ids_named = re.compile(rf"{re.escape(_STRUCK)}|(?<![\w-])(?<!\w\.)(?:{any_id}){end}")
-    # # Also the video whose session may already be gone.
+    # Also the video whose session may already be gone.
     row_label = re.compile(rf"\A(row \d+, )?[^:\n]+? of (?:{any_id}){end}")
     any_video = "|".join(map(re.escape, sorted(videos, key=len, reverse=True)))
     videos_named = re.compile(rf"(?<![A-Za-z0-9])(?:{any_video})(?![A-Za-z0-9])")
@@ -168,7 +168,7 @@ def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
         remove_checkpoints(folder, LOG, JOURNAL, *FILES)
         journal_rows = read_journal(folder)
         if all(is_theirs(row) for row in (*journal_rows, *_rows(folder))):
-            # # Files by which the rest is found go last.
+            # Files by which the rest is found go last.
             for name in (LOG, *FILES[::-1], JOURNAL):
                 with writing(folder / name):
                     (folder / name).unlink(missing_ok=True)

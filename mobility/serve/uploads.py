@@ -153,7 +153,7 @@ class Upload:
             raise BadInputError.of({field: "is given twice; send one"}, what="the upload")
         name = _file_name(segment.filename, field)
         self._before_file()
-        # # No video has a name that begins with a dot.
+        # No video has a name that begins with a dot.
         folder = self._folder if field == "video" else self._folder / f".{field}"
         self.files[field] = folder / name
         with writing(self.files[field]):
@@ -241,7 +241,7 @@ class Upload:
         except BadInputError as error:
             faults = error.fields | faults
         try:
-            # # An empty field of a form is not an option.
+            # An empty field of a form is not an option.
             option_texts = {name: texts[name] or None for name in options_at("http").model_fields}
             options = given_options(option_texts, options_at("http"))
             require_model(options.get("model"))

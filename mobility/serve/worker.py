@@ -74,7 +74,7 @@ def _create(store: Store, request: Mapping[str, Any], send: Send) -> dict[str, A
 def analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
     """Analyse a session, and make its report and its still."""
     session.analyze(workers=pose_workers)
-    # # The results remain without a report, which is rendered again on request.
+    # The results remain without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
     session.still()

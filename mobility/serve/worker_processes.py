@@ -136,10 +136,10 @@ def limit(memory_bytes: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    # # No core dumps: they would leave pictures of people on the disk.
+    # No core dumps: they would leave pictures of people on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with suppress(OSError):
-        # # The server's answers have priority over analyses.
+        # The server's answers have priority over analyses.
         os.nice(10)

@@ -149,11 +149,11 @@ def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.Dat
 
     _number_visits(per_session)
     row_counts = [table.num_rows for table in parts]
-    # # Without sessions, the columns are those of an empty table.
+    # Without sessions, the columns are those of an empty table.
     joined = pa.concat_tables([as_table([]), *parts], promote_options="default")
-    # # Texts are stored as codes, so that millions of rows fit into memory.
+    # Texts are stored as codes, so that millions of rows fit into memory.
     joined = joined.unify_dictionaries()
-    # # Each column is freed as soon as it is used. Otherwise memory holds everything twice.
+    # Each column is freed as soon as it is used. Otherwise memory holds everything twice.
     frame = joined.to_pandas(split_blocks=True, self_destruct=True)
     columns_of_sessions = set(COLUMNS) - set(frame.columns) - set(KIND_OF_SD_COLUMN)
     for name in columns_of_sessions:
@@ -174,7 +174,7 @@ def as_frame(per_session: list[dict[str, Any]], parts: list[pa.Table]) -> pd.Dat
 def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
     """Assign numbers to visits, and to sessions within each visit, in place."""
     of_people: dict[str, dict[date, list[dict[str, Any]]]] = {}
-    # # Sort by day, then by time: days are local to each session, so they may overlap in time.
+    # Sort by day, then by time: days are local to each session, so they may overlap in time.
     for row in sorted(sessions, key=lambda row: (row["date"].date(), row["date"])):
         if row["user_id"] != ANONYMOUS:
             days = of_people.setdefault(row["user_id"], {})
@@ -192,7 +192,7 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     of_session = frame[frame["level"].isin(LEVELS_OVER_REPETITIONS)]
     medians = of_session[of_session["kind"].eq("median")]
     quantity, quantity_and_side = ["session_id", "quantity"], ["session_id", "quantity", "side"]
-    # # A change from standing ends at the bottom. If the median belongs to an extreme, the value at
+    # A change from standing ends at the bottom. If the median belongs to an extreme, the value at
     # the bottom is a metric of its own. Otherwise it is the median.
     at_bottom = of_session[of_session["kind"].eq("at_bottom")]
     values_at_bottom = pd.concat([at_bottom, medians]).drop_duplicates(quantity_and_side)
@@ -401,7 +401,7 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     table = listed[columns].assign(
         repetitions=listed["session_id"].map(counted).astype("Int64"),
-        # # In a row with a metric, the reason explains the missing value, not the missing session.
+        # In a row with a metric, the reason explains the missing value, not the missing session.
         reason=listed["reason"].where(listed["metric"].eq(""), ""),
     )
     return table.sort_values(["date", "session_id"], ignore_index=True)
@@ -410,7 +410,7 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
 def left_out(sessions: pd.DataFrame) -> dict[str, int]:
     """Count the sessions of :func:`overview` that are left out, by reason."""
     without = sessions[sessions["reason"].ne("")]
-    # # Each failure has its own message; all failures are counted as one reason.
+    # Each failure has its own message; all failures are counted as one reason.
     failed = tables.sentence("cohort.without.failed")
     reasons = without["reason"].where(without["state"].ne("failed"), failed)
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
@@ -552,11 +552,11 @@ def _errors_between_sessions(
     import pandas as pd
 
     were_alike = _filmed_alike(rows, person)
-    # # A table that did not come from this package may have no ``sem``.
+    # A table that did not come from this package may have no ``sem``.
     retest = rows.get("sem", pd.Series(np.nan, index=rows.index))
     errors = visit_error(rows["sd"].to_numpy(), retest.to_numpy(), alike=were_alike.to_numpy())
     squares = pd.Series(errors**2, index=rows.index).groupby(person)
-    # # The error is known only if the error of every session is known.
+    # The error is known only if the error of every session is known.
     all_known = squares.transform("count") == squares.transform("size")
     error = np.sqrt(squares.transform("mean").where(all_known))
     of_package = _same_errors(rows, error, "package")

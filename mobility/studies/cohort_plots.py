@@ -524,7 +524,7 @@ def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
     mean, sd = curve["mean"].to_numpy(), curve["sd"].to_numpy()
     if band == "sd":
         return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).any() else ""
-    # # With few people there is no band for the whole curve; the interval of its points replaces
+    # With few people there is no band for the whole curve; the interval of its points replaces
     # it.
     for kind in ("whole", "points") if band == "whole" else ("points",):
         low, high = (curve[limit].to_numpy() for limit in _BAND_LIMITS[kind])
@@ -651,7 +651,7 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
             ax.plot(at, person["change"], color=COLOURS[side], lw=0.8, alpha=0.4, zorder=2)
             is_later = person["visit"].to_numpy() > 1
             is_beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
-            # # Hollow within the smallest detectable change, filled beyond it.
+            # Hollow within the smallest detectable change, filled beyond it.
             for is_marked, face in ((~is_beyond, "white"), (is_beyond, COLOURS[side])):
                 style: dict[str, Any] = {
                     "ls": "",
@@ -673,7 +673,7 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
                 means.index + offset, means["mean"], color=COLOURS[side], ls=LINES[side], lw=2.4
             )
     visits = range(1, int(rows["visit"].max()) + 1)
-    # # Use one side only, so that a person counts once.
+    # Use one side only, so that a person counts once.
     people = rows[rows["side"].eq(sides[0])]["visit"].value_counts()
     ax.set_xticks(list(visits), [f"{visit}\nn = {people.get(visit, 0)}" for visit in visits])
     panel_title(ax, _people(rows["user_id"].nunique()))

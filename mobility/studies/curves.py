@@ -659,7 +659,7 @@ def _of_people(
         has_full_curve[at] |= (trial.repetitions > 0).all(axis=1)
     for at, trial in zip(places, measured, strict=True):
         used = trial.repetitions > 0
-        # # As for repetitions, the mean of complete sessions has no step where another has a gap.
+        # As for repetitions, the mean of complete sessions has no step where another has a gap.
         used &= (used.all(axis=1) | ~has_full_curve[at])[:, None]
         total[at] += np.where(used, trial.curve, 0.0)
         errors[at] += np.where(used, trial.error**2, 0.0)

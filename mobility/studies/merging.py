@@ -171,7 +171,7 @@ def weighted_mean(values: Array, sds: Array, correlation: Array) -> Mean:
     root = np.linalg.cholesky(correlation)
     least = nnls(root.T, np.linalg.solve(root, precision))[0] * precision
     weights = least / least.sum()
-    # # With correlated errors, only the differences count, not where the mean is.
+    # With correlated errors, only the differences count, not where the mean is.
     differing = tables.load("merging")["contradiction"]["share_of_correlation"] * correlation
     np.fill_diagonal(differing, 1.0)
     root = np.linalg.cholesky(differing)
@@ -404,7 +404,7 @@ def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
     if len(weighed) < 2:
         for cell in weighed or with_value:
             return Merged(cell.value, cell.sd, cell.sem, (cell.film,), weights=(1.0,))
-        # # "Not visible" is the reason only if it applies to all videos.
+        # "Not visible" is the reason only if it applies to all videos.
         without = sorted(cells, key=lambda cell: cell.is_hidden)
         return Merged(reason=without[0].reason, is_hidden=all(cell.is_hidden for cell in cells))
     values, sds, sems = (
@@ -414,7 +414,7 @@ def merge_numbers(cells: Sequence[Given], units: str = "") -> Merged:
     mean = weighted_mean(values, sds, _correlation(together))
     if mean.p < tables.load("merging")["contradiction"]["value"]:
         return Merged(films=together, reason=_contradiction(weighed, units), is_contradicted=True)
-    # # As if test-retest errors were the same in all videos: larger than with no correlation.
+    # As if test-retest errors were the same in all videos: larger than with no correlation.
     counts = mean.weights > 0
     sem = float(mean.weights[counts] @ sems[counts])
     weights = tuple(mean.weights.tolist())

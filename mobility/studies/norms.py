@@ -76,7 +76,7 @@ def make_norms(frame: Table, *, name: str, metrics: Names | None = None) -> Norm
             )
     rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
-    # # Movements of single-joint range of motion are measures; the parts of an index are not.
+    # Movements of single-joint range of motion are measures; the parts of an index are not.
     of_joints = [exercise.name for exercise in exercises() if exercise.noun == "movement"]
     rows = rows[rows["item"].eq("") | rows["exercise"].isin(of_joints)]
     rows = rows.assign(metric=list(map(measure_of, rows["metric"].astype(str), rows["item"])))
@@ -154,7 +154,7 @@ def _tell_of_few(groups: Sequence[NDArray[np.bool_]], counts: NDArray[np.int64])
         larger = [k for k in range(first, counts.size) if counts[k] < left]
         if any(is_told([*few, k], k + 1, left - counts[k]) for k in larger):
             return True
-        # # The groups contain what only these few people share, but not without them.
+        # The groups contain what only these few people share, but not without them.
         return bool(few) and np.linalg.matrix_rank(np.delete(matrix, few, axis=1)) < rank
 
     return is_told([], 0, LEAST)

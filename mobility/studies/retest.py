@@ -124,7 +124,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
             if not row["value"] > 0:
                 continue
             people = int(again[metric, side])
-            # # Like the package's errors, so that it also applies to other people.
+            # Like the package's errors, so that it also applies to other people.
             upper = math.sqrt((people - 1) / stats.chi2.ppf(0.05, people - 1))
             low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))
             errors.append(
@@ -203,7 +203,7 @@ def session_curves(
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
     curves = pd.concat(parts, ignore_index=True)
-    # # The name and unit of an angle come from the first session, perhaps from another version.
+    # The name and unit of an angle come from the first session, perhaps from another version.
     key = ["metric", "side", "percent"]
     about = curves[[*_ABOUT, "percent"]].drop_duplicates(key)
     values = curves[["session_id", *key, "value", "reason"]]

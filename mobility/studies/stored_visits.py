@@ -78,7 +78,7 @@ def current_visit(
         return find_visit(store, user_id, on=on, only=only, without=without)
 
     visit = read_visit()
-    # # Sessions that another version analysed have another key afterwards.
+    # Sessions that another version analysed have another key afterwards.
     for session in visit.sessions:
         try_to_bring_up_to_date(session)
     if _is_current(visit, faces):
@@ -103,7 +103,7 @@ def current_visit(
             except MobilityError as error:
                 fault = error
             if gone := [session.id for session in named if not store.has(session.id)]:
-                # # Deleted meanwhile, so the page may have its numbers.
+                # Deleted meanwhile, so the page may have its numbers.
                 remove_visits(store.reports, gone[0])
                 visit = read_visit()
                 continue
@@ -185,7 +185,7 @@ def _key(visit: Visit, *, faces: bool) -> str:
         try:
             inputs.append(registry.digest(session.record.kind, pages=True))
             inputs.append(session.edits().model_dump_json())
-            # # It was brought up to date before, if possible. Otherwise there is no second try.
+            # It was brought up to date before, if possible. Otherwise there is no second try.
             inputs.append(f"{is_current(session)} {why_not_again(session)}")
         except MobilityError as error:  # damaged, as the page shows
             inputs.append(str(error))

@@ -88,7 +88,7 @@ def _rows_of(films: Sequence[Film]) -> _Rows:
         for row in metrics_table(film.metrics).to_pylist():
             if row["level"] == "session" and row["item"]:
                 rows.setdefault((row["item"], row["metric"], row["side"]), []).append((film, row))
-    # # A video whose sides may have been exchanged has no side if another video has either.
+    # A video whose sides may have been exchanged has no side if another video has either.
     certain = {
         movement
         for (movement, *_), of_films in rows.items()

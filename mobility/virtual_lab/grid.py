@@ -408,7 +408,7 @@ def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
         those = those[: round(part.share * n)]
         left = [i for i in left if i not in those]
         _draw(part.ranges, [cases[i] for i in those], rng)
-    # # Views in turn, so that the first cases of a sweep include all of them.
+    # Views in turn, so that the first cases of a sweep include all of them.
     order = rng.permutation(n)
     if views:
         turn = [views[:i].count(views[i]) for i in range(n)]

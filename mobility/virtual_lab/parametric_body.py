@@ -190,7 +190,7 @@ def _body(
         vertices, _ = rest(height, 0.5)
         return float(np.ptp(vertices[:, 1]))
 
-    # # MakeHuman's height stretches thigh, shank and head unequally. The body of a taller or
+    # MakeHuman's height stretches thigh, shank and head unequally. The body of a taller or
     # shorter
     # person is therefore scaled as a whole.
     height = _solved(stature, build["stature"][sex]["mean"])
@@ -317,7 +317,7 @@ def _heel_and_toe(body: Body, suffix: str) -> tuple[Array, Array]:
     toes = body.vertices[np.isin(body.main_bones, second_toe)]
     toe = toes[toes[:, 2].argmax()]
     foot = body.vertices[body.main_bones == body.bone("foot" + suffix)]
-    # # The sole is at the height of the toe tip, so that the line from heel to toe of a flat foot
+    # The sole is at the height of the toe tip, so that the line from heel to toe of a flat foot
     # is
     # level and dorsiflexion is zero when the shank is perpendicular to the floor.
     sole = foot[np.abs(foot[:, 1] - toe[1]) < 0.012]

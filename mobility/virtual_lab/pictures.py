@@ -153,7 +153,7 @@ def frames(
         with progress_bar("rendering the video", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
                 bones = trial.orientation[i], trial.position[i]
-                # # A subject who keeps still is drawn once; the noise of the sensor still changes.
+                # A subject who keeps still is drawn once; the noise of the sensor still changes.
                 if not all(np.array_equal(*pair) for pair in zip(bones, drawn, strict=True)):
                     mesh.points = skinned(body, *bones, dressed)
                     mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
@@ -176,7 +176,7 @@ class Sensor:
     def __init__(self, look: Look, width: int, height: int) -> None:
         self._look = look
         self._rng = np.random.default_rng(0)
-        # # One noise field behind a window that jumps: as good as new noise, and much faster.
+        # One noise field behind a window that jumps: as good as new noise, and much faster.
         size = (height + 64, width + 64, 3)
         field = look.noise * self._rng.standard_normal(size, dtype=np.float32)
         self._field = np.rint(field).astype(np.int16)
@@ -354,7 +354,7 @@ def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.boo
 
 
 def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> Any:
-    # # VTK tries an X server first and complains if there is none.
+    # VTK tries an X server first and complains if there is none.
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     try:
         import pyvista
@@ -408,7 +408,7 @@ def _room(camera: Camera, look: Look, width: int, height: int, samples: int) -> 
             size[0] = 0.03
         colour = tuple(int(c) for c in rng.integers(30, 235, 3))
         add(box(tuple(corner), tuple(corner + size)), colour)
-    # # Furniture that shows the height of the camera, away from the person.
+    # Furniture that shows the height of the camera, away from the person.
     add(box((wall - 0.04, 0.75, 0.0), (wall, 1.6, 2.05)), (170, 142, 112))
     add(box((wall - 0.03, -1.5, 1.25), (wall, -0.75, 1.85)), (92, 116, 124))
     for radius, shade in ((0.46, 0.93), (0.38, 0.87), (0.30, 0.80)):

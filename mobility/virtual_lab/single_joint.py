@@ -220,7 +220,7 @@ def _pose_arms(
     rest_bend = MOVEMENTS["elbow_flexion"].rest
     for side in SUFFIX:
         sideways = motion.arms == "sideways"
-        # # When supine, the hands rest on the couch; when lying on the side, they are in front.
+        # When supine, the hands rest on the couch; when lying on the side, they are in front.
         rests = {"supine": -6.0, "side_lying": 75.0}.get(motion.posture, 0.0)
         raised = steady * np.radians(90.0 if sideways else rests)
         bend = steady * np.radians(rest_bend)
@@ -255,7 +255,7 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
         aside = 0.0 * steady
         if moves:
             if motion.movement == "hip_flexion":
-                # # The knee of a raised thigh hangs; at rest it has its usual flexion.
+                # The knee of a raised thigh hangs; at rest it has its usual flexion.
                 thigh, knee = angle, knee + _SHANK_DROPS * np.maximum(angle, 0.0)
             elif motion.movement == "hip_extension":
                 thigh = angle

@@ -271,7 +271,7 @@ def _balanced(body: Body, motion: SingleLegSquat, side: str, deep: Array) -> Arr
     roll = SIDE_SIGN[side] * np.radians(sided(motion.pelvis_drop, side)) * deep
     width = body.joint("hip", "left") - body.mid_hip
     hip_from_middle = SIDE_SIGN[side] * (rotated_about("z", roll) @ width)
-    # # The hip is on a sphere about the ankle. Its place there is solved by moving it like the
+    # The hip is on a sphere about the ankle. Its place there is solved by moving it like the
     # centre
     # of mass has to move, which it nearly follows.
     over = np.zeros((len(deep), 2))

@@ -206,7 +206,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     mid_hip[:, 0] = 4.0 * motion.shift_m * risen * seated
     mid_hip[:, 1] = on_seat + (up - on_seat) * risen
 
-    # # The path of the hips is that with knees over the feet, whatever the knees do then.
+    # The path of the hips is that with knees over the feet, whatever the knees do then.
     straight = motion.model_copy(update={"knees_in": 0.0})
     first = motion.standing_knee_flexion / 2
     wanted = first + (motion.seated_tibia_inclination - first) * seated

@@ -100,7 +100,7 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
     standing = standing_in_balance(body, squat)
     mid_hip = np.zeros((len(time), 3))
     mid_hip[:, 0] = squat.shift_m * progress
-    # # Overextended knees straighten first, which raises the hips, and then bend.
+    # Overextended knees straighten first, which raises the hips, and then bend.
     lowered = standing.height * depth / 100.0 - standing.beyond * (1.0 - 2.0 * progress)
     bending = np.where(lowered < -1e-9, -1.0, 1.0)  # rounding must not bend a knee back
     mid_hip[:, 1] = floor_ankle + standing.height + standing.beyond - np.abs(lowered)

@@ -143,9 +143,9 @@ class Trial:
     bottom: Array  # middle of its turn: the lowest phase of a squat
     end: Array
     depth: Array  # percent
-    # # Boxes on which the subject sits or lies, each with its lowest and highest corner.
+    # Boxes on which the subject sits or lies, each with its lowest and highest corner.
     furniture: tuple[Corners, ...] = ()
-    # # More about each repetition, in seconds or as the name of a side: see `MORE` of `case.py`.
+    # More about each repetition, in seconds or as the name of a side: see `MORE` of `case.py`.
     more: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
@@ -420,7 +420,7 @@ def upper_body(
     the spine, and `turn` the rotation of the pelvis to the subject's left.
     """
     flexion = stance.standing_lumbar_flexion * (1.0 - progress) + stance.lumbar_flexion * progress
-    # # Rotations of the lean, of roll and turn of the pelvis, of its lag behind the trunk, of a
+    # Rotations of the lean, of roll and turn of the pelvis, of its lag behind the trunk, of a
     # lean
     # aside.
     share = {
@@ -458,7 +458,7 @@ def upper_body(
             axis=1,
         )
         upper = np.einsum("tij,tj->ti", thorax, inside)
-        # # The crease of the externally rotated arm faces the head, so the elbow bends inwards.
+        # The crease of the externally rotated arm faces the head, so the elbow bends inwards.
         bend = np.radians(sided(stance.elbow_bend, side))
         inwards = direction(np.cross(sign * forward, upper))
         lower = np.cos(bend) * upper + np.sin(bend) * inwards
@@ -552,7 +552,7 @@ def arm_chain(
     if crease is not None:
         front = thorax @ crease
     else:
-        # # A level sideways arm has turned outwards.
+        # A level sideways arm has turned outwards.
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
         turn = _rotations_about(upper, sign * outwards)
         front = np.einsum("tij,tjk,tk->ti", turn, thorax, natural)

@@ -134,7 +134,7 @@ def sweep(
         bar.update()
         return answer
 
-    # # The threads end before the processes.
+    # The threads end before the processes.
     with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as threads:
         for _ in range(min(workers, len(unique))):
             start()
@@ -203,7 +203,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         raise BadInputError("measured_angles: pose and truth have no time in common")
     cleaned = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
-    # # All values; `<angle>_refused` marks those that the analysis withholds.
+    # All values; `<angle>_refused` marks those that the analysis withholds.
     raw: dict[str, Mapping[Any, Any]] = {
         "landmarks": angles_from_points(landmarks(cleaned)),
         "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},

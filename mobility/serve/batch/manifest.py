@@ -211,7 +211,7 @@ def _checked(
         progress_bar("checking the videos", total=len(entries), unit="video") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        # # A list may contain a video many times.
+        # A list may contain a video many times.
         read_video = functools.cache(functools.partial(_video, folder))
         check = functools.partial(_check, folder, defaults, read_video)
         for row, faults in pool.map(check, *zip(*entries, strict=True)):
@@ -242,7 +242,7 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
 
 
 def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
-    # # Checked once for all videos, because no single one is the cause.
+    # Checked once for all videos, because no single one is the cause.
     exercise, _, _ = check_creation(user_id=participant, exercise_name=exercise)
     entries = [entry_of(folder, video, participant) for video in videos_in(folder)]
     if not entries:

@@ -108,7 +108,7 @@ def run_batch(
     outcome_by_row = {row.number: outcome_of_refused(row) for row in refused}
     rows_digest = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
-        # # Before its folder is made: a batch whose workers cannot start leaves no folder.
+        # Before its folder is made: a batch whose workers cannot start leaves no folder.
         at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
         folder = _interrupted(store.reports, rows_digest) if resume else None
@@ -121,7 +121,7 @@ def run_batch(
             log.warning("%s: %s", _label(outcome), outcome.reason)
         _store_people(good, store)
         for outcome in outcomes(client, good, store, folder, workers, scheduler):
-            # # Skipped now because it was done before the interruption: done in this batch.
+            # Skipped now because it was done before the interruption: done in this batch.
             before = earlier.get(outcome.row)
             if before and before.state == "done" and outcome.state == "skipped":
                 outcome = before
@@ -255,7 +255,7 @@ def _update_session(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the session of a row up to date, and return the fields of the outcome."""
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
-    # # A lock for this work only: readers may want the lock of the session meanwhile.
+    # A lock for this work only: readers may want the lock of the session meanwhile.
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with guard:
         session = _open_or_create(row, store)
@@ -380,7 +380,7 @@ def outcomes(
         return
     from distributed import as_completed
 
-    # # With fewer rows than processes of this machine, several share the pose of a row.
+    # With fewer rows than processes of this machine, several share the pose of a row.
     pose_workers = 1 if scheduler else max(1, (workers or processors()) // len(rows))
     shared = {
         "store": store.place,
@@ -409,7 +409,7 @@ def outcomes(
             else:
                 progress.finish(row, outcome)
                 yield outcome
-        # # Dask blames a lost worker on all rows that waited there. Alone, each row shows its own
+        # Dask blames a lost worker on all rows that waited there. Alone, each row shows its own
         # fault.
         for row in suspects:
             log.warning("%s: %s; trying it alone", _label(row), _LOST_REASON)
@@ -461,7 +461,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """Yield a client of the scheduler, or of processes on this machine."""
     import dask
 
-    # # This import adds settings of its own, which would end with ours if it came later.
+    # This import adds settings of its own, which would end with ours if it came later.
     import distributed  # noqa: F401
 
     settings = {
@@ -472,7 +472,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     with dask.config.set(settings):
         if scheduler is not None:
             client = _client_of_scheduler(scheduler)
-            # # Dask may not report a lost scheduler, but the rows do.
+            # Dask may not report a lost scheduler, but the rows do.
             with _dask_silenced(), client:
                 yield client
         else:
@@ -502,7 +502,7 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch("batch"))
         try:
-            # # Ctrl-C is for this process, which ends the workers.
+            # Ctrl-C is for this process, which ends the workers.
             with _signal_ignored(signal.SIGINT):
                 cluster = LocalCluster(
                     n_workers=workers,
@@ -510,7 +510,7 @@ def _client_of_processes(workers: int) -> Iterator[Any]:
                     processes=True,
                     dashboard_address="127.0.0.1:0",
                     worker_dashboard_address="127.0.0.1:0",
-                    # # Schedulers run any code, so other users of this machine must not send any.
+                    # Schedulers run any code, so other users of this machine must not send any.
                     security=Security.temporary(),
                     # Pose processes, which need the memory, are not counted by dask.
                     memory_limit=0,
@@ -548,7 +548,7 @@ def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
             missing_since = missing_since or time.monotonic()
             if time.monotonic() - missing_since > MISSING_S:
                 log.warning("%d workers did not come back; starting others", missing)
-                # # The lost ones are still in its list of workers.
+                # The lost ones are still in its list of workers.
                 cluster.scale(len(cluster.worker_spec) + missing)
                 missing_since = None
 
@@ -649,7 +649,7 @@ def _journal(
                 log.warning("%s", error)
 
         is_new = path.stat().st_size == 0
-        # # An empty line ends the line in which an interrupted batch stopped.
+        # An empty line ends the line in which an interrupted batch stopped.
         write(json.dumps({"rows": rows_digest}) if is_new else "")
         yield earlier, record
 
@@ -658,7 +658,7 @@ def _journal(
 def logged(path: Path) -> Iterator[None]:
     """Also write the log of this package to a file; if the disk is full, its lines are lost."""
     with writing(path):
-        # # Printed on the terminal: a line of the log would go to the full disk, too.
+        # Printed on the terminal: a line of the log would go to the full disk, too.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger("mobility")

@@ -148,7 +148,7 @@ class Summary:
 
 def write_summary(folder: Path, document: BatchSummary) -> None:
     """Write ``summary.json``, ``summary.csv`` and ``index.html``, each completely or not at all."""
-    # # The document last: a deletion uses it to find the other two, while they name somebody.
+    # The document last: a deletion uses it to find the other two, while they name somebody.
     texts = (_table(document), _page(document))
     for name, text in zip(FILES[1:], texts, strict=True):
         with atomic(folder / name) as hidden:

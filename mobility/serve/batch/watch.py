@@ -111,14 +111,14 @@ def watch(
     with store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
         watched = _read(store, ledger)
         with logged(store.path / ".watch" / LOG), ExitStack() as stack:
-            # # Workers are started when the first video arrives.
+            # Workers are started when the first video arrives.
             client = functools.cache(
                 lambda: stack.enter_context(cluster_client(workers, scheduler))
             )
             if scheduler is not None:
                 client()  # a wrong address fails at once, not with the first video
             while True:
-                # # The time before the look, which takes time: meanwhile a file may grow.
+                # The time before the look, which takes time: meanwhile a file may grow.
                 at = time.monotonic()
                 _look(folder, looks)
                 waiting = {
@@ -201,7 +201,7 @@ def _process(
             log.warning("%s of %s: %s", name, entry["participant"], reason)
             refused = Refused(number, Path(name), entry["participant"], exercise, reason)
             yield outcome_of_refused(refused), name
-    # # One video with two names is one session, so they run one after the other.
+    # One video with two names is one session, so they run one after the other.
     twins = [
         row
         for i, row in enumerate(rows)

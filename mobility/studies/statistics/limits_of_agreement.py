@@ -28,7 +28,7 @@ width.
 _ROUNDING = 1e-12
 """Relative spread below which differences count as equal, apart from rounding."""
 
-# # The interval uses the fourth power, which overflows for much larger values.
+# The interval uses the fourth power, which overflows for much larger values.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 

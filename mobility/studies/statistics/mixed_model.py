@@ -140,7 +140,7 @@ def fit_mixed_model(
             "mixed model: there are too few values for its effects, or its effects coincide"
         )
     terms = _terms(groupings, np.full(len(y), "") if strata is None else np.asarray(strata, str))
-    # # Far from 0 the values lose digits, so the search uses their residuals.
+    # Far from 0 the values lose digits, so the search uses their residuals.
     start = np.linalg.lstsq(x, y, rcond=None)[0]
     residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
@@ -295,7 +295,7 @@ def _search_bounded(model: _Model) -> _Found:
     state = _start(model, theta, _TINY)
     curvature = state.information
     for number in range(_STEPS):
-        # # Units in which the diagonal of the curvature is 1.
+        # Units in which the diagonal of the curvature is 1.
         size = 1 / np.sqrt(np.maximum(curvature.diagonal(), _RIDGE))
         scaled = curvature * np.outer(size, size) + _RIDGE * np.eye(len(theta))
         try:

@@ -394,7 +394,7 @@ def _interval_of_single(
         return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
     if columns == "random":
         rows, between, error = _drawn(s)
-        # # Negative parts remain, so that a negative coefficient lies in its interval.
+        # Negative parts remain, so that a negative coefficient lies in its interval.
         return interval(n * (rows - error) / (n * rows + k * between + (n * (k - 1) - k) * error))
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
