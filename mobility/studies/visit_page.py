@@ -346,12 +346,9 @@ class VisitPage(Page):
             html(h.h2[exercise])
             + paragraphs(sentence, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
-            + gauges.show(rows, caption=self._caption(exercise))
+            + gauges.show(rows, caption=gauges.caption_of(kind))
             + first_page.in_lines(_once(findings), marked=marked, view=self._views(exercise))
         )
-
-    def _caption(self, exercise: str) -> str:
-        return str(registered(exercise).table["report"]["gauges"])
 
     def _openings(self, films: Sequence[Film], name: str | None) -> Markup:
         """Show what the page of each film opens with: the times of chair rises, the legs."""

@@ -73,7 +73,7 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
     if not faults:
         lines.append(
             "Nothing is outside its target." if {*answers} <= NO_FAULT
-            else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
+            else "No check with a clear result is outside its target." if {*answers} & NO_FAULT
             else "No check could be judged from this recording."
         )  # fmt: skip
     named: dict[str, list[str]] = {"met": [], "borderline": []}

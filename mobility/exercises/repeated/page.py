@@ -142,7 +142,8 @@ def squat_moments(
         still = still[stance_at(repetitions, still) == stance_at(repetitions, np.array(start))]
         first = "Standing" if still.size else "Start"
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
-    if first == "Standing" and (source := source_of_standing(angles)):
+    source = source_of_standing(angles) if first == "Standing" else ""
+    if source:
         first = tables.sentence(f"report.calibration.picture.{source}", title=first)
     bottom = float(repetition["bottom"])
     clearer = partial(clearer_side, pose, angles)
@@ -150,7 +151,10 @@ def squat_moments(
     halfway = of_kind("middle_of")
     back = first_of(halfway[-1:], float(repetition["end"]))
     first_moments = [
-        of_angle(first, standing, angles, shown, side),
+        # What is assumed is not shown as a measured value.
+        Moment(first, standing)
+        if source == "assumed"
+        else of_angle(first, standing, angles, shown, side),
         reported(of_angle(turn, bottom, angles, shown, side), metrics),
     ]
     on_the_way = of_angle(f"On the way {words['back']}", back, angles, shown, side)

@@ -86,7 +86,7 @@ def rises(page: ReportPage) -> Markup:
         accepted=counted.sum(),
         counted=count_repetitions(page.repetitions),
         durations=", ".join(rounded(value, 1) for value in durations),
-        error=f" {plus_minus(error, digits=1)}" if np.isfinite(error) else "",
+        error=f" (each {plus_minus(error, digits=1)})" if np.isfinite(error) else "",
     )
     lines = [
         words[kind].format(

@@ -458,22 +458,25 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
     ("course", "lines"),
     [
         (five(), [r"Time for five repetitions: [\d.]+ s ± 0.4 s until seated again and [\d.]+ s "
-                  r"± 0.4 s until standing. Each repetition, from leaning forward to sitting "
-                  r"down: (?:[\d.]+(, | s)){5} ± 0.4."]),
+                  r"± 0.4 s until standing for the fifth time. Each repetition from leaning "
+                  r"forward to sitting down, without the pauses between: "
+                  r"(?:[\d.]+(, | s)){5} \(each ± 0.4\)."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Time for five repetitions: .* until seated again and .* until standing. Each .*",
+         [r"Time for five repetitions: .* until seated again and .* "
+          r"until standing for the fifth time. Each .*",
           r"Not compared with a norm: the video does not begin with the person sitting still."]),
-        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. "
-                        r"Each rep.*, – s ± 0.4.",
+        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing for "
+                        r"the fifth time. Each rep.*, – s \(each ± 0.4\).",
                         r"The time for five repetitions until seated again is not reported: the "
                         r"end is not visible."]),
         (Course(1.0).go(1.0).rises(4),
-         [r"Each repetition, from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
+         [r"Each repetition from leaning forward to sitting down, "
+          r"without the pauses between: (?:[\d.]+(?:, | s)){4}.",
           r"The time for five repetitions is not reported: five repetitions in a row are needed, "
           r"and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
-         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted repetition, "
-          r"from leaning forward to sitting down: .*",
+         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted .*, "
+          r"without the pauses between: .*",
           r"The time for five repetitions is not reported: repetition 3 was not accepted: .*"]),
     ],
     ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
