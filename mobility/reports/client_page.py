@@ -22,6 +22,7 @@ from mobility.catalogue.registry import exercise as registered
 from mobility.catalogue.registry import exercises
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
+from mobility.reports.exercise_page import page_of
 from mobility.reports.html import html, paragraphs
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ def of_session(page: ReportPage) -> Markup:
     """Make the client's page of one session."""
     record, verdict = page.record, page.verdict
     findings = {} if "findings" in verdict.rules_out else {record.exercise: page.checks}
+    result = page_of(page.exercise).result_for_client(page.metrics) if findings else ""
     works = () if "exercises" in verdict.rules_out else advise(named(page.findings))
     pictures = key_frames.stills(page.session, faces=page.faces)
     who = "" if page.participant is None else page.participant.display_name or ""
     return show(
         tables.sentence("client.session", exercise=record.exercise, day=dated(record.created_at)),
         who,
-        sentences_of(findings, works),
+        sentences_of(findings, works, result),
         [("", picture) for picture in pictures],
         works,
         not_judged=[] if findings else [record.exercise],

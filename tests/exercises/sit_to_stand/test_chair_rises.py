@@ -26,6 +26,8 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.lab.sit_to_stand_times import stick_figure, times_of_both
+from mobility.reports import client_page
+from mobility.reports.exercise_page import page_of
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
@@ -529,6 +531,18 @@ def test_who_rises_less_than_five_times_in_thirty_seconds_is_compared(pose_of: M
         course.go(LEAN_S, lean=35.0).go(3.5, 0.0).go(0.5).go(2.5, 1.0).go(0.5)
     low = {each.rule: each for each in find(measured(pose_of(course.go(2.0)), age=72))}
     assert (low["thirty_seconds_low"].status, low["thirty_seconds_low"].value) == ("found", 4)
+
+
+def test_the_client_reads_the_time_or_the_count() -> None:
+    page = ReportPage(Store("absent").demo("Sit-to-Stand").read_once())
+    timed = page.metrics["five_times"].copy(data=17.8)
+    metrics = page.metrics.assign(five_times=timed, thirty_seconds=timed * np.nan)
+    sentence = page_of(page.exercise).result_for_client
+    assert sentence(metrics) == "You stood up and sat down five times in 18 seconds."
+    assert client_page.of_session(page).count("You stood up") == 1
+    counted = metrics.assign(five_times=timed * np.nan, thirty_seconds=timed.copy(data=9.0))
+    assert sentence(counted) == "You stood up 9 times in 30 seconds."
+    assert sentence(metrics.assign(five_times=timed * np.nan)) == ""
 
 
 @pytest.mark.parametrize(("share", "counted"), [(0.3, 5), (0.7, 6)])
