@@ -340,7 +340,7 @@ def in_lines(
 
 
 def main_finding(findings: Sequence[Finding]) -> list[Finding]:
-    """Choose the largest finding by :func:`excess`, and the same rule's finding on the other side."""
+    """Choose the largest finding by :func:`excess`, and its rule's finding on the other side."""
     outside = [finding for finding in findings if finding.status == "found"]
     rule = max(outside, key=excess).rule if outside else ""
     return sorted((each for each in outside if each.rule == rule), key=lambda each: -excess(each))

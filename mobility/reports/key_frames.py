@@ -126,7 +126,7 @@ def key_frames(
 def _time_ranges(
     wanted: Iterable[float], near: float, keyframes: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Return the time ranges to decode; a new one starts if a gap contains one of the `keyframes`."""
+    """Return the time ranges to decode; a new one starts if a gap contains a keyframe."""
     ranges: list[tuple[float, float]] = []
     for want in sorted(wanted):
         first, last = want - near, want + near

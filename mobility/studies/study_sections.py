@@ -414,7 +414,7 @@ def reasons_without_result(study: Study, statistics: pd.DataFrame) -> list[str]:
 
 
 def _digits(units: str, *values: float) -> int:
-    """Return the decimals of an error: one significant digit, at least one for degrees and percent."""
+    """Return the decimals of an error: one significant digit, or one for degrees and percent."""
     usual = 1 if units in ("degree", "percent") else digits_and_suffix(units)[0]
     sizes = [abs(value) for value in values if math.isfinite(value) and value]
     needed = max((math.ceil(-math.log10(size)) for size in sizes), default=0)
