@@ -341,8 +341,7 @@ def retest_curves(
                 key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
                 for key, words in _NUMBERS.items()
             },
-            "participants": (("side", "percent"), people, {"long_name": "people behind the "
-                                                                        "numbers"}),
+            "participants": (("side", "percent"), people, {"long_name": "people behind it"}),
             "reason": ("side", np.array(reasons, dtype=object)),
         },
         coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},

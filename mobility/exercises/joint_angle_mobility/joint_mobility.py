@@ -375,8 +375,7 @@ def joint_mobility(
     variables["opposite"] = (dims, opposite.astype(str), other_end)
     plane = {"long_name": "plane of the body in which the joint moves"}
     variables["plane"] = (dims, planes.astype(str), plane)
-    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film values that were "
-                                                                   "withheld"})
+    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film withheld values"})
     variables["note"] = (dims, notes.astype(str), {"long_name": "remarks on the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
