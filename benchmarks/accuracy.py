@@ -1,10 +1,10 @@
-"""Errors of the angles against known truth: rendered squats, and a real one with lab data.
+"""Errors of the angles compared with known truth: rendered squats, and a real one with lab data.
 
 usage: python benchmarks/accuracy.py [--cases FOLDER] [--cache FOLDER] [--lab FOLDER]
 
-Needs the extra virtual-lab. The cases are rendered once into the cache. The lab data
-(--lab, default ../shared/data beside the checkout) are optional: five squats of one
-person, filmed by a phone, with joint centres of a marker-driven model.
+Needs the extra virtual-lab. The cases are rendered once into the cache. The lab data (--lab,
+default ../shared/data beside the checkout) are optional: five squats of one person, filmed with a
+phone, with joint centres from a marker-driven model.
 """
 
 from __future__ import annotations

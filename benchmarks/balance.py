@@ -1,12 +1,13 @@
-"""Errors on a man who balances, seen by four calibrated cameras: one view, two, two calibrated.
+"""Errors for a man who balances, filmed by four cameras: one view, two views, two calibrated views.
 
 usage: python benchmarks/balance.py [--data FOLDER] [--poses FOLDER] [--json]
 
-The videos and their calibration (Qualisys) are in ../shared/data beside the checkout; poses are
-kept in a folder, by the name of the video, and estimated where they are not there. The reference
-are MediaPipe's own landmarks of all four views, triangulated with the calibration: their depth is
-measured, but where a landmark lies off the joint in every view, the reference has it too. So it
-tells errors of depth, not of the landmarks. The videos share one clock, which no fit is told.
+The videos and their calibration (Qualisys) are in ../shared/data beside the checkout. Poses are
+stored in a folder under the names of the videos, and estimated if they are missing. The reference
+is made of MediaPipe's own landmarks in all four views, triangulated with the calibration. Their
+depth is measured, but if a landmark is off the joint in every view, it is also off in the
+reference. The comparison therefore shows errors of depth, not of the landmarks. The videos share
+one clock, but no fit makes use of this.
 """
 
 from __future__ import annotations

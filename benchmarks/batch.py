@@ -1,15 +1,18 @@
-"""Batches: their throughput, what a report costs, and whether anything grows over many sessions.
+"""Batches: their throughput, the cost of a report, and whether anything grows over many sessions.
 
 usage: python benchmarks/batch.py throughput [--runs 5] [--videos 4] [--workers 1,2,4]
        python benchmarks/batch.py reports [--runs 5]
        python benchmarks/batch.py soak [--sessions 200] [--workers 2]
 
-``throughput``: videos per hour of batches of one and of more workers beside the ideal (one
-worker's rate times the workers, of which no more than there are processors can help), and beside
-two independent runs side by side: batches of one worker of half of the videos each, and plain
-loops that start a kernel for every report. ``reports``: seconds of a report before and after
-kernels were forked, and of reading the metrics by xarray and by ours. ``soak``: memory, processes
-and open files of a batch of many short sessions, early and late, and what it leaves behind.
+``throughput`` measures the videos per hour of batches with one worker and with more. The ideal is
+the rate of one worker times the number of workers, of which at most one per processor counts. For
+comparison, two independent runs work at the same time: batches with one worker and half of the
+videos each, and plain loops that start a kernel for every report.
+
+``reports`` measures the seconds that a report takes with a new and with a forked kernel, and the
+seconds for reading the metrics with xarray and with this package. ``soak`` measures memory,
+processes and open files early and late in a batch of many short sessions, and lists what the batch
+leaves behind.
 """
 
 from __future__ import annotations

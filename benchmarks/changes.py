@@ -1,19 +1,21 @@
-"""False and true changes between visits of one repetition each, of real people.
+"""False and true changes between visits with one repetition each, of real people.
 
 usage: python benchmarks/changes.py [--data FOLDER] [--poses FOLDER] [--write] [--write-table]
 
-The repetitions of a person in one recording are taken as visits of one repetition each, so that
-every change that is claimed between two of them is false:
+The repetitions of a person in one recording are treated as visits with one repetition each, so
+every change that is reported between two of them is false:
 
 - *markers*: ten people of UI-PRMD, three recordings of `real_motions` and two more people, whose
-  joint centres are those of a lab (../shared/data beside the checkout). The stated error of a
-  camera that is put up again is added at random, and in a second row the variation from day to day
-  of the table `between_visits`. What is known of other people is computed without the person.
-- *videos*: single squats, cut out of recordings of several, each fitted and measured by itself.
+  joint centres come from a lab (../shared/data beside the checkout). The stated error of setting up
+  a camera again is added at random. In a second row, the variation from day to day (table
+  `between_visits`) is added, too. What is known from other people is computed without the person.
+- *videos*: single squats, cut out of recordings of several squats. Each is fitted and measured
+  separately.
 
 A true change is twice the smallest detectable change, added to one of the two visits.
-`--write-table` writes the scatter of the repetitions of the people with markers into the table
-`between_visits`; `--poses` has the poses of the videos, which are estimated otherwise.
+`--write-table` writes the variation between the repetitions of the people with markers into the
+table `between_visits`. `--poses` is the folder with the poses of the videos; missing poses are
+estimated.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Whether captions count as cuts, and other shots do not.
+"""How often captions are mistaken for cuts, and how often cuts to other shots are missed.
 
 usage: python benchmarks/cuts.py [--data FOLDER] [--height PIXELS]
 
 Captions, counters, bars and jumps of the exposure are drawn on parts of filmed and rendered
-exercises, and other shots are put behind parts of them. By the sudden changes of the picture alone,
-and by what is found again after them (`mobility.capture.shots.cuts`): how many changes count as
-cuts, and how many cuts are missed. The limits of `shots.py` were chosen on a set much like this.
+exercises, and other shots are appended to parts of them. The script counts how many changes are
+mistaken for cuts, and how many cuts are missed, in two ways: from the sudden changes of the picture
+alone, and with the search after each change (`mobility.capture.shots.cuts`). The limits of
+`shots.py` were chosen on a set much like this one.
 """
 
 from __future__ import annotations

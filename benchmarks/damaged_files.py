@@ -1,11 +1,12 @@
-"""Damaged keypoint files of every format, and files that ask for too much: what reading them costs.
+"""Damaged keypoint files of every format, and files that ask for too much: the cost of reading.
 
 usage: PYTHONPATH=tests python benchmarks/damaged_files.py [--number N] [--seed SEED] [--write]
 
-A file is cut, has bytes changed, fields of another type, no numbers or huge ones. Each is read in
-a process of its own, which may take `MEMORY` and `SECONDS`: it is read, refused with one line, or
-ends with another exception, which is a bug, or is killed. Memory is what the process takes beyond
-the imports. `--write` keeps the table in damaged_files.md.
+A file is cut off, or has changed bytes, fields of another type, no numbers, or huge numbers. Each
+file is read in a separate process, which may use at most `MEMORY` and `SECONDS`. The file is read,
+or rejected with one line. If the process ends with another exception, or is killed, this is a bug.
+Memory is what the process uses in addition to the imports. `--write` stores the table in
+damaged_files.md.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Results of checks on rendered people on either side of their targets, by which checks stay or go.
+"""Results of checks for people on both sides of a target, which decide whether checks stay.
 
 usage: python benchmarks/either_side.py --cache CACHE [--write]
 
-CACHE has the poses and truths of either_side.yaml, whose head says which views count and by which
-rule a check stays. Targets are kept here, as a check that was removed has none in its table. A case
-counts if its true value is farther from the target than the margin. Probabilities of results are
-those of today's findings.yaml.
+CACHE contains the poses and truths of either_side.yaml. The head of that file states which views
+count, and by which rule a check stays. The targets are stored here, because a check that was
+removed has no target in its table. A case counts if its true value is farther from the target than
+the margin. The probabilities of results come from the current findings.yaml.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Exercises with repetitions against rendered truth: repetitions found, errors, what is refused.
+"""Exercises with repetitions against rendered truth: repetitions, errors, values not reported.
 
 usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--write]
 
-Needs the extra virtual-lab. Each clip of exercises_reporting2.yaml, or of another grid, is rendered
-into the cache, and analysed there as a session of its exercise. True is what the same functions
-give of the true joint centres. ``--write`` writes exercises.md beside this file, and which view
-decides which rule into the table ``views_of_rules``.
+Needs the extra virtual-lab. Each video of exercises_reporting2.yaml, or of another grid, is
+rendered into the cache, and analysed there as a session of its exercise. The true values are the
+results of the same functions for the true joint centres. ``--write`` writes exercises.md beside
+this file. It also writes into the table ``views_of_rules`` which view decides which rule.
 """
 
 from __future__ import annotations

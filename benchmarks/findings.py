@@ -5,14 +5,16 @@ usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips
                                      [--json] [--write]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/reporting2.yaml` left in its
-cache (what was counted on reporting.yaml, whose people are not built like people, is kept). The
-true positions of a trial go through the same assessment;
-what lies within a margin of a threshold there is neither true nor untrue, and is counted apart
-("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
-and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
-the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view; --contradictions the trials with an index above 90 beside a fault that it measures;
---looked-at what is said of filmed squats beside what their frames show (looked_at.yaml).
+cache. Earlier counts on reporting.yaml, whose people do not have the proportions of real people,
+are kept. The true positions of a case go through the same assessment. If the true value is within a
+margin of the threshold, it counts neither as true nor as untrue, and the statement is counted
+separately ("grey"). Other statements are right (TP: the finding exists and is stated; TN: it does
+not exist, and this is stated) or wrong (FP, FN), or the report states that it cannot decide.
+
+--each also prints the cases with wrong statements. --errors prints instead how far the metrics are
+from the truth, by view. --contradictions prints the cases in which an index is above 90 although
+something that it measures is outside its target. --looked-at prints the statements about filmed
+squats next to what their frames show (looked_at.yaml).
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Simulated studies of groups: how often a difference is found that is there, or is not.
+"""Simulated studies of groups: how often a difference is found, whether or not there is one.
 
     python benchmarks/groups.py [--write]
 
-Participants have 1 to 3 visits, two sides and one value in ten refused; the values of a person are
-alike (standard deviation 4 between people, 2 between visits, 2 between sides, 1.5 of the rest).
-In the second table all have two visits, and a quarter or two fifths of the values are lost by
-chance; sizes and shares were chosen before any was seen. In the third and fourth one group is
-smaller, and may vary more. `--write` puts all into groups.md.
+Participants have 1 to 3 visits and two sides, and one value in ten is missing. The values of a
+person are correlated (standard deviation 4 between people, 2 between visits, 2 between sides, 1.5
+for the rest). In the second table, all participants have two visits, and a quarter or two fifths of
+the values are lost by chance; sizes and shares were chosen before any result was seen. In the third
+and fourth tables, one group is smaller, and may vary more. `--write` writes all tables into
+groups.md.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Errors of the heel rise of a squat, and how they depend on the value.
+"""Errors of the heel rise in a squat, and how they depend on the value.
 
 usage: python benchmarks/heels.py CACHE ...
 
-CACHES hold people2.yaml, people3.yaml and people4.yaml as `mobility virtual-lab sweep` leaves them.
-Prints the curve of `with_value` in tables/expected_error.yaml that is the most likely for these
-heels, and a table by reported value: the heels, how many of them rise, their error and the stated
-one. Run with the caches of reporting2.yaml and reporting3.yaml, only the table counts, because
-nothing is chosen on them.
+CACHES are the results of `mobility virtual-lab sweep` for people2.yaml, people3.yaml and
+people4.yaml. The script prints the curve `with_value` of tables/expected_error.yaml that is the
+most likely for these heels. It also prints a table by reported value: the number of heels, how many
+of them rise, their error and the stated error. With the caches of reporting2.yaml and
+reporting3.yaml, only the table counts, because nothing is chosen on them.
 """
 
 from __future__ import annotations

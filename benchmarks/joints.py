@@ -1,19 +1,22 @@
-"""Errors of movements of single joints against rendered truth.
+"""Errors of single-joint movements against rendered truth.
 
 usage: python benchmarks/joints.py [--grid GRID.yaml] [--cache FOLDER] [--cases NAME ...]
                                     [--rendered-only] [--only-render]
 
-Needs the extra virtual-lab. Each clip of movements.yaml, or of another grid, is rendered, its pose
-estimated and kept in the cache, and measured as a session of Joint Angle Mobility is. For each side
-that moves and that the camera sees: the largest and the smallest angle, the half-width of its 95 %
-interval, the true angle, and what the picture's own landmarks give at the same instants. True is
-the angle of goniometry between true joint centres, where the movement turns and where it rests.
-Then the errors by movement, crop and degrees beside the right view, and the aims; and for each
-joint that was measured, moving or not, the root mean square error of its values.
+Needs the extra virtual-lab. Each video of movements.yaml, or of another grid, is rendered. Its pose
+is estimated and stored in the cache, and it is measured like a session of Joint Angle Mobility. For
+each side that moves and that the camera sees, the script prints the largest and the smallest angle,
+the margin of error (95 %), the true angle, and the angle of the landmarks in the picture at the
+same times. The true angle is the goniometric angle between true joint centres, at the end of range
+and at rest.
 
-Of a grid with `takes` (movements_twice.yaml) it prints instead by how much the end of the range
-differs between the two takes, in truth and as measured, beside the change that is stated as
-detectable.
+The script then prints the errors by movement, framing, and degrees away from the recommended view,
+and compares them with the targets. For each joint that was measured, moving or not, it prints the
+root mean square error of the values.
+
+For a grid with `takes` (movements_twice.yaml), it prints instead by how much the end of range
+differs between the two takes, in truth and as measured, beside the stated smallest detectable
+change.
 """
 
 from __future__ import annotations

@@ -1,16 +1,19 @@
-"""Both ends of movements of real people, beside the angle of the picture's own three landmarks.
+"""Both ends of movements of real people, compared with the angle of three landmarks in the picture.
 
 usage: python benchmarks/joints_real.py [--poses FOLDER] [--data FOLDER]
 
-Clips of real.yaml in which a limb moves in the picture, each measured as a session of Joint Angle
-Mobility is. For each joint and side that is told: the largest and the smallest angle with the
-half-width of the 95 % interval, and the picture's, of landmarks after cleaning, whose sides are not
-exchanged: 180 degrees less the angle at the middle landmark (of a shoulder that at the side's own
-shoulder, between hip and elbow; of a hip in abduction that between thigh and pelvis), its extremes
-in each movement, median over the movements, positive to the side to which the joint goes farthest.
-`to_trunk` is the same of a hip in abduction between thigh and trunk, else what `picture` is.
-Then, of two movements or more, by how much their turns differ (standard deviation), as measured and
-in the picture, and, of three, the change to another recording that is stated as detectable.
+The videos of real.yaml in which a limb moves in the image plane are each measured like a session of
+Joint Angle Mobility. For each reported joint and side, the script prints the largest and the
+smallest angle with the margin of error (95 %), and the angle in the picture, from cleaned landmarks
+whose sides are not exchanged. This angle is 180 degrees minus the angle at the middle landmark. For
+a shoulder, it is the angle at the shoulder, between hip and elbow of that side. For a hip in
+abduction, it is the angle between thigh and pelvis. The value is the median, over the movements, of
+the extreme in each of them, and is positive on the side to which the joint goes farthest.
+
+`to_trunk` is the same angle between thigh and trunk for a hip in abduction; for other joints, it
+equals `picture`. For joints with two movements or more, the script then prints by how much their
+ends differ (standard deviation), as measured and in the picture. With three or more, it also prints
+the stated smallest detectable change between recordings.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""By how much the angles of videos come late, on rendered squats whose clocks are the same.
+"""By how much angles from a video are late, on rendered squats with the same clock as the truth.
 
 usage: python benchmarks/lag.py CACHE
 
-CACHE is that of `mobility virtual-lab sweep benchmarks/reporting2.yaml --cache CACHE`. What is
-printed is what `mobility/tables/synchronisation.yaml` holds.
+CACHE is the cache of `mobility virtual-lab sweep benchmarks/reporting2.yaml --cache CACHE`. The
+script prints the values of `mobility/tables/synchronisation.yaml`.
 """
 
 from __future__ import annotations

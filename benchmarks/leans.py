@@ -3,13 +3,13 @@
 usage: python benchmarks/leans.py --rendered CACHE ... [--fits FOLDER] [--people DATA POSES]
                                   [--write]
 
-CACHES are those of sweeps of leans.yaml, leans2.yaml, people2.yaml, people3.yaml, people4.yaml,
+CACHES come from sweeps of leans.yaml, leans2.yaml, people2.yaml, people3.yaml, people4.yaml,
 reporting2.yaml and reporting3.yaml, each in a folder with the name of its grid. Only the views from
-the front count. `leans2.yaml` says which cases are for choosing the limit and which for reporting.
-What the picture shows is counted in the frames of the true repetitions. The whole analysis is run
-for the cases in which it shows a gross lean, since no other can get the statement. Its fits are
-kept in the folder of `--fits`. `--people` adds real squats from the front, with the lean that
-markers measure.
+the front count. `leans2.yaml` states which cases are for choosing the limit, and which for
+reporting. The frames of the true repetitions are searched for a gross lean in the picture. Only
+cases that show one are analysed completely, because no other case can get the statement. Their fits
+are stored in the folder of `--fits`. `--people` adds real squats from the front, with the lean that
+markers measured.
 """
 
 from __future__ import annotations

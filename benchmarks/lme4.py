@@ -1,13 +1,13 @@
-"""Compare variance components with those of lme4, on designs of every kind.
+"""Compare variance components with those from lme4, on designs of every kind.
 
 usage: python benchmarks/lme4.py [--write]
 
 200 designs are drawn from their seeds: 3 to 30 participants, measured by operators, on visits (the
-same visits for everybody, or dates of each participant's own), in repeated trials, with up to 40 %
-of the values lost. Each variance but the residual's is zero in 30 % of the designs. The last eight
-have a residual variance of 1e-5 of the total. ``lme4.csv`` has the variances and the REML
-log-likelihood that lme4 found, by the seed of the design. --write makes it, with R and its package
-lme4; the comparison needs neither.
+same visits for everybody, or separate dates for each participant), in repeated trials, with up to
+40 % of the values lost. In 30 % of the designs, each variance except the residual is zero. In the
+last eight designs, the residual variance is 1e-5 of the total. ``lme4.csv`` lists the variances and
+the REML log-likelihood that lme4 found, by the seed of the design. --write makes this file, with R
+and its package lme4; the comparison needs neither.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Whether recordings of one trial match, and others do not.
+"""Whether recordings of the same trial match, and recordings of different trials do not.
 
 usage: python benchmarks/matches.py [--data FOLDER] [--poses FOLDER]
 
-Every video is held against every lab file. Videos are those of real.yaml with markers, the systems
-without markers of lab/lbmc_benchmark, and the lab's own angles with errors that wander (standard
-deviation 4 and 8 degrees, scale 12 %). What is printed is what `same_movement` of
-`mobility/tables/synchronisation.yaml` was chosen by.
+Every video is compared with every lab file. The videos are those of real.yaml with markers, the
+systems without markers in lab/lbmc_benchmark, and the lab's own angles with slowly varying errors
+(standard deviation 4 and 8 degrees, scale 12 %). The values of `same_movement` in
+`mobility/tables/synchronisation.yaml` were chosen from the printed counts.
 """
 
 from __future__ import annotations

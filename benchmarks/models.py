@@ -1,10 +1,11 @@
-"""Errors of the angles by pose model: full, heavy and both, and what each costs.
+"""Errors of the angles with the pose models full, heavy and both, and the cost of each.
 
 usage: python benchmarks/models.py [--data FOLDER] [--poses FOLDER] [--json] [--write]
 
-The films are those of real.py that are there as films, and the rendered ones of the demo. The fit,
-its corrections and its errors are those of the full model. Heavy is fetched once by
-'mobility models --model heavy'. Poses are kept in folders named after the models.
+The videos are those of real.py for which the video file exists, and the rendered videos of the
+demo. The fit, its corrections and its errors were made for the full model. The heavy model is
+fetched once with 'mobility models --model heavy'. Poses are stored in folders named after the
+models.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
-"""Poses of other models and poses without depth: errors beside those of MediaPipe's.
+"""Errors with poses from other models and with poses without depth, beside those with MediaPipe.
 
 usage: python benchmarks/other_poses.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...]
            [--rendered CACHE ...] [--json]
 
-The clips, their references and the errors are those of real.py: shares given are of all frames, of
-these within 1.96 sd. Each clip is fitted as MediaPipe's landmarks, and as the same with the depth
-taken away; the two phones' film besides as HRNet's keypoints (BODY_25, OpenCap's own: its reference
-was made of the same keypoints, and is no independent one), with and without its calibration.
---rendered adds people whose joints are known: MediaPipe, without depth, and their joints in the
-picture with offsets and lasting errors as the table `pose_sources` assumes of other models.
-Nothing is chosen here.
+The videos, their references and the errors are those of real.py. Shares of reported values refer to
+all frames, and shares within 1.96 sd to the reported values. Each video is fitted with MediaPipe's
+landmarks, and with the same landmarks without their depth. The video from two phones is also fitted
+with HRNet's keypoints (BODY_25, from OpenCap), with and without the calibration. Its reference was
+made from the same keypoints, so it is not independent.
+
+--rendered adds people whose joints are known. They are fitted with MediaPipe's landmarks, with and
+without depth, and with their joints in the picture. Offsets and slowly varying errors are added to
+these joints, as the table `pose_sources` assumes them for other models. Nothing is chosen here.
 """
 
 from __future__ import annotations

@@ -1,18 +1,21 @@
-"""Errors of the angles of real people, by every method, and the factors of the stated errors.
+"""Errors of the angles of real people with every method, and the factors of the stated errors.
 
 usage: python benchmarks/real.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...] [--compact]
            [--json] [--write] [--without TERM ... | --ablations]
            [--factors [--rendered CACHE ...] [--write-table]]
 
-The clips and what is known of them are in real.yaml (../shared/data beside the checkout): markers,
-OpenCap from two phones, four calibrated views, that somebody stands straight, the angle in the
-picture from the side. The same formulas are applied to the reference and to every method. Errors
-are those of all frames, also where the analysis refuses a value; shares within 1.96 sd are those of
-the values that it gives.
---compact fits each clip once and shows a line of it, to judge a change of the fit in a minute.
-Nothing is chosen here but the factors, of angles and of metrics that come from positions: of one
-camera, not told who stands, of feet that move, of pairs of the views. Each is tried on people whom
-it was not taken from.
+The videos and what is known about them are in real.yaml (../shared/data beside the checkout). The
+references are markers, OpenCap from two phones, four calibrated views, the knowledge that somebody
+stands straight, and the angle in the picture from the side. The same formulas are applied to the
+reference and to every method. Errors include all frames, even if the analysis does not report the
+value. Shares within 1.96 sd only include the reported values.
+
+--compact fits each video once and prints one line for it, to judge a change of the fit in a minute.
+
+Nothing is chosen here except the factors, for angles and for metrics that come from positions.
+There are factors for a single camera, for a fit that does not assume straight standing, for feet
+that move, and for pairs of the views. Each factor is tested on people from whom it was not
+computed.
 """
 
 from __future__ import annotations

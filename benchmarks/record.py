@@ -1,15 +1,17 @@
-r"""What the package makes of the cases of record.yaml, written down, and two such records compared.
+r"""Record what the package computes for the cases of record.yaml, and compare two such records.
 
 usage: python benchmarks/record.py record OUT [--poses FOLDER] [--cache FOLDER] [--only CASE ...]
        python benchmarks/record.py compare BEFORE AFTER [--tolerance T] [--renamed FILE]
 
-For changes that are to change no result. Each case is analysed in a store of its own; what stands
-in every document and Dataset, and every sentence of the reports, is written to a folder of OUT, not
-how the files are laid out. Only the public functions and commands are used. What differs between
-two runs of the same code (times, places, digests, versions) is left out, see VOLATILE and UNSTEADY.
+This is for changes that must not alter any result. Each case is analysed in a separate store. The
+content of every document and Dataset, and every sentence of the reports, is written to a folder of
+OUT; the layout of the files is not recorded. Only public functions and commands are used. What
+differs between two runs of the same code (times, places, digests, versions) is left out; see
+VOLATILE and UNSTEADY.
 
-``--renamed`` is YAML of old names as regular expressions and new ones, ``metrics:(.*)_bottom:
-metrics:phases/\1[phase=bottom]``: brackets take one label of a dimension of the new.
+``--renamed`` is a YAML file of old names, as regular expressions, and new names:
+``metrics:(.*)_bottom: metrics:phases/\1[phase=bottom]``. Brackets select one label of a dimension
+in the new record.
 """
 
 from __future__ import annotations

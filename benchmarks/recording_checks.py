@@ -1,11 +1,11 @@
-"""What the check of a film says of good films and of spoilt ones, and how long it takes.
+"""What the check of a video reports for good and for spoilt videos, and how long it takes.
 
 usage: python benchmarks/recording_checks.py [--cache FOLDER] [--data FOLDER] [--times] [--write]
 
-The films are those of recording_checks.yaml; they are made, checked and, beside that, analysed in
-the cache. ``--times`` checks 15 and 60 s of film by the command line, three times each, and says
-the median. ``--write`` writes recording_checks.md beside this file. Rendered films need the extra
-virtual-lab.
+The videos are those of recording_checks.yaml. They are made and checked in the cache, and also
+analysed there. ``--times`` checks 15 and 60 s of video with the command line, three times each, and
+prints the medians. ``--write`` writes recording_checks.md beside this file. Rendered videos need
+the extra virtual-lab.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What share of simulated reliability studies has the truth in the intervals that are given for it.
+"""How often the intervals of simulated reliability studies contain the truth.
 
 usage: python benchmarks/reliability.py [--studies N] [--unbalanced N] [--write]
 
-Values are normal, with commanded variances of participants, columns (visits, operators), pairs of
-these and error. Each study draws its participants, visits and operators anew. --studies are drawn
-for each scenario, --unbalanced for each in which values are lost. --write writes reliability.md,
---changes only its last part, on the changes of people who are in no study.
+Values are normal, with set variances of participants, columns (visits, operators), pairs of these,
+and error. Each study draws new participants, visits and operators. --studies is the number of
+studies for each scenario, and --unbalanced the number for each scenario in which values are lost.
+--write writes reliability.md; --changes only prints its last part, on the changes of people who are
+in no study.
 """
 
 from __future__ import annotations

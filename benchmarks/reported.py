@@ -1,23 +1,22 @@
-"""Errors of the numbers that a squat's report gives, and the four stated errors of each.
+"""Errors of the numbers in the report of a squat, and the four stated errors of each number.
 
 usage: python benchmarks/reported.py --rendered CACHE ... [--again CACHE [--render-again]]
            [--data FOLDER] [--poses FOLDER] [--stances CACHE] [--write]
        python benchmarks/reported.py --report CACHE ... [--write]
        python benchmarks/reported.py --stances CACHE
 
-CACHES have the cases of people2.yaml, people3.yaml and people4.yaml as `mobility virtual-lab sweep`
-leaves them;
-`--render-again` films those of the first once more into the other CACHE, the camera put up again by
-eye. The clips of
-real people are those of real.py that have the truth at the bottom of a squat. Each number is
-compared with what the same formulas give of the true angles in the same frames; one that is refused
-for its error asks nothing of a factor. Factors are chosen, by kind of fit, as those of real.py are
-(`factor`), and tried on the person, or rendered person, whom they were not taken from.
+CACHES contain the cases of people2.yaml, people3.yaml and people4.yaml from `mobility virtual-lab
+sweep`. `--render-again` renders the people of the first cache once more into the other CACHE, with
+the camera set up again by eye. The videos of real people are those of real.py with a known truth at
+the bottom of a squat. Each number is compared with the result of the same formulas for the true
+angles in the same frames. A number that is not reported because of its error does not affect a
+factor. The factors for each kind of fit are chosen as in real.py (`factor`). Each is tested on a
+real or rendered person from whom it was not computed.
 
-`--report`, of sweeps of reporting2.yaml and reporting3.yaml, on which nothing is chosen, compares
-what the tables state with other people, by view, with the figures of reported.yaml beside.
-
-`--stances`, of a sweep of stances.yaml, says how each stance is reported, and whether it is inside.
+`--report`, for sweeps of reporting2.yaml and reporting3.yaml, on which nothing is chosen, compares
+the errors in the tables with the errors for other people, by view, beside the figures of
+reported.yaml. `--stances`, for a sweep of stances.yaml, shows how each stance is reported, and
+whether the truth is within the interval.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Chair rises with straight standing assumed and not, on rendered people and on a man on film.
+"""Sit-to-stand with and without the assumption of straight standing, for rendered people and a man.
 
 usage: python benchmarks/rises.py --cache CACHE [--data FOLDER] [--poses FOLDER] [--write]
 
-CACHE is that of a sweep of rises.yaml. Errors are those of all frames of a fit in which a chair may
-carry the body. People with odd numbers were there for choosing, those with even numbers were not.
+CACHE comes from a sweep of rises.yaml. Errors include all frames of a fit in which a chair may
+carry the body. People with odd numbers were used to choose settings; people with even numbers were
+not.
 """
 
 from __future__ import annotations

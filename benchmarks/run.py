@@ -1,4 +1,4 @@
-"""Ratios against a bare loop, measured in one run; docs/speed.md has them.
+"""Ratios to a bare loop, measured in the same run; docs/speed.md lists them.
 
 usage: python benchmarks/run.py speed|memory|start|report [--video FILE] [--runs 5] [--seconds 60]
 """

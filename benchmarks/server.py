@@ -1,8 +1,8 @@
 """Load on the HTTP interface, over loopback: ``python benchmarks/server.py``.
 
-Three figures: reads per second and their 99th percentile while two videos are really
-analysed; whether any of 200 uploads at once is lost; and the memory of the server. They go
-to standard output as JSON.
+The script prints three results as JSON: the reads per second, with the 99th percentile of their
+duration, while two videos are really analysed; whether any of 200 simultaneous uploads is lost; and
+the memory of the server.
 """
 
 from __future__ import annotations

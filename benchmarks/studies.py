@@ -1,6 +1,7 @@
-"""Seconds and memory of a study, from its list to the pages on reliability and groups.
+"""Seconds and memory that a study takes, from its list to the pages on reliability and groups.
 
-Of so many people, each filmed twice: copies of the analysed demo, with other numbers.
+Each of the people is filmed twice. Their sessions are copies of the analysed demo, with different
+numbers.
 
     python benchmarks/studies.py --people 100
 """

@@ -2,14 +2,15 @@
 
 usage: python benchmarks/twice.py --cache CACHE [--render] [--write]
 
-`--render` films the people of twice2.yaml into CACHE, each twice, the camera put up again by eye,
-as movements_twice.yaml says. What the study finds, as `mb.reliability` computes it, stands beside
-the errors that the package states. People, cameras and changes were chosen before any was seen.
+`--render` films the people of twice2.yaml into CACHE, each twice, with the camera set up again by
+eye, as in movements_twice.yaml. The results of the study, computed by `mb.reliability`, are listed
+beside the errors that the package states. People, cameras and changes were chosen before any result
+was seen.
 
-The first 12 people who were filmed so, of reporting.yaml, exceeded what was stated then in 12.7 %
-of the changes; the rule was changed for that reason (`sems_of` in reported.py, from other people),
-after which it was 4.5 %. Those of twice.yaml were its test; the 12 of twice2.yaml are built like
-people.
+The first 12 people who were filmed in this way came from reporting.yaml. Of their changes, 12.7 %
+exceeded the error that was stated then. The rule was changed for that reason (`sems_of` in
+reported.py, from other people), after which the share was 4.5 %. The people of twice.yaml tested
+the new rule. The 12 people of twice2.yaml have the proportions of real people.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
-"""Angles and metrics of ten people's overhead squats from markers, beside those of the lab.
+"""Angles and metrics of ten people's overhead squats from markers, compared with the lab's angles.
 
 usage: python benchmarks/uiprmd.py [--lab FOLDER] [--json]
 
-UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): deep squats with the
-arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
-the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
-compared, frame by frame, with the angles of the lab's own model. How they stand, and how far their
-trunks flex against the pelvis, is given too: those of the virtual lab do as they do (people2.yaml).
-Their hip flexion is of the pelvis against the thigh and ours of the trunk: ours grows faster, since
-the spine bends too. Five people also squat as somebody would who cannot do it well; the quality
-index should be lower then.
+UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout) contains deep squats
+with the arms overhead, with 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas
+are applied to the markers (hip centres by Harrington 2007, the other joints at their lateral
+markers). The results are compared, frame by frame, with the angles of the lab's own model. The
+script also prints how the people stand, and how far their trunks flex relative to the pelvis,
+because the virtual lab imitates this (people2.yaml).
+
+The lab's hip flexion is the angle between pelvis and thigh, and ours is the angle between trunk and
+thigh. Ours grows faster, because the spine bends, too. Five people also squat like somebody who
+cannot do it well; the quality index should then be lower.
 """
 
 from __future__ import annotations

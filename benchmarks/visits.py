@@ -1,14 +1,14 @@
-"""What merging the films of a visit gives, counted on rendered people and on two phones.
+"""Results of merging the videos of a visit, counted on rendered people and on two phones.
 
 usage: python benchmarks/visits.py --cache CACHE [--render] [--pairs CACHE] [--data FOLDER]
                                    [--poses FOLDER] [--write]
 
-`--render` films the people of visits.yaml into CACHE, each squat obliquely, from the front and from
-a side. People, cameras and the rules of merging were chosen before any was seen, but for one: that
-the difference of the ankles is merged, as that of a film from the front is shrunk, was found on
-these people, and other ones are to confirm it. `--pairs`, of a sweep of reporting3.yaml, adds
-people from the front and from a side, on whom nothing was chosen. The phones are those of
-real.yaml.
+`--render` films the people of visits.yaml into CACHE, each squat diagonally, from the front and
+from a side. People, cameras and the rules of merging were chosen before any result was seen, with
+one exception: the difference of the ankles is merged, because a video from the front shrinks it.
+This was found on these people, and must be confirmed on others. `--pairs`, for a sweep of
+reporting3.yaml, adds people from the front and from a side, on whom nothing was chosen. The phones
+are those of real.yaml.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def frames(page: Page, trial: Locator) -> list[Image.Image]:
     page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
     for name in ("Ankle dorsiflexion", "Shoulder elevation"):
         trial.get_by_label(name, exact=True).uncheck()
-    slider = trial.get_by_label("Time in the trial")
+    slider = trial.get_by_label("Time in the recording")
     rate = float(page.evaluate(FRAME_RATE))
     trial.evaluate("one => one.scrollIntoView({block: 'start'})")
     found = []

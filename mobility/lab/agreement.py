@@ -358,7 +358,7 @@ def _curves(
     long_names = {
         "video": "mean curve of the video",
         "lab": "mean curve of the lab",
-        "difference": "mean difference of the curves, video less lab",
+        "difference": "mean difference of the curves, video minus lab",
     }
     attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
     for what, values in means.items():
@@ -416,7 +416,7 @@ def _discrete(
         both = np.isfinite(ours[:, *at] - theirs[:, *at])
         our, their = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))
         if not both.any():
-            reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
+            reasons[at] = "no repetition with a value from both" if applicable[at[1:]] else _NO_SIDE
             for name in ("pairs", "targets"):
                 statistics_of[name][at] = 0
             continue

@@ -63,7 +63,7 @@ COMPARISONS = tuple(
         ("landmarks", "lab_model", "Video against the lab's own model"),
         ("raw", "lab_formulas", "Landmarks without a fit against the lab, same formulas"),
         ("image", "lab_formulas", "Lines in the picture against the lab, same formulas"),
-        ("lab_model", "lab_formulas", "The lab's own model against our formulas, both of the lab"),
+        ("lab_model", "lab_formulas", "The lab's own model against our formulas, both on lab data"),
     )
 )
 """All comparisons; the first one that is possible for a trial is its primary comparison."""

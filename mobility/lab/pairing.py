@@ -37,14 +37,14 @@ POINTS = 101
 
 _HALF_TURN = 180.0
 _FRAMES = {
-    "frames_compared": "frames with a value of both",
-    "frames_refused": "frames of which the lab has a value and the video none",
-    "frames_lab_missing": "frames without a value of the lab",
+    "frames_compared": "frames with a value from both",
+    "frames_refused": "frames for which the lab has a value, but the video has none",
+    "frames_lab_missing": "frames without a value from the lab",
 }
 _VALUES = {
-    "video_values": "values of the video",
-    "lab_values": "values of the lab",
-    sd_name("video_values"): "values of the video, standard deviation of the error",
+    "video_values": "values from the video",
+    "lab_values": "values from the lab",
+    sd_name("video_values"): "values from the video, standard deviation of the error",
 }
 
 

@@ -396,7 +396,7 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 class _Parts(NamedTuple):
-    """Parts of the video that the lab mostly covers, compared with a lag; those that move."""
+    """Parts of the video that move and that the lab mostly covers, compared at a lag."""
 
     correlation: Array  # at the lag, with the angles minus their means over the part
     later_s: Array  # how much later each part fits best, or about equally well

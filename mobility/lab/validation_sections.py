@@ -490,7 +490,7 @@ def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
 
 
 def _model_and_version(origin: Origin, versions: Mapping[str, str]) -> str:
-    """Name a model of keypoints; of the package's own with its version."""
+    """Name a keypoint model; if it is the package's own model, add its version."""
     version = versions.get(MEDIAPIPE, "") if origin.pose_source == MEDIAPIPE else ""
     return f"{origin.source_software} {version}".strip()
 
@@ -877,7 +877,7 @@ class ValidationPage(PageWithFiles):
                 self.primary,
                 self.drawn,
                 "difference",
-                title="Video less lab over a repetition",
+                title="Video minus lab over a repetition",
                 alt="Mean difference of video and lab over a repetition, for each angle",
             )
             + estimator_table(agreement)
@@ -918,7 +918,7 @@ class ValidationPage(PageWithFiles):
                 DEFINITIONS,
                 shown(self.agreement, DEFINITIONS),
                 "definitions",
-                title="The lab's model less our formulas",
+                title="The lab's model minus our formulas",
                 alt="Difference of the two definitions over a repetition, for each angle",
             )
         return drawn + definition_part(self.agreement, self.document)

@@ -467,7 +467,7 @@ def draw_body(
 def _draw_lines(
     axis: Axes, body: dict[str, tuple[float, float]], pairs: list[tuple[str, str]], **style: Any
 ) -> None:
-    """Draw lines of one style between points as a single line, because each takes a millisecond."""
+    """Draw lines of one style as a single line, because drawing a line takes a millisecond."""
     gap = (np.nan, np.nan)
     points = [point for a, b in pairs for point in (body[a], body[b], gap)]
     axis.plot(*zip(*points, strict=True), **style)

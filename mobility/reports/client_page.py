@@ -139,7 +139,7 @@ def show(
 
 
 def _drill(work: Work) -> h.Node:
-    """Show how some work is done: its drawing, name, dose, and what to do."""
+    """Show a drill: its drawing, name, dose and instructions."""
     file = drawing_of(work.id)
     # It is a file of the package, or of the package of the exercise.
     drawing = Markup(file.read_text(encoding="utf-8")) if file.is_file() else None  # noqa: S704
@@ -155,8 +155,8 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows
-        The changes come from :meth:`mobility.studies.visit.Visit.changes`; the result is empty
-        without an earlier visit.
+        Changes from :meth:`mobility.studies.visit.Visit.changes`; the result is empty without an
+        earlier visit.
     """
     rows = list(rows)
     if not rows:
@@ -223,7 +223,7 @@ def _rule_of(exercise: str, metric: str) -> str:
 
 
 def _way(row: Mapping[str, Any]) -> str:
-    """Whether a change is "better" or "worse"; empty if it is neither, or not said."""
+    """Return "better" or "worse" for a change; empty if it is neither, or not judged."""
     metric, movement = metric_and_item(row["metric"])
     if movement:  # without a target: more is better
         is_said = metric == END and row["error"] == "retest"
@@ -232,7 +232,7 @@ def _way(row: Mapping[str, Any]) -> str:
 
 
 def _in_exercises(phrases: Mapping[str, Sequence[str]], *, several: bool) -> str:
-    """Join phrases of exercises, each exercise named if there are several."""
+    """Join the phrases on the exercises; name the exercises if there are several."""
     parts = []
     for exercise, of_exercise in phrases.items():
         if not of_exercise:
@@ -244,12 +244,12 @@ def _in_exercises(phrases: Mapping[str, Sequence[str]], *, several: bool) -> str
 
 
 def _within(exercise: str) -> str:
-    """Name an exercise within a sentence."""
+    """Return the name of an exercise as it is written within a sentence."""
     return exercise.lower()
 
 
 def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """State by rule what is outside its target: what is surest to be far outside comes first."""
+    """State which rules are outside their targets; those most certainly far outside come first."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
@@ -260,7 +260,7 @@ def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
 
 
 def _met(findings: Sequence[Finding]) -> list[str]:
-    """State what meets its target, on all sides that the camera sees."""
+    """State which rules meet their targets on all sides that the camera sees."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         visible = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
@@ -271,12 +271,12 @@ def _met(findings: Sequence[Finding]) -> list[str]:
 
 
 def _words(rule: str, result: str) -> str:
-    """Phrase of a rule for a client; empty for a rule of another package that has none."""
+    """Return the phrase of a rule for a client; empty if a rule of another package has none."""
     return str(all_rules()[rule].get("client", {}).get(result, ""))
 
 
 def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
-    """Sort findings by rule and side, without rules on which videos contradict each other."""
+    """Group findings by rule and side; leave out rules on which videos contradict each other."""
     sides_of_rule: dict[str, dict[str, list[Finding]]] = {}
     for each in findings:
         sides_of_rule.setdefault(each.rule, {}).setdefault(each.side, []).append(each)
@@ -288,7 +288,7 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
 
 
 def _on_side(rule: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]) -> str:
-    """Name the side if it is not all of them, or the leg of an exercise of the legs in turn."""
+    """Name the side unless all sides are meant, or the leg if the legs are exercised in turn."""
     if len(named_sides) == len(of_side) or not any(named_sides):
         return ""
     legs_in_turn = (

@@ -105,7 +105,7 @@ def _name_and_units(values: xr.DataArray) -> dict[str, str]:
 
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
 _SEEN_DIRECTLY_DEG = 20.0
-"""Largest angle to the nearest camera at which a picture counts as seen: "front" in views.yaml."""
+"""Largest angle to the nearest camera for a picture without a note: "front" in views.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
@@ -291,7 +291,7 @@ def panels(
     height
         Height of the figure, inches; it is as wide as a page.
     sharex, sharey
-        Whether all panels have one axis.
+        Whether all panels share an axis.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -343,7 +343,7 @@ def _has_all_values(metrics: xr.Dataset, name: str) -> bool:
 
 
 def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure, list[Axes]]:
-    """Make a figure with a panel for each body, of one scale."""
+    """Make a figure with a panel for each body, on the same scale."""
     from matplotlib.figure import Figure
 
     points = np.array([xy for body in bodies for xy in body.values()])
@@ -405,7 +405,7 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
 
 
 def _seen_from(pose: xr.Dataset, view: View) -> str:
-    """Name the view of the picture, and say where it rests on estimated depth."""
+    """Name the view of the picture, and note if the picture uses estimated depth."""
     words = tables.sentence(f"report.seen_from.{view}")
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))

@@ -102,7 +102,7 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
 
 
 def _shuffle() -> None:
-    """Seed random generators again, or all kernels would draw the same numbers."""
+    """Seed random generators again, so that kernels do not all draw the same numbers."""
     import random
 
     import numpy as np

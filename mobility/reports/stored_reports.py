@@ -129,7 +129,7 @@ def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
 
 
 def _note_rendering(session: StoredSession, seconds: float) -> None:
-    """Keep in the record how long the report took, unless an analysis is at work."""
+    """Store in the record how long the rendering took, unless an analysis is running."""
     if session.store.read_only:
         return
     try:

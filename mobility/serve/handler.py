@@ -163,7 +163,7 @@ class Handler(JupyterHandler):
         self._sent: Any = None
 
     async def _execute(self, *args: Any, **more: Any) -> None:
-        """Answer, and hold a slot until the work is done and the answer is sent."""
+        """Respond, and hold a slot until the work is done and the response is sent."""
         try:
             await super()._execute(*args, **more)
         finally:
@@ -499,7 +499,7 @@ class Handler(JupyterHandler):
         self.finish(self.fault(status_code, (kwargs.get("exc_info") or (None, None))[1]))
 
     def fault(self, status: int, error: BaseException | None) -> bytes:
-        """Set the headers of the response to an error, and return its body."""
+        """Set the headers of an error response, and return its body."""
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
         if status == HTTPStatus.UNAUTHORIZED:

@@ -353,7 +353,7 @@ def erase(store: Store, user_id: str) -> list[str]:
 
 
 def _unfinished_of_others(store: Store, user_id: str) -> set[str]:
-    """Return ids of half deleted sessions whose records name another participant."""
+    """Return ids of partly deleted sessions whose records name another participant."""
     session_ids = set()
     for hidden in entries_with_prefix(store.path, DELETING):
         with suppress(MobilityError):

@@ -230,7 +230,7 @@ def check_groups(
     columns = [str(name) for name in getattr(table, "columns", [])]
     for name in ("participant", "value"):
         if name not in columns:
-            fault = f"has no column '{name}'; mobility.read_study gives it"
+            fault = f"has no column '{name}'; add it, or pass mobility.read_study(...).table"
             raise BadInputError.of({"table": fault})
     plain = {"metric": "value", "side": ""}
     table = table.assign(**{name: plain[name] for name in plain.keys() - set(columns)})
@@ -263,7 +263,7 @@ def check_groups(
 
 
 def _check_one_group(rows: pd.DataFrame, by: str) -> None:
-    """Raise if a participant is in two groups while most are in one; visits contain many twice."""
+    """Raise if a few participants are in two groups, unless `by` varies within participants."""
     if by in (*FACTORS, "side"):
         return
     with_group = rows[~_is_missing(rows[by])]

@@ -199,7 +199,7 @@ def reliability(
 
         - `icc`, intraclass correlation, with the `form` after McGraw and Wong. ICC(A,1) and
           ICC(C,1) are absolute agreement and consistency of one value, and ICC(A,k) and ICC(C,k)
-          those of the mean of one value at each level. ICC(1) and ICC(k) apply to repeated
+          are those of the mean of one value at each level. ICC(1) and ICC(k) apply to repeated
           recordings, whose order has no effect.
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
           between two values that exceeds their error. Their `form` is agreement, consistency, or
@@ -306,7 +306,7 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
         _check_names("metrics", metrics, names)
         rows = rows[rows["metric"].astype(str).isin(list(metrics))].reset_index(drop=True)
     if not len(rows):
-        raise BadInputError("reliability: the table has no row")
+        raise BadInputError("reliability: the table has no rows")
     plain = rows[["value"]].copy()
     for name in ("participant", "metric", *factors):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
@@ -468,7 +468,7 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
 
 
 def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
-    """Return the change from the first level to each other, in otherwise equal cells.
+    """Return the change from the first level to each other level, in otherwise equal cells.
 
     Repeated trials are paired in their order.
     """

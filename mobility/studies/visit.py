@@ -400,7 +400,7 @@ class Visit:
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        """Rows and videos; a repeated video is left out, as its row explains."""
+        """Return the rows and the videos; a repeated video is left out, as its row explains."""
         numbers = {session.id: number for number, session in enumerate(self.sessions, 1)}
         rows = []
         for (row, film), same in zip(self._read_apart, self._same_as, strict=True):
@@ -417,7 +417,7 @@ class Visit:
 
     @functools.cached_property
     def _same_as(self) -> list[StoredSession | None]:
-        """For each session that shares its video, the session that counts instead; otherwise None.
+        """Return, for each session, the session with the same video that replaces it, or None.
 
         The session with findings counts first, then the one with two cameras, then the first. If a
         video has findings for one exercise, it does not count for another exercise for which it

@@ -228,7 +228,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         sd[ESTIMATORS.index("fitted")] = reported["fitted"][sd_name(name)].to_numpy()
         variables[name] = (dims, values.astype(np.float32), text)
         variables[sd_name(name)] = (dims, sd.astype(np.float32), {"units": "degree"})
-        variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})
+        variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is not reported"})
         variables[f"{name}_true"] = (
             dims[1:], true[name].to_numpy().astype(np.float32), {**text, "method": "truth"},
         )  # fmt: skip

@@ -82,7 +82,7 @@ def courses_of(
     marks: Sequence[Mark] | None = None,
     movement: str | None = None,
 ) -> list[Course]:
-    """Curve of each joint and side: what was withheld and why, and the movements."""
+    """Return each joint's curves by side, their movements, and what was withheld and why."""
     require_positions(pose, what="joint_mobility")
     table = constants()
     wanted = [joint_table()[joint]["angle"] for joint in joints]

@@ -65,8 +65,8 @@ class JointDocuments(ExerciseDocuments):
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
         """Side of each joint that is reported.
 
-        For trunk and neck it is the side that they moved to, because a camera sees both equally
-        well.
+        For trunk and neck it is the side to which they moved, because a camera sees both sides
+        equally well.
         """
         record = session.record
         side_of_joint = dict.fromkeys(map(str, record.joints), side)
@@ -77,9 +77,10 @@ class JointDocuments(ExerciseDocuments):
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
-    """Side to which trunk or neck moved more often, or farther if equally often.
+    """Return the side to which trunk or neck moved more often.
 
-    `otherwise` is returned if the joint did not move.
+    If it moved equally often to both sides, the result is the side to which it moved farther. If
+    the joint did not move, the result is `otherwise`.
     """
     one = metrics.sel(joint=joint)
     moved = {

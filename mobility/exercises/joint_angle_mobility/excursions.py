@@ -41,8 +41,10 @@ _ORDER = 3
 """Order of the polynomial used for smoothing."""
 
 _MORE_AT_REST = 1.5
-"""How many times more frames a joint must spend bent than straight to count as resting bent, unless
-it spends more frames bent and the recording begins and ends there."""
+"""Ratio of bent to straight frames from which a joint counts as resting bent.
+
+If the recording begins and ends with the joint bent, the ratio only has to exceed 1.
+"""
 
 ALONG = 60.0
 """Largest angle (degrees) between trunk and shank at which a foot shows where the front is."""
@@ -115,7 +117,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Mark:
-    """A movement that a person marked, in seconds, for `joints` or for all that move in it."""
+    """A marked movement, in seconds, for `joints` or for all joints that move during it."""
 
     start: float
     turn: float
@@ -278,7 +280,7 @@ def excursions_of(
 
 
 def _values_searched(course: Course, table: dict[str, Any]) -> Array:
-    """Values searched for movements; negative trunk values belong to the other side."""
+    """Return the values to search for movements; negative trunk values belong to the other side."""
     if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
@@ -296,7 +298,7 @@ def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
 
 
 def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excursion:
-    """Refuse glitches, which are too fast or too short for a limb, and postures that are held."""
+    """Reject glitches, which are too fast or too short for a limb, and postures that are held."""
     reason = ""
     # Half of the time of a movement there and back; smoothing blurs its ends.
     there_and_back = 2 * excursion.beyond_half_s
@@ -312,7 +314,7 @@ def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excurs
 
 
 def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
-    """Refuse small movements of one side while the other side moves much farther."""
+    """Reject small movements of one side while the other side moves much farther."""
     without_rests = []
     for course in courses:
         other_excursions = [
@@ -337,10 +339,10 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
 
 
 def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Course:
-    """Refuse movements that end well short of the median of the others.
+    """Reject movements that end well short of the median of the others.
 
     With fewer than three movements, all count, because it is unknown which are complete. All also
-    count if more than half of them would be refused.
+    count if more than half of them would be rejected.
     """
     ends = _ends_outwards(course)
     if len(ends) < rules["compared_from"]:
@@ -357,9 +359,9 @@ def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Co
 
 
 def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
-    """Explain that too few movements differ too much to know which is complete; else empty.
+    """Explain that movements are too few, and differ too much, to know which are complete.
 
-    The result is empty if some movements were already refused as incomplete.
+    The result is empty if this is known, or if some movements were already rejected as incomplete.
     """
     ends = _ends_outwards(course)
     if any(each.is_incomplete for each in course.excursions):
@@ -378,7 +380,7 @@ def _ends_outwards(course: Course) -> Array:
 def _with_refused(
     course: Course, why: Mapping[float, str], *, is_incomplete: bool = False
 ) -> Course:
-    """Refuse the movements with turns at these times, each with its reason."""
+    """Reject the movements with turns at these times, each with its reason."""
     return replace(
         course,
         excursions=tuple(

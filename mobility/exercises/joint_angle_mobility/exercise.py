@@ -123,7 +123,7 @@ class JointAngleMobility(ExerciseStages):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Rate what the recording can be used for; None if its metrics are absent or damaged."""
+        """Rate what the recording can be used for; None if the metrics are absent or damaged."""
         with suppress(MobilityError):
             return self.verdict(quality, dataset("metrics"), lambda: dataset("fitted"), warnings)
         return None

@@ -256,8 +256,8 @@ def joint_mobility(
     For a marked movement, the angle is measured around the marked turn: it is the median of the
     smoothed curve within 3 % of the excursion. The joint rests at the extremes between the marked
     movements. If the marks are the detected times, the movement does not change. A joint did not
-    move if its excursion is below its smallest excursion or below the error of a value (one
-    standard deviation).
+    move if its excursion is below the smallest excursion of that joint in ``constants.yaml``, or
+    below the error of a value (one standard deviation).
 
     In ``side_difference_sd``, m is the error of the difference within each draw, so errors common
     to both sides cancel. Without draws, and for ``added_sd_deg``, the sides count as independent.
@@ -375,8 +375,8 @@ def joint_mobility(
     variables["opposite"] = (dims, opposite.astype(str), other_end)
     plane = {"long_name": "plane of the body in which the joint moves"}
     variables["plane"] = (dims, planes.astype(str), plane)
-    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
-    variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
+    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film withheld values"})
+    variables["note"] = (dims, notes.astype(str), {"long_name": "remarks on the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
     variables["angle"] = (

@@ -354,7 +354,7 @@ class Reach:
 
     @property
     def from_straight(self) -> bool:
-        """Whether its zero is a straight limb, so that its sentence needs no sign."""
+        """Whether zero is a straight limb, so that the sentence needs no sign."""
         return self.movement in ("elbow_extension", "knee_extension")
 
     @property
@@ -446,8 +446,8 @@ class Difference:
 def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
     """Compare the sides of each joint, of `angles` or of all, that show the same movement.
 
-    The most precise difference comes first. There is none if the end of one side is too uncertain,
-    or if left and right may have been exchanged.
+    The most precise difference comes first. A joint is left out if the end of range of one side is
+    too uncertain, or if left and right may have been exchanged.
     """
     if metrics.attrs.get("sides_in_doubt"):
         return []
@@ -500,7 +500,7 @@ def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
 
 
 def _begins(metrics: xr.Dataset, reach: Reach) -> Number | None:
-    """Where a movement begins, in its own direction, if that is known."""
+    """Return the angle at which a movement begins, in its own direction; None if it is unknown."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
     start, largest = number_of(one, name), constants()["certain"]["largest_sd_deg"]
@@ -849,7 +849,7 @@ def _counts_in_words(one: Mapping[str, Any]) -> str:
 
 
 def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:
-    """List the limits of trust in the angles `names`."""
+    """List the reasons to be cautious about the angles `names`."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
     return errors_in_words.distrust(applicable_warnings(warnings, names), pose, standing=standing)

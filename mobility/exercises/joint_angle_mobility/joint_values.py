@@ -396,7 +396,7 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
 
 
 def _until_rest(start: Array, end: Array, places: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
-    """Widen movements until the joint rests, at most half way to its next movement."""
+    """Extend movements until the joint rests, at most half way to its next movement."""
     longest = float(constants()["compared"]["rest_s"])
     first, last = start - longest, end + longest
     for place in set(places):

@@ -192,7 +192,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 def _hands_not_overhead(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn if the hands are raised in no phase, because this was then no overhead squat.
+    """Warn if the hands are not raised in any phase, because this is then not an overhead squat.
 
     If the arms begin overhead and fall, however far, it is still an overhead squat with a finding.
     """

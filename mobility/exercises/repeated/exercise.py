@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def _recognised(exercise: Exercise, pose: xr.Dataset) -> list[dict[str, Any]]:
-    """Ask another exercise whether it is shown; a fault of another package is logged."""
+    """Return warnings that another exercise is shown; errors in other packages are logged."""
     try:
         return stages_of(exercise).recognised_in(pose)
     except Exception as error:
@@ -155,7 +155,7 @@ class Repeated(ExerciseStages):
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, None]:
-        """Leave out the side that the near side hides."""
+        """Leave out the far side, if the near side hides it."""
         return without_hidden_side(angles, metrics), None
 
 

@@ -207,7 +207,7 @@ def _ordered_by_start(
 def _without_hidden_plane(
     of_leg: xr.Dataset, pose: xr.Dataset, leg: str, exercise: Exercise
 ) -> xr.Dataset:
-    """Withhold measures in the frontal plane of a leg that the free leg hides."""
+    """Withhold frontal-plane measures of a leg if the free leg hides it."""
     view = trial_view(pose)
     plane_visible = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
     if plane_visible or hides_frontal_plane(pose):  # this withholds it for both legs

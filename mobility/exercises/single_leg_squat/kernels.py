@@ -48,9 +48,9 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
     ends when the foot is less than ``floor_m`` above the other.
 
     Between two lifts, the foot still counts as lifted if the other foot stays down, because it may
-    touch the floor between squats, or stay just above it. However still such a foot is, it does not
-    stand. For a fitted pose, the stances that the fit assumed are used instead, because the height
-    of a foot behind the other is uncertain.
+    touch the floor between squats, or stay just above it. Such a foot does not count as standing,
+    however still it is. For a fitted pose, the stances that the fit assumed are used instead,
+    because the height of a foot behind the other is uncertain.
     """
     time = pose["time"].to_numpy()
     if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
@@ -154,12 +154,12 @@ def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[s
         upward = {joint: place[..., 1] for joint, place in body.items()}
 
         def trunk(along: Points) -> Array:
-            """Vector from the middle of the hips to the middle of the shoulders, along an axis."""
+            """Component along an axis of the vector from mid-hip to mid-shoulder."""
             length: Array = along["shoulder"].mean(axis=-1) - along["hip"].mean(axis=-1)
             return length
 
         def hip_line(along: Points) -> Array:
-            """Vector from the left to the right hip, along an axis."""
+            """Component along an axis of the vector from the left to the right hip."""
             return along["hip"][:, 1] - along["hip"][:, 0]
 
         drop = np.degrees(np.arctan2(hip_line(upward), hip_line(rightward)))[:, np.newaxis]

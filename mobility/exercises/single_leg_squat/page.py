@@ -36,7 +36,7 @@ class SingleLegPage(RepeatedPage):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose the bottom of each visible leg, and the bottom of the main finding."""
+        """Choose standing, the bottom on each visible leg, and the moment of the main finding."""
         angles, repetitions, metrics = (
             session.measured_angles(),
             session.repetitions(),

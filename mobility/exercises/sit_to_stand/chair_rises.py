@@ -38,7 +38,7 @@ _ATTEMPT = 0.25
 """Share of the way from the seat to standing; with less, the person only shifts on the seat."""
 
 _LEAST_RISE = 0.25
-"""Smallest way from seat to standing, as a share of the standing height; else there is no seat."""
+"""Smallest way from a seat to standing, as a share of the standing height."""
 
 _STANDING = 0.97
 """Height of the hips above which the person stands."""
@@ -48,7 +48,7 @@ _LEAST_LEAN_RATE = 10.0
 """Degrees per second; a slower lean of the trunk has no clear beginning."""
 
 _SHORTEST = 0.6
-"""Seconds; a shorter repetition is refused."""
+"""Seconds; a shorter repetition is rejected."""
 
 _MISSING_GAP, _MISSING_SHARE = 0.5, 0.2
 """Longest gap (s) and largest share of frames without hips in a repetition."""

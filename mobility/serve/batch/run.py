@@ -1,8 +1,8 @@
 """Many videos: each is analysed and reported, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped at any point, or run by two batches at once. A lock of the store lets only one batch at a
-time work on a session, so the second has nothing left to do.
+stopped at any point, or run by two batches at once. A lock in the store lets only one batch at a
+time work on a session, so the second batch has nothing left to do.
 """
 
 from __future__ import annotations
@@ -573,7 +573,7 @@ def _dask_silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signal_ignored(number: int) -> Iterator[None]:
-    """Let processes started inside ignore a signal; outside the main thread, do nothing."""
+    """Let processes started in this context ignore a signal; do nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -284,7 +284,7 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
 
 
 def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
-    """Return the most likely expectations of mean squares whose sum is `total`, a smaller one.
+    """Return the most likely expectations of mean squares if their sum is `total`, a smaller value.
 
     Negative parts do not change.
     """
@@ -371,7 +371,6 @@ def _margins(
 
     `of_mean` is the variance of the mean. `total`, the variance of one difference, is the sum of
     independent mean `squares`.
-    independent mean `squares`.
     """
     from scipy import stats
 
@@ -388,8 +387,8 @@ LEAST_CLUSTERS = 5
 """Least number of participants for a bootstrap; with fewer, the samples hardly differ."""
 
 BOOTSTRAP_COVERAGE = (
-    "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are"
-    " normal; if they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"
+    "contains the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are "
+    "normal; if they are skewed, in about 85 to 90 % with 8 and in 89 to 93 % with 30"
 )
 """Coverage of the 95 % intervals of :func:`cluster_bootstrap` in simulations."""
 

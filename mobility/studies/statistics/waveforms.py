@@ -27,7 +27,8 @@ ARRANGEMENTS = 10_000
 ALPHA = 0.05
 
 BAND_COVERAGE = (
-    "holds the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose curves"
+    "contains the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose "
+    "curves"
     " are normal; of people whose values are strongly skewed (log-normal) in 70 to 80 %"
 )
 """Coverage of the 95 % band of :func:`band_factor`."""
@@ -66,7 +67,7 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
 
     They are `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
     :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the last is the standard deviation of the
-    difference, divided by n. Points that are NaN in either curve are left out. Errors are NaN if
+    difference (with divisor n). Points that are NaN in either curve are left out. Errors are NaN if
     more than half of the points of the reference are left out.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
