@@ -299,7 +299,7 @@ def _checked_choice(choices: tuple[Any, ...], value: str, what: str) -> Any:
 
 def _checked_text(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise BadInputError.of({"text": f"must be a non-empty text (got {quoted(text)})"})
+        raise BadInputError.of({"text": f"must be non-empty text (got {quoted(text)})"})
     cleaned = text.strip()
     if len(cleaned) > MESSAGE_LENGTH:
         raise BadInputError.of(
