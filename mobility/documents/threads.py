@@ -275,7 +275,7 @@ def _is_current(session: StoredSession, threads_now: list[Thread]) -> bool:
 
 @contextmanager
 def _writing(session: StoredSession) -> Iterator[Path]:
-    """Hold the lock of a session's threads, and make and give their folder."""
+    """Hold the lock on a session's threads, make their folder, and yield it."""
     folder = _folder(session)
     # A separate lock: a message need not wait for an analysis.
     what = f"the threads of session {session.id}"

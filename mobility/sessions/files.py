@@ -393,7 +393,7 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
 
 def in_use(what: str) -> InUseError:
-    """Return the error that another process holds the lock of `what`."""
+    """Return the error that another process holds the lock on `what`."""
     return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 

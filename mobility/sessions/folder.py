@@ -169,7 +169,7 @@ def delete_document(store: Path, key: str) -> bool:
 def session_locked(
     store: Path, session_id: str, part: str = "session", *, wait_s: float = 0.0
 ) -> AbstractContextManager[bool]:
-    """Hold a lock of a session, and yield whether it is held."""
+    """Hold a lock on a session, and yield whether it is held."""
     return lock_if_free(store / LOCKS / f"{session_id}.{part}.lock", wait_s=wait_s)
 
 
