@@ -74,7 +74,7 @@ class Trial:
 class ExerciseStages(Exercise, ABC):
     """An exercise, with the stages of its analysis and the verdict.
 
-    It stands in ``exercise.py`` of its folder, mostly as a class that inherits from
+    It is a class in ``exercise.py`` of its folder, which usually inherits from
     :class:`mobility.exercises.repeated.exercise.Repeated`.
     """
 
@@ -142,7 +142,7 @@ class ExerciseStages(Exercise, ABC):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Decide the same for a cohort, from the number of accepted repetitions; None if unknown.
+        """Return the verdict for a cohort, from the number of repetitions; None if it is unknown.
 
         `dataset` reads the result of a stage by its name, if the number is not enough.
         """

@@ -207,7 +207,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     ----------
     findings
         One finding, or the findings of both sides, for one rule and status. Findings that are not
-        reported for the same reason may have several rules.
+        reported for the same reason may come from several rules.
     level
         Reader of the sentence: "participant" or "professional".
     """
@@ -536,7 +536,7 @@ def _with_sentences(finding: Finding) -> Finding:
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
-    """Make a negative value positive where words give the sign."""
+    """Make a negative value positive if words state its sign."""
     if "signs" not in rule or finding.value is None or finding.value >= 0:
         return finding
     turned = finding.interval and (-finding.interval[1], -finding.interval[0])
@@ -551,7 +551,7 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"; a word as unit only once."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a unit that is a word only once."""
     if finding.value is None:
         return finding.side
     text = in_units(finding.value, rule)
@@ -569,9 +569,9 @@ _SIDE = "side"
 def views_that_answer(rule: str) -> Mapping[str, float]:
     """Return the share of sides on which a rule is decided, by kind of view.
 
-    The shares were counted in benchmarks on rendered people (table ``views_of_rules``). Sides that
-    the near side hides were not counted. For a rule without such a count, the share is 1 if its
-    measure and its angle declare that the view shows it, otherwise 0.
+    The shares were counted in benchmarks on rendered people (table ``views_of_rules``). The far
+    side was not counted if the near side hides it. For a rule without such a count, the share is 1
+    if its measure and its angle declare that the view shows it, otherwise 0.
     """
     shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
@@ -586,7 +586,7 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     """Return the kinds of view with clearly smaller errors than this view, the most precise first.
 
     Each value is the fraction by which the median 95 % interval is narrower. Clearly smaller means
-    that the upper quartile of the margins of error is below the lower quartile of the other view.
+    that the upper quartile of their margins of error is below the lower quartile of this view.
     If a view was counted but never gave a value, the view with the narrowest intervals is returned.
 
     An angle that is seen better from the side should be filmed from there, even if its intervals
@@ -668,7 +668,7 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     Parameters
     ----------
     findings
-        Findings of all videos together; only findings that are not visible or inconclusive count.
+        Findings of all videos together; only findings that are inconclusive or not visible count.
     views
         Names of the filmed views, at least one.
 

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
     """Compute the posture of every frame.
 
-    ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
+    The outputs are ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
     ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in foot lengths,
     ``lateral_shift(time)`` relative to the distance of the ankles in standing, ``stance_width`` and
     ``stance_width_m`` of the recording. An error that the trunk and the shanks have in common

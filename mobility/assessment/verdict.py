@@ -272,7 +272,7 @@ def _amount(share: float) -> str:
 
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:
-    """Make a verdict: the worst reasons explain it, all of them rule out parts."""
+    """Make a verdict: the worst reasons explain it, and every reason rules out parts."""
     worst_first = sorted(reasons_given, key=lambda reason: -LEVELS.index(reason.level))
     once: dict[str, Reason] = {}
     for reason in worst_first:

@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
-    """Loader that refuses duplicate keys; YAML would use the last one."""
+    """Loader that rejects duplicate keys; YAML would use the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         names = set()

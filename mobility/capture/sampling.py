@@ -21,15 +21,16 @@ FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
 """Shortest path of a fast joint between two such frames, as a share of the body's longer side.
 
 In squats of 11 filmed people the path is at most 0.04 for knees and ankles, and 0.16 for arms. For
-knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion was a degree worse at 15 frames
-per second than in all frames. For a man who kicks, it is up to 0.5 (``benchmarks/rates.py``).
+knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion had one degree more error at 15
+frames per second than in all frames. For a man who kicks, it is up to 0.5
+(``benchmarks/rates.py``).
 """
 
 VISIBLE = 0.5
 """Least visibility of a landmark whose path counts."""
 
 SHORT_S = 1.0
-"""In shorter videos, in seconds, the pose is estimated in every frame, because their fit needs
+"""Seconds; in shorter videos the pose is estimated in every frame, because their fit needs
 it."""
 
 SAME_TIME_S = 1e-6

@@ -63,7 +63,7 @@ def merged_table(packages: tuple[str, ...], name: str) -> Any:
 def files_digest(
     package: str, packages: tuple[str, ...], *, pages: bool, extensions: tuple[str, ...] = ()
 ) -> str:
-    """SHA-256 of the files of an exercise, one of the `packages` of all exercises.
+    """SHA-256 of the files of an exercise; `packages` are those of all exercises.
 
     The files are those of its folder, of its `extensions`, and of the folders that these import,
     for example the folder of the class that it inherits from.

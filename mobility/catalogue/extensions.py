@@ -94,7 +94,7 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
 
 
 def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Exercise]) -> None:
-    """Refuse an extension if its folder lacks something that its tables name.
+    """Reject an extension if its folder lacks something that its tables name.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
         ):
             if twice := sorted({*names} & {*taken}):
                 raise BadInputError(
-                    f"{file} of {package}: {twice[0]!r} is already the name of another"
+                    f"{file} of {package}: {twice[0]!r} is already the name of another one"
                 )
         check_names(
             new.table,
@@ -139,7 +139,7 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
 
 
 def _check_apart(added_entries: Mapping[str, Any], existing: Mapping[str, Any], what: str) -> None:
-    """Refuse entries of a table that the exercise's own table already contains."""
+    """Reject entries of a table that the exercise's own table already contains."""
     for part, entries in added_entries.items():
         both = [part] if part in existing else []
         if isinstance(entries, Mapping):

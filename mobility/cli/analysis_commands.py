@@ -220,8 +220,8 @@ def analyze(
             "PATH",
             help=(
                 "Keypoints from another pose model: a folder of OpenPose JSON files, or a file "
-                "of AlphaPose (JSON), movement (NetCDF), or CSV. Repeat the option for a second "
-                "video."
+                "from AlphaPose (JSON) or movement (NetCDF), or a CSV file. Repeat the option for "
+                "a second video."
             ),
         ),
     ] = None,

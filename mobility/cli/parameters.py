@@ -130,7 +130,7 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Give the page for the client, which is a separate file."),
+    typer.Option("--client", help="Print the path of the page for the client instead."),
 ]
 PdfOption = Annotated[
     bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
@@ -168,7 +168,7 @@ def check_output(
     store: StoreFiles | None = None,
     is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
-    """Refuse to write into a store or session, or over a file from another program.
+    """Raise an error if `path` is in a store or session, or is a file from another program.
 
     Parameters
     ----------

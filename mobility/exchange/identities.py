@@ -268,7 +268,7 @@ def choose(
     points
         (frame, person, keypoint, 2).
     people
-        Names of the persons.
+        Names of the people.
     subject
         Name of the person, or a point on the person in the frame in which they first appear; None
         if there is only one person.

@@ -251,4 +251,4 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "survey": (_survey, "the JSON that estimate_pose writes"),
     "history": (_history, "the JSON of operations that the package writes"),
 }
-"""The check of the value of each attribute that is kept, and its meaning."""
+"""For each attribute that is kept, the check of its value, and the meaning of the attribute."""

@@ -237,8 +237,8 @@ def _sees_frontal_plane(kind: str) -> bool:
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """Return the side of the body that all cameras are on, so that it hides the other side.
 
-    In this case nothing is reported for the far side. Every report of one side therefore calls this
-    function.
+    In this case nothing is reported for the far side. Every function that reports one side
+    therefore calls this function.
 
     Parameters
     ----------

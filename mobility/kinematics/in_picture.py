@@ -70,8 +70,8 @@ def picture_angles(
     The angle is measured in the plane in which the distal segment moves. This is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
     comes from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
-    within the error of c. Only the elevation beyond the apparent elevation of a segment that lies
-    in the plane counts. The sign comes from the depth of the landmarks.
+    within the error of c. Even a segment in the plane has a small apparent elevation; only the
+    elevation beyond it counts. The sign comes from the depth of the landmarks.
 
     The `pose`, fitted or not, comes from one camera and has ``image_position``. A pose without
     ``position``, as from other pose models
@@ -264,7 +264,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
 
 
 def _vertical_sd(name: str) -> float:
-    """Return the error of an angle against the vertical from an unlevel camera, degrees."""
+    """Return the error that an unlevel camera adds to an angle against the vertical, degrees."""
     table = tables.load(TABLE)
     vertical = table["angles"][name]["proximal"]["segment"] == "vertical"
     return float(table["vertical"]["sd_deg"]) if vertical else 0.0
@@ -285,7 +285,7 @@ def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
     """Draw errors (draw, time, side) that change from one end of the angle to the other.
 
     `ends` has independent samples for the smallest and the largest angle, because the error of a
-    landmark on a straight limb contains little about the error on a bent one.
+    landmark on a straight limb reveals little about the error on a bent one.
     """
     low = np.where(np.isnan(value), np.inf, value).min(axis=0)
     high = np.where(np.isnan(value), -np.inf, value).max(axis=0)
@@ -309,7 +309,7 @@ def _pixels(pose: xr.Dataset) -> Array:
 
 
 def _landmark(points: Array, end: str, side: str) -> Array:
-    """Return the positions of a landmark of a side, of the other side, or of the middle of both."""
+    """Return the positions of a landmark on a side, on the other side, or between both."""
     if end.startswith("other_"):
         side, end = SIDES[1 - SIDES.index(side)], end.removeprefix("other_")
     if end.startswith("mid_"):

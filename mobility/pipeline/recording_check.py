@@ -216,7 +216,7 @@ def _fewer_repetitions(
 
 
 def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
-    """Return the checks of a video without a person: that, and the light of the pictures."""
+    """Return the checks of a video without a person: the missing person, and the light."""
     import cv2
 
     from mobility.capture.quality import SAMPLES, verdict

@@ -41,7 +41,8 @@ _RESULT_NAMES = re.compile(
     r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
     r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
 )
-"""Names of videos and results: a folder without a record counts as a session only if it has one."""
+"""Names of videos and results: a folder without a record counts as a session only if it has
+one of these files."""
 
 _OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
@@ -127,7 +128,7 @@ def _finish(
     if fault is None:
         log.info("removed %s, left by an interrupted run", hidden)
     else:
-        log.warning("session %s: what an interrupted run left is there: %s", session_id, fault)
+        log.warning("session %s: leftovers of an interrupted run remain: %s", session_id, fault)
     return fault
 
 
@@ -168,7 +169,7 @@ def delete_document(store: Path, key: str) -> bool:
 def session_locked(
     store: Path, session_id: str, part: str = "session", *, wait_s: float = 0.0
 ) -> AbstractContextManager[bool]:
-    """Hold a lock of a session, and yield whether it is held."""
+    """Hold a lock on a session, and yield whether it is held."""
     return lock_if_free(store / LOCKS / f"{session_id}.{part}.lock", wait_s=wait_s)
 
 

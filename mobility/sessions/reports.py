@@ -131,7 +131,7 @@ def report_places(reports: Path, session_id: str) -> list[Path]:
 
 
 def visit_folder(reports: Path, user_id: str, date: str, ids: Sequence[str] = ()) -> Path:
-    """Return the folder of a visit page, or of the page of only these sessions of the visit."""
+    """Return the folder of a visit page, or of a page with only these sessions of the visit."""
     which = f".{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}" if ids else ""
     return reports / VISITS / user_id / f"{date}{which}"
 
@@ -156,7 +156,7 @@ def remove_visits_of(reports: Path, user_id: str) -> None:
 
 
 def remove_page(folder: Path) -> None:
-    """Remove a visit page and the files next to it, unless somebody is making the page."""
+    """Remove a visit page and the files next to it, unless the page is being made."""
     remove(folder)
     for what in ("rendering.lock", "asked.lock"):
         guard = folder.with_name(f".{folder.name}.{what}")
@@ -238,7 +238,7 @@ _COLUMNS = frozenset({"session_id", "session", "user_id", "participant"})
 def _holds(folder: Path, kind: ReportOnPeople, sessions: list[str], user_id: str | None) -> bool:
     """Whether a report contains one of the sessions, or a participant.
 
-    A report whose list cannot be read may contain anybody, so it goes with every session.
+    A report whose list cannot be read may contain anybody, so it is deleted with every session.
     """
     try:
         rows = list(kind.rows(folder))

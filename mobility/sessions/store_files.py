@@ -282,7 +282,7 @@ class StoreFiles:
     def session_locked(
         self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
-        """Hold a lock of a session, or raise an error that `what` is in use."""
+        """Hold a lock on a session, or raise an error that `what` is in use."""
         check_id(session_id, what="session_id")
         check_id(part, what="part")
         with folder.session_locked(self.path, session_id, part, wait_s=wait_s) as is_held:

@@ -157,7 +157,7 @@ def of_the_page(
     [
         ("findings.yaml", "{measured}; the aim", "{nix}; the aim", "found: 'nix': unknown"),
         ("findings.yaml", "{measured}; the aim", "{; the aim", "participant: found: "),
-        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be only a name"),
+        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be a name alone"),
         (
             "findings.yaml",
             "below {threshold}\n",

@@ -152,7 +152,7 @@ def sd_of_focal(sight: Detections) -> float:
 
 
 def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
-    """Return the largest shift of the picture of a moving camera, in focal lengths; otherwise 0.
+    """Return the largest shift of the picture of a moving camera, in focal lengths; 0 at rest.
 
     The value comes from the warning ``moving_camera`` of the recording.
     """

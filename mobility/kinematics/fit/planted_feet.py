@@ -113,7 +113,7 @@ def _places(problem: Problem) -> Array:
 def _places_that_show_steps(problem: Problem) -> Array:
     """Merge the places of a foot that the other one hides.
 
-    The pose model moves a hidden foot with the bending knees.
+    In the pose, a hidden foot moves with the bending knees.
     """
     places = _places(problem)
     clear = [float(np.median(problem.weight[:, joints].mean(axis=1))) for joints in _FEET]
@@ -161,7 +161,7 @@ def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
 
 
 def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
-    """Return by how many metres ankle or toe, whichever is stiller, move; None if unseen."""
+    """Return how far ankle or toe, whichever moves less, moves, metres; None if unseen."""
     ankle, _, toe = joints
     spreads = []
     for j in (ankle, toe):
@@ -193,7 +193,7 @@ def stays(problem: Problem) -> list[Interval]:
     picture differs before and after. Bending knees and rising heels move some of the landmarks, and
     squats move all of them back and forth. A step towards the camera counts like a step to the
     side, but is smaller in the picture. Feet that come back from a distance of less than
-    ``elsewhere_m`` did not step, however long they were away.
+    ``elsewhere_m`` have not stepped, however long they were away.
     """
     time = problem.knots
     places, visible = _places_that_show_steps(problem), _visible_joints(problem)
@@ -241,7 +241,7 @@ def stays(problem: Problem) -> list[Interval]:
 
 
 def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
-    """Return the metres between the places at two times, for the foot that moved more.
+    """Return the distance between the places at two times, metres, for the foot that moved more.
 
     For each foot the landmark that moved least counts.
     """
