@@ -259,9 +259,13 @@ class _Statements(Strict):
     not_found: Text
 
 
-class _ClientWords(Strict):
+class _ClientOneSide(Strict):
     met: Text
     outside: Text
+
+
+class _ClientWords(_ClientOneSide):
+    one_side: _ClientOneSide | None = None
 
 
 class _Gross(Strict):

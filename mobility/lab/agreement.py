@@ -511,9 +511,9 @@ def _pair_statistics(
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
     """Return the attributes of a statistic, or of its spread or interval."""
     suffix = {
-        sd_name(name): ", standard deviation between the independent units",
-        f"{name}_low": ", lower end of the 95 % interval",
-        f"{name}_high": ", upper end of the 95 % interval",
+        sd_name(name): ": standard deviation between the independent units",
+        f"{name}_low": ": lower end of its 95 % interval",
+        f"{name}_high": ": upper end of its 95 % interval",
     }.get(key, "")
     value_units = common_units(rows["units"].values.tolist())
     attrs = {

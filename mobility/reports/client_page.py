@@ -19,7 +19,6 @@ from mobility.assessment.findings import Finding, all_rules, excess, in_place, n
 from mobility.assessment.movements import END
 from mobility.base.formatting import capital, dated, listed, metric_and_item, quantity, spoken
 from mobility.catalogue.registry import exercise as registered
-from mobility.catalogue.registry import exercises
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
 from mobility.reports.exercise_page import page_of
@@ -253,9 +252,9 @@ def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     phrases = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
-        if sides and (words := _words(rule, "outside")):
+        if sides and (words := _words(rule, "outside", sides, of_side)):
             least = max(_least_excess(each) for of_rule in sides.values() for each in of_rule)
-            phrases.append((least, rule, words + _on_side(rule, sides, of_side)))
+            phrases.append((least, rule, words))
     return [each[1:] for each in sorted(phrases, key=lambda each: -each[0])]
 
 
@@ -265,14 +264,27 @@ def _met(findings: Sequence[Finding]) -> list[str]:
     for rule, of_side in _by_side(findings).items():
         visible = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
         met = visible and all(each[0].result == "met" for each in visible.values())
-        if met and (words := _words(rule, "met")):
-            phrases.append((place(rule), words + _on_side(rule, visible, of_side)))
+        if met and (words := _words(rule, "met", visible, of_side)):
+            phrases.append((place(rule), words))
     return [words for _, words in sorted(phrases, key=lambda each: each[0])]
 
 
-def _words(rule: str, result: str) -> str:
-    """Return the phrase of a rule for a client; empty if a rule of another package has none."""
-    return str(all_rules()[rule].get("client", {}).get(result, ""))
+def _words(
+    rule: str, result: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]
+) -> str:
+    """Return the phrase of a rule for a client; it names the side if the result is of one only.
+
+    The phrase is empty for a rule of another package that has none. A rule of another package
+    without words for one side gets the side at its end.
+    """
+    client = all_rules()[rule].get("client", {})
+    side = next(iter(named_sides))
+    words = str(client.get(result, ""))
+    if not words or not side or len(named_sides) == len(of_side):
+        return words
+    if one_side := client.get("one_side"):
+        return str(one_side[result]).format(side=side)
+    return words + tables.sentence("client.on_side", side=side)
 
 
 def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
@@ -285,18 +297,6 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
         for rule, of_side in sides_of_rule.items()
         if all(len({each.result for each in of_place}) == 1 for of_place in of_side.values())
     }
-
-
-def _on_side(rule: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]) -> str:
-    """Name the side unless all sides are meant, or the leg if the legs are exercised in turn."""
-    if len(named_sides) == len(of_side) or not any(named_sides):
-        return ""
-    legs_in_turn = (
-        each for each in exercises() if each.table.get("report", {}).get("opening") == "legs"
-    )
-    of_legs = any(rule in each.own_table("findings").get("rules", {}) for each in legs_in_turn)
-    which = "leg" if of_legs else "side"
-    return tables.sentence(f"client.on_{which}", side=next(iter(named_sides)))
 
 
 def _least_excess(finding: Finding) -> float:
