@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -286,9 +286,8 @@ def _arrays_of_both(
     columns = {side: s for s, side in enumerate(layout.sides)}
     shape = (video.sizes[dim], len(layout.names), len(layout.sides))
     arrays = tuple(np.full(shape, np.nan) for _ in range(3))
-    for values, dataset, name_of in zip(
-        arrays, (video, lab, video), (str, str, sd_name), strict=True
-    ):
+    names_of: tuple[Callable[[str], str], ...] = (str, str, sd_name)
+    for values, dataset, name_of in zip(arrays, (video, lab, video), names_of, strict=True):
         for a, name in enumerate(layout.names):
             if name not in shared or name_of(name) not in dataset:
                 continue

@@ -11,6 +11,7 @@ import pytest
 
 from mobility.assessment.comments import advise, all_work, drawing_of
 from mobility.assessment.findings import Finding, all_rules
+from mobility.assessment.number import Number
 from mobility.assessment.trial_errors import judged
 from mobility.reports.client_page import (
     changes_in_words,
@@ -31,11 +32,9 @@ def finding(rule: str, side: str = "", interval: tuple[float, float] = (0.0, 0.0
     made = Finding(
         id=rule + (f"_{side}" if side else ""),
         metric=entry["metric"],
-        side=side,
         group="whole_movement",
-        value=sum(interval) / 2,
+        number=Number(sum(interval) / 2, units=entry["unit"], side=side),
         interval=interval,
-        units=entry["unit"],
         threshold=float(threshold),
         probability=0.5,
         status="cannot be told",
