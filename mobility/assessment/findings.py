@@ -66,14 +66,15 @@ class Finding:
     ----------
     id
         ``<rule>``, or ``<rule>_<side>`` if the metric has sides.
-    metric, side
-        Variable of the metrics Dataset, and "left", "right" or "" (no sides).
+    metric
+        Variable of the metrics Dataset.
     group
         Group of the report, or "whole_movement".
-    value, interval
-        Measured value, and the 95 % interval of the true value, in `units`; None if there is none.
-    units
-        Unit of value, interval and threshold.
+    number
+        The metric on this side, with its errors, or the reason why it is missing.
+    interval
+        95 % interval of the true value, in `units`; None if there is none. For a standard deviation
+        over repetitions it is not symmetrical.
     threshold
         Threshold that the value was compared with; None if it is unknown.
     probability
@@ -107,11 +108,9 @@ class Finding:
 
     id: str
     metric: str
-    side: str
     group: str
-    value: float | None
+    number: Number
     interval: tuple[float, float] | None
-    units: str
     threshold: float | None
     probability: float | None
     status: Status
@@ -127,12 +126,19 @@ class Finding:
     gross: str = ""
 
     @property
-    def number(self) -> Number:
-        """The value with its error, or the reason why there is none."""
-        if self.value is None:
-            return Number(units=self.units, side=self.side, reason=self.reason)
-        sd = math.nan if self.interval is None else sd_of(*self.interval)
-        return Number(self.value, sd, units=self.units, side=self.side)
+    def side(self) -> str:
+        """Whether the finding is about the "left" or the "right"; "" without sides."""
+        return self.number.side
+
+    @property
+    def value(self) -> float | None:
+        """Measured value in `units`; None if there is none."""
+        return self.number.value if self.number.is_measured else None
+
+    @property
+    def units(self) -> str:
+        """Unit of value, interval and threshold."""
+        return self.number.units
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
@@ -177,7 +183,7 @@ def refused(finding: Finding, reason: str) -> Finding:
     rule = all_rules()[finding.rule]
     if isinstance(rule["threshold"], Mapping):
         rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
-    return _refused(finding.rule, rule, finding.side, reason)
+    return _refused(finding.rule, rule, Number(side=finding.side, reason=reason), reason)
 
 
 @functools.cache
@@ -346,7 +352,8 @@ def _number_format(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
     metric = rule["metric"]
     if metric not in metrics:
-        return [_refused(name, rule, "", tables.sentence("reasons.not_measured"))]
+        number = number_of(metrics, metric)
+        return [_refused(name, rule, number, number.reason)]
     variable = metrics[metric]
     if variable.dims not in ((), ("side",)):
         raise BadInputError(
@@ -393,9 +400,8 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     metric = rule["metric"]
     rule = _with_norm(metrics, rule)
     number = number_of(metrics, metric, side)
-    value, sd = number.value, number.sd
     if not number.is_measured:
-        finding = _refused(name, rule, side, number.reason)
+        finding = _refused(name, rule, number, number.reason)
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
         is_hidden = side in unseen or (unseen and not side)
         if is_hidden:
@@ -405,17 +411,18 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
         return replace(finding, result="inconclusive") if is_open else finding
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
-        return _refused(name, rule, side, reason, value)
+        return _refused(name, rule, number, reason)
     if rule.get("spread"):
-        return _finding_of_spread(metrics, name, rule, side, value)
+        return _finding_of_spread(metrics, name, rule, number)
+    value, sd = number.value, number.sd
     if not (math.isfinite(sd) and sd >= 0):
-        return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
+        return _refused(name, rule, number, tables.sentence("reasons.no_error"))
     limit, direction = rule["threshold"], rule["direction"]
     probability = float(probability_of(value, sd, limit, side=direction))
     beyond = None
     if "margin" in rule:
         beyond = _farther(value, sd, limit, rule["margin"]["value"], direction)
-    finding = _decided(name, rule, side, value, number.interval, probability, beyond)
+    finding = _decided(name, rule, number, number.interval, probability, beyond)
     return _with_gross(finding, rule) if metrics[metric].attrs.get(GROSS) else finding
 
 
@@ -436,27 +443,25 @@ def _farther(value: float, sd: float, limit: float, margin: float, direction: st
 
 
 def _finding_of_spread(
-    metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str, value: float
+    metrics: xr.Dataset, name: str, rule: Mapping[str, Any], number: Number
 ) -> Finding:
     """Judge a standard deviation over repetitions by its chi-square distribution."""
     from scipy.special import chdtr, chdtri
 
     count = value_at(metrics, "accepted_repetitions")
     if not math.isfinite(count):
-        reason = tables.sentence("reasons.unknown_repetitions")
-        return _refused(name, rule, side, reason, value)
+        return _refused(name, rule, number, tables.sentence("reasons.unknown_repetitions"))
     free = count - 1
-    squares = free * value**2
+    squares = free * number.value**2
     probability = float(chdtr(free, squares / rule["threshold"] ** 2))
     low, high = (math.sqrt(squares / float(chdtri(free, tail))) for tail in (0.025, 0.975))
-    return _decided(name, rule, side, value, (low, high), probability)
+    return _decided(name, rule, number, (low, high), probability)
 
 
 def _decided(
     name: str,
     rule: Mapping[str, Any],
-    side: str,
-    value: float,
+    number: Number,
     interval: tuple[float, float],
     probability: float,
     beyond: float | None = None,
@@ -472,8 +477,8 @@ def _decided(
             "reasons.too_close" if result == "inconclusive" else "reasons.borderline"
         )
     return _finding(
-        *(name, rule, side, _STATUS[stated], reason),
-        *(value, interval, probability),
+        *(name, rule, number, _STATUS[stated], reason),
+        *(interval, probability),
         result=result,
         beyond=beyond,
     )
@@ -486,20 +491,17 @@ def _with_gross(finding: Finding, rule: Mapping[str, Any]) -> Finding:
     return _with_sentences(replace(finding, gross=str(rule["gross"]["label"])))
 
 
-def _refused(
-    name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
-) -> Finding:
-    result: Result = "not_reported" if value is None else "inconclusive"
-    return _finding(name, rule, side, "cannot be told", reason, value, result=result)
+def _refused(name: str, rule: Mapping[str, Any], number: Number, reason: str) -> Finding:
+    result: Result = "inconclusive" if number.is_measured else "not_reported"
+    return _finding(name, rule, number, "cannot be told", reason, result=result)
 
 
 def _finding(
     name: str,
     rule: Mapping[str, Any],
-    side: str,
+    number: Number,
     status: Status,
     reason: str,
-    value: float | None,
     interval: tuple[float, float] | None = None,
     probability: float | None = None,
     *,
@@ -507,13 +509,11 @@ def _finding(
     beyond: float | None = None,
 ) -> Finding:
     finding = Finding(
-        id=f"{name}_{side}" if side else name,
+        id=f"{name}_{number.side}" if number.side else name,
         metric=rule["metric"],
-        side=side,
         group=rule["group"],
-        value=value,
+        number=replace(number, units=rule["unit"]),
         interval=interval,
-        units=rule["unit"],
         threshold=None if isinstance(rule["threshold"], Mapping) else rule["threshold"],
         probability=probability,
         status=status,
@@ -540,7 +540,7 @@ def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
     if "signs" not in rule or finding.value is None or finding.value >= 0:
         return finding
     turned = finding.interval and (-finding.interval[1], -finding.interval[0])
-    return replace(finding, value=-finding.value, interval=turned)
+    return replace(finding, number=replace(finding.number, value=-finding.value), interval=turned)
 
 
 def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:

@@ -228,7 +228,7 @@ def _dataset(
         },
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )
-    result[name].attrs[BESIDE] = f"{name}_sd {name}_interval"
+    result[name].attrs[BESIDE] = f"{sd_name(name)} {name}_interval"
     result[f"{name}_part"].attrs[BESIDE] = sd_name(f"{name}_part")
     rules = tables.load("findings")["rules"]
     entries = tables.load("indices")[name]["parts"]

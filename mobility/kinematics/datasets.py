@@ -474,7 +474,7 @@ def check_metrics(value: Any) -> xr.Dataset:
         _check_values(str(name), values)
         if name == "accepted_repetitions" and (values.dims or not values >= 0):
             raise BadInputError(f"'{name}' must be one count")
-        of = str(name).rpartition("_")[0]
+        of = name_of_value(name)
         if is_error(name) and of in dataset and values.dims != dataset[of].dims:
             raise BadInputError(f"'{name}' must have the dimensions of '{of}'")
     return dataset

@@ -21,7 +21,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import listed, rounded
 from mobility.base.provenance import warnings_of, with_history
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import is_error, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import SIDES, called
@@ -312,7 +312,7 @@ def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, An
     of_lab = [name for name in ("lab_formulas", "lab_model") if name in curves["estimator"].values]
     lacking = []
     for name, values in video.data_vars.items():
-        if str(name).endswith((SD, "_raw", "_image")):
+        if is_error(name) or str(name).endswith(("_raw", "_image")):
             continue
         has_value = values.notnull().any("time")
         if name in curves:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import is_error, sd_name
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BESIDE = (SD, "_raw", "_image")
-"""Endings of variables that belong to an angle."""
-
 
 def angle_names(angles: xr.Dataset) -> list[str]:
     """Return the names of the angles over time that are reported at least in part."""
@@ -58,7 +55,7 @@ def angle_names(angles: xr.Dataset) -> list[str]:
         str(name)
         for name, values in angles.data_vars.items()
         if "time" in values.dims
-        and not str(name).endswith(BESIDE)
+        and not (is_error(name) or str(name).endswith(("_raw", "_image")))
         and not ("refused" in values.attrs and values.isnull().all())
     ]
 

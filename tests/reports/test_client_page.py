@@ -12,6 +12,7 @@ import pytest
 from mobility import tables
 from mobility.assessment.comments import advise, all_work, drawing_of
 from mobility.assessment.findings import Finding, all_rules
+from mobility.assessment.number import Number
 from mobility.assessment.trial_errors import judged
 from mobility.catalogue.registry import exercises
 from mobility.reports.client_page import (
@@ -33,11 +34,9 @@ def finding(rule: str, side: str = "", interval: tuple[float, float] = (0.0, 0.0
     made = Finding(
         id=rule + (f"_{side}" if side else ""),
         metric=entry["metric"],
-        side=side,
         group="whole_movement",
-        value=sum(interval) / 2,
+        number=Number(sum(interval) / 2, units=entry["unit"], side=side),
         interval=interval,
-        units=entry["unit"],
         threshold=float(threshold),
         probability=0.5,
         status="cannot be told",

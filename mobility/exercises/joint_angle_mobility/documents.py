@@ -9,7 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.formatting import spoken
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
@@ -112,10 +112,10 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
             movement_made = str(one["shown"].item())
             name = str(movement(movement_made)["angle"]) if movement_made else ANGLE_OF_JOINT[joint]
             notes.setdefault(name, {})[one_side] = str(one["note"].item())
-            for ending, what in (("", ""), (SD, "standard deviation of the error of ")):
-                curve = curves.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
+            for name_of, what in ((str, ""), (sd_name, "standard deviation of the error of ")):
+                curve = curves.setdefault(name_of(name), empty[name_of("angle")].copy())
                 curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
-                curve.loc[{"side": one_side}] = one[f"angle{ending}"]
+                curve.loc[{"side": one_side}] = one[name_of("angle")]
     for name, of_sides in notes.items():
         if not curves[name].notnull().any() and any(of_sides.values()):
             curves[name].attrs["refused"] = _joined_notes(of_sides)
