@@ -205,7 +205,7 @@ def _fades(pictures: Sequence[Grey]) -> bool:
 
 
 def sudden_changes(times: Array, changes: Array) -> list[float]:
-    """List the times, in seconds, of frames that change more than the frames around them.
+    """List the times (in seconds) at which frames change more than the frames around them.
 
     A quick movement lasts several frames, a flash changes the picture twice, and a gap in the times
     is not a cut. After a repeated picture, the next change covers the movement during the whole
