@@ -86,8 +86,9 @@ def measure(
     operation
         Name of the history entry.
     other_exercise
-        Warns if another exercise is shown; it gets the pose, the frames of the phases
-        (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were accepted.
+        A function that warns if another exercise is shown; it gets the pose, the frames of the
+        phases (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were
+        accepted.
     scores
         Further metrics, computed from all the others, as Datasets.
     sex, age

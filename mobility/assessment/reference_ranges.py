@@ -92,8 +92,8 @@ def reference_range(
         How the joint was moved. Active motion is smaller than passive motion, and dorsiflexion
         under body weight is larger than without it, so one kind cannot replace another.
     study
-        Key of a study in the table. None prefers studies of such people and, among these studies,
-        groups of this sex and age over pooled groups.
+        Key of a study in the table. If it is None, studies of such people are preferred and,
+        among them, groups of this sex and age over pooled groups.
 
     Returns
     -------

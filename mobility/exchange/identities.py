@@ -59,7 +59,7 @@ the person.
 
 
 LONGEST_GAP_S = 1.0
-"""If others are seen and a person is not for this many seconds, anybody in that place counts as a
+"""If a person is not seen for this many seconds while others are, anybody in that place counts as a
 new person.
 """
 

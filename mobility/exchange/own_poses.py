@@ -217,7 +217,7 @@ def _history(value: Any) -> str:
 
 
 def _survey(value: Any) -> str:
-    """Check the survey of other people, because their heads are blurred with it."""
+    """Check the survey of other people, because it is used to blur their heads."""
     survey = _parsed(value)
     _require(isinstance(survey, dict))
     if survey.get("landmark_offset_px") is not None:

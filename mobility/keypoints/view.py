@@ -64,7 +64,7 @@ class View:
         The kind, followed by the side of the subject that the camera sees: "front-oblique left".
         For "side", it is only "left" or "right".
     azimuth_deg
-        Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
+        Angle about the vertical from the subject's forward axis to the camera: 0 = the subject
         faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN if it
         is unknown.
     sd_deg
