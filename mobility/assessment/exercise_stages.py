@@ -121,7 +121,7 @@ class ExerciseStages(Exercise, ABC):
         return []
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn if the fitted pose from another exercise shows this one; empty if unclear."""
+        """Warn if a fitted pose from another exercise shows this exercise; empty if unclear."""
         return []
 
     @abstractmethod

@@ -721,7 +721,7 @@ def _counted(rule: str) -> Mapping[str, Any]:
 
 
 def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
-    """Return 1 if a view shows a number of a measure, by its declaration, otherwise 0."""
+    """Return 1 if the measure declares that the view shows this kind of number, otherwise 0."""
     frontal = entry.get("frontal") or kind in COMPARES_SIDES
     if frontal and not tables.load("views")["views"][view].get("frontal_plane", True):
         return 0.0

@@ -242,7 +242,7 @@ def _add_angles(
 
 
 def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
-    """Note, in place, why there is no standing from which a change could be computed."""
+    """Note, in place, why there are no standing frames from which a change could be computed."""
     metric = f"{quantity.name}_from_standing"
     if metric not in metrics:
         return
@@ -257,7 +257,7 @@ def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
 
 
 def _why_no_standing(repetitions: xr.Dataset) -> str:
-    """Return why there is no standing to which the repetitions refer."""
+    """Return why there are no standing frames to which the repetitions refer."""
     return never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
 
 

@@ -147,7 +147,7 @@ def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> b
 
 
 def _is_certain(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether a person who may belong to the group certainly does, from what is known."""
+    """Whether a person who may belong to the group certainly belongs to it."""
     sex_is_settled = row["sex"] is None or sex is not None
     age_is_settled = row["age"] is None or years is not None
     return sex_is_settled and age_is_settled

@@ -102,7 +102,7 @@ def own_pose(
 
 
 def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_named: bool) -> str:
-    """Return the key of the source, which counts as measured only if something proves it."""
+    """Return the key of the source, which counts as measured only if the file proves it."""
     key = str(attrs.get(SOURCE, MEDIAPIPE))
     if key != MEDIAPIPE:
         return key

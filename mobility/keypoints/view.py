@@ -133,7 +133,7 @@ def camera_view(pose: xr.Dataset) -> View:
 
 
 def _may_be_side(view: View) -> bool:
-    """Whether the error of a diagonal view reaches to a view from the side."""
+    """Whether the error of a diagonal view extends to a view from the side."""
     kinds = tables.load("views")["views"]
     first, last = (kinds[kind]["largest_azimuth_deg"] for kind in ("front-oblique", _SIDE))
     degrees_outside = max(first - abs(view.azimuth_deg), abs(view.azimuth_deg) - last)
