@@ -58,7 +58,8 @@ class _Elevation:
 
 
 _AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
-"""For each view, the line from the subject's left to right: its parts to the right and towards the camera."""
+"""For each view, the line from the subject's left to right: its parts to the right and towards the
+camera."""
 
 
 @checked
