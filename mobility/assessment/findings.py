@@ -145,7 +145,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """Judge the metrics of an exercise by its rules.
 
     :func:`mobility.assessment.criteria.probability_of` gives the probability that a value is below,
-    above or outside a threshold, from the error in the metric's ``_sd``, which includes the view.
+    above or outside a threshold, from the error in the metric's ``_sd``, which depends on the view.
     For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
     degrees of freedom.
 
@@ -586,8 +586,8 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     """Return the kinds of view with clearly smaller errors than this view, the most precise first.
 
     Each value is the fraction by which the median 95 % interval is narrower. Clearly smaller means
-    that the upper quartile of their margins of error is below the lower quartile of this view.
-    If a view was counted but never gave a value, the view with the narrowest intervals is returned.
+    that the upper quartile of their margins of error is below the lower quartile of this view. If
+    this view was counted but never gave a value, the view with the narrowest intervals is returned.
 
     An angle that is seen better from the side should be filmed from there, even if its intervals
     are a little narrower from the front. Its errors are larger from the front. At the bottom of
@@ -721,7 +721,7 @@ def _counted(rule: str) -> Mapping[str, Any]:
 
 
 def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
-    """Return 1 if a view shows a number of a measure, by its declaration, otherwise 0."""
+    """Return 1 if the measure declares that the view shows this kind of number, otherwise 0."""
     frontal = entry.get("frontal") or kind in COMPARES_SIDES
     if frontal and not tables.load("views")["views"][view].get("frontal_plane", True):
         return 0.0

@@ -81,7 +81,7 @@ class Repetitions:
         return main_moment(self.exercise.moments)
 
     def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
-        """Return the standard error of measurement between visits of the median of `value`.
+        """Return the standard error of measurement between visits for the median of `value`.
 
         If the error caused by putting up the camera again was not measured, the error of the value,
         `sd`, is used.

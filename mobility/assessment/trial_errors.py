@@ -200,7 +200,7 @@ def pooled_variance(
 def visit_sem(
     again: ArrayLike, variance: ArrayLike, repetitions: ArrayLike, *, known: Known
 ) -> Array:
-    """Return the standard error of measurement between visits of a median over repetitions.
+    """Return the standard error of measurement between visits for a median over repetitions.
 
     The smallest detectable change is 1.96 √2 times this error.
 

@@ -218,7 +218,8 @@ def judge(
     Returns
     -------
     Verdict
-        "good" only without warnings and failed checks. A recording without checks is "limited".
+        "good" only if there are no warnings and no failed checks. A recording without checks is
+        "limited".
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"

@@ -54,9 +54,9 @@ def quantity(
 ) -> str:
     """Write a value with its unit and margin of error: "98° ± 4°", "12 ± 2 frames".
 
-    A unit in words is written once. Degrees and percent have no decimals, seconds have one, ratios
-    two, unless `digits` are set. NaN is a dash. The margin of error `half` is left out if it is
-    NaN, and for a count.
+    A unit that is a word is written only once. Degrees and percent have no decimals, seconds have
+    one, ratios two, unless `digits` are set. NaN is a dash. The margin of error `half` is left out
+    if it is NaN, and for a count.
     """
     usual, suffix = digits_and_suffix(units)
     text = rounded(value, usual if digits is None else digits, signed=signed)

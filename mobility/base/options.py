@@ -112,7 +112,7 @@ drive has only one.
 def is_word(value: Any, *words: str) -> bool:
     """Whether a value is one of these words.
 
-    Arrays and tables are not, because they cannot be compared with a text.
+    Arrays and tables are not, because they cannot be compared with text.
     """
     return isinstance(value, str) and value in words
 
@@ -149,7 +149,7 @@ def require_path(path: Any, *, what: str) -> None:
 
 
 def check_day(value: Any) -> datetime.date | str:
-    """Return a date, or a date and time, from text or a date object, also from pandas.
+    """Return a date, or a date and time, from text or from a date object (also of pandas).
 
     Raises
     ------
@@ -160,7 +160,7 @@ def check_day(value: Any) -> datetime.date | str:
         plain = getattr(value, "to_pydatetime", None)
         return value if plain is None else plain(warn=False)
     if not isinstance(value, str):
-        raise BadInputError('must be a date, or a text such as "2026-11-30"')
+        raise BadInputError('must be a date, or text such as "2026-11-30"')
     return value
 
 

@@ -83,8 +83,8 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text is not such YAML, or is nested too deeply. The message has the line, if it is
-        known.
+        If the text is not such YAML, or is nested too deeply. The message contains the line number,
+        if it is known.
     """
     try:
         return _not_too_deep(lambda: yaml.load(text, Loader=_UniqueKeyLoader))  # noqa: S506, a safe loader

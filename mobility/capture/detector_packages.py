@@ -1,4 +1,4 @@
-"""Names and code of the detectors of other packages, without importing them.
+"""Names and code of the detectors from other packages, without importing them.
 
 A package names its detectors as entry points of the group ``mobility.detectors``;
 :mod:`mobility.capture.detectors` defines what a detector is.

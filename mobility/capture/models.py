@@ -80,7 +80,8 @@ def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
 def require_model(model: str | os.PathLike[str] | None) -> None:
     """Raise an error for a model that this machine does not have, before any work begins.
 
-    The full model is fetched when it is needed, and "auto" is the choice of the machine's owner.
+    "full" and "auto" raise no error: the full model is fetched when it is needed, and "auto" is the
+    choice of the machine's owner.
 
     Raises
     ------

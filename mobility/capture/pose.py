@@ -374,7 +374,7 @@ def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
     """Return the mean of the poses from two models in the same frames, weighted by visibility.
 
     The poses are (n, 33); NaN if nobody is there. Visibility and presence are plain means. Only the
-    first pose is used if the second model found nobody, or if they contradict each other. They
+    first pose is used if the second model found nobody, or if the poses contradict each other. They
     contradict each other if their boxes hardly overlap, or if the left side of one is nearer in
     space to the right side of the other. The number of contradicting frames is returned too.
     """
@@ -487,7 +487,7 @@ def _run(
 
 
 def _dense_track(dense: Pass) -> survey.Track:
-    """Track of the person in the dense pass, if the sparse survey missed everybody."""
+    """Return the track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
     for time, pose in zip(dense.times, dense.poses, strict=True):
         if is_somebody(pose):

@@ -165,7 +165,7 @@ def _find(
 
 
 def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
-    """Whether a pose is upright, and near the subject's place just before or in the survey."""
+    """Whether a pose is upright, and near the subject's recent place or place in the survey."""
     track = job.track
     if upside_down(pose):
         return False

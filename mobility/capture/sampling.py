@@ -11,7 +11,7 @@ from mobility.base.options import PoseRate
 from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebody, rows_of
 
 USUAL_HZ = 15.0
-"""Frames per second in which the pose is estimated, unless the person moves fast.
+"""Frames per second at which the pose is estimated, unless the person moves fast.
 
 The fit has at most 7.5 knots per second. ``docs/speed.md`` shows the errors for real people by
 rate.
@@ -49,7 +49,7 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
         actual rate is that of the video divided by a whole number: 12.5 instead of 15 for a video
         with 25.
     at_most
-        Whether the actual rate must not be higher, within 10 %.
+        Whether the actual rate must not exceed the requested rate by more than 10 %.
 
     Returns
     -------

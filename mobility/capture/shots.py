@@ -114,7 +114,7 @@ class PictureChanges:
         self.changes: list[float] = []
         self.thumbs: list[Grey] = []
         self.pairs: dict[float, Grey] = {}
-        """Pictures before and after a sudden change, (2, height, width), by the time after it."""
+        """Pictures before and after a sudden change, (2, height, width), by the second's time."""
         self.fades: dict[float, Grey] = {}
         """Pictures before and after what may be a fade, by the time of the latter."""
         self._last: Grey | None = None
@@ -205,7 +205,7 @@ def _fades(pictures: Sequence[Grey]) -> bool:
 
 
 def sudden_changes(times: Array, changes: Array) -> list[float]:
-    """List the times (in seconds) at which frames change more than the frames around them.
+    """List the times (s) of frames that change more than the frames around them.
 
     A quick movement lasts several frames, a flash changes the picture twice, and a gap in the times
     is not a cut. After a repeated picture, the next change covers the movement during the whole

@@ -224,8 +224,8 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     """Return the mean distance between the landmarks of two searches of one frame, pixels.
 
     The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both. None
-    if there are fewer than four, or if the poses belong to two people. If the picture shows the
-    limbs, the two searches agree.
+    if there are fewer than four, or if the poses belong to two people. The two
+    searches agree if the limbs can be seen in the picture.
     """
     visible_in_both = (
         np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
@@ -365,9 +365,9 @@ def _may_be_same(track: Track, time: float, candidate: Person) -> bool:
 def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:
     """Return the size and centrality of a person over the whole recording.
 
-    The result is the mean over time of the longer side of the box (fraction of the picture's
-    height) times one minus half the distance from the centre (fraction of half the diagonal); looks
-    at which the person is absent count as zero.
+    At each look, this is the longer side of the box (fraction of the picture's height), times one
+    minus half the distance from the centre (fraction of half the diagonal). The result is the mean
+    over time; looks without the person count as zero.
     """
     times = np.array([look.time for look in looks])
     shares = np.gradient(times) if len(times) > 1 else np.ones(len(times))
@@ -636,8 +636,8 @@ def _common_motion(
     """Return the motion (3, 3) that most of the background shares; None if none is seen.
 
     The background is divided into fields, so that a few points in many places count more than many
-    points in one place. A moving camera leaves nothing in place: if a third of the fields stay, it
-    is at rest.
+    points in one place. A moving camera leaves nothing in place: if a third of the fields stay, the
+    camera is at rest.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""The available exercises by name. Rooms look up the exercise of a session and name none."""
+"""The available exercises by name. Rooms look up exercises here, and never name one."""
 
 from __future__ import annotations
 

@@ -143,9 +143,9 @@ FacesOption = Annotated[
     ),
 ]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
-IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
-SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
-ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="ID of the session.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="ID of the session.")]
+ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="ID of the participant.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete the listed items.")]
 RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Make the report.")]
 WorkersOption = Annotated[

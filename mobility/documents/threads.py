@@ -1,6 +1,6 @@
 """Threads of a session: texts on each metric, the evidence for them, and messages from people.
 
-The id of a thread depends on its session, kind, metric, system and data, so the same data give the
+The ID of a thread depends on its session, kind, metric, system and data, so the same data give the
 same threads. Threads of the demo are made on demand and never written.
 """
 
@@ -245,7 +245,7 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
         and all(letter in _ALPHABET for letter in thread_id.removeprefix("thread_"))
     ):
         raise BadInputError(
-            f"thread id {quoted(thread_id)}: must be 'thread_' followed by {_LENGTH} letters or "
+            f"thread ID {quoted(thread_id)}: must be 'thread_' followed by {_LENGTH} letters or "
             "digits"
         )
     if session.store.read_only:

@@ -604,7 +604,7 @@ def _deeplabcut_table(
 
 
 def _hdf5(path: Path, film: _Film) -> FilePoints:
-    """Read HDF5: results of SLEAP or DeepLabCut, else NetCDF."""
+    """Read HDF5: results from SLEAP or DeepLabCut, otherwise NetCDF."""
     import h5py
 
     require_plain(path)

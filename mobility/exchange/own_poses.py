@@ -102,7 +102,7 @@ def own_pose(
 
 
 def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_named: bool) -> str:
-    """Return the key of the source, which counts as measured only if something proves it."""
+    """Return the key of the source, which counts as measured only if the file proves it."""
     key = str(attrs.get(SOURCE, MEDIAPIPE))
     if key != MEDIAPIPE:
         return key
@@ -217,7 +217,7 @@ def _history(value: Any) -> str:
 
 
 def _survey(value: Any) -> str:
-    """Check the survey of other people, because their heads are blurred with it."""
+    """Check the survey of other people, because it is used to blur their heads."""
     survey = _parsed(value)
     _require(isinstance(survey, dict))
     if survey.get("landmark_offset_px") is not None:

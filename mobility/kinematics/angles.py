@@ -316,7 +316,7 @@ def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
 
 
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
-    """Add the angles before the fit, for comparison with those after it.
+    """Add the angles before the fit, for comparison with the angles after the fit.
 
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by

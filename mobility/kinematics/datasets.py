@@ -42,8 +42,8 @@ overflow.
 
 _SLOW = ((1.0, 1800.0), (10.0, 60.0))
 """Interval between frames, and duration of the recording, that together indicate milliseconds. In
-milliseconds, frames are 1 apart at 1000 frames/s and 10 apart at 100 frames/s, and a few seconds
-are a duration of thousands.
+milliseconds, frames are 1 apart at 1000 frames/s and 10 apart at 100 frames/s, and a recording of
+a few seconds lasts thousands.
 """
 
 _EVEN = 10.0

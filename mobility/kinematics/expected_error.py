@@ -106,7 +106,7 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 
 
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
-    """Return the calibration factor of each angle for a number of a recording.
+    """Return the calibration factor of each angle for one number of a recording.
 
     `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. Missing
     factors are replaced as in :func:`spread_factors`.

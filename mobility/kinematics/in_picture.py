@@ -58,7 +58,8 @@ class _Elevation:
 
 
 _AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
-"""For each view, the line from the subject's left to right, as right and towards the camera."""
+"""For each view, the line from the subject's left to right: its parts to the right and towards the
+camera."""
 
 
 @checked
@@ -96,8 +97,8 @@ def picture_angles(
 
     Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
     hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
-    positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
-    degrees from the image plane, or if the subject turns round.
+    positive to the side to which they bend. Shoulder and hip are NaN if the plane of their movement
+    is more than 45 degrees from the image plane, or if the subject turns round.
     """
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")

@@ -1,9 +1,9 @@
 """Repetitions of a squat, and their phases, from the height of the hips above the ankles.
 
-:func:`hip_height` is the signal. ``_cycles`` finds its lowest points, ``_end_of_way`` where a
-repetition begins and ends, ``_bottom_band`` and ``_middle_of_bottom`` when its bottom is, and
-``_why_rejected`` whether it counts. Other exercises also use these functions, and so does
-:func:`repetitions_of_signal`, which is for other movements.
+:func:`hip_height` is the signal. ``_cycles`` finds its lowest points, and ``_end_of_way`` finds
+where a repetition begins and ends. ``_bottom_band`` and ``_middle_of_bottom`` find the time of its
+bottom, and ``_why_rejected`` decides whether it counts. Other exercises also use these functions,
+and so does :func:`repetitions_of_signal`, which is for other movements.
 """
 
 from __future__ import annotations
@@ -471,7 +471,7 @@ def repetition_row(
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
-    """Return a function of start, bottom and end for the flexion of the knees, degrees.
+    """Return a function that computes the knee flexion, degrees, from start, bottom and end.
 
     The flexion is infinite if the pose does not show it.
     """

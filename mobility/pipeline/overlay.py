@@ -44,7 +44,7 @@ TALL = 1.25
 """Height of a head as a share of its width."""
 
 BLOCKS = 12
-"""Number of blocks along the longer side of a blurred picture; it is too small to recognise a face.
+"""Number of blocks along the longer side of a blurred picture; they are too few to show a face.
 """
 
 GRID = 12 * BLOCKS

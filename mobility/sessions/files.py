@@ -49,7 +49,7 @@ NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of the results of the lab's studies. They are not valid
-session ids; otherwise, the record of a participant named "session" would look like the record of a
+session IDs; otherwise, the record of a participant named "session" would look like the record of a
 session."""
 
 PRIVATE_FOLDER = ".server"
@@ -101,18 +101,18 @@ def check_key(key: str) -> str:
 
 
 def is_reserved(session_id: str) -> bool:
-    """Whether a session id is the name of a folder of the store."""
+    """Whether a session ID is the name of a folder of the store."""
     # Some disks do not distinguish case.
     return session_id.lower() in (PARTICIPANTS, REFERENCES)
 
 
 def check_new_id(session_id: str) -> None:
-    """Raise an error for an id that names a folder of the store or the reports."""
+    """Raise an error for an ID that names a folder of the store or the reports."""
     check_id(session_id, what="session_id")
     of_reports = _NAMES_OF_REPORTS.fullmatch(session_id)
     if of_reports or is_reserved(session_id):
         place = "reports" if of_reports else "store"
-        fault = f"{session_id!r} is the name of a folder of the {place}; choose another id"
+        fault = f"{session_id!r} is the name of a folder of the {place}; choose another ID"
         raise BadInputError.of({"session_id": fault})
 
 

@@ -83,7 +83,7 @@ class StoredConfig(DisplayConfig):
 
 
 class Participant(Document):
-    """Data of a participant; only the id is required."""
+    """Data of a participant; only the ID is required."""
 
     user_id: str
     display_name: str | None = None

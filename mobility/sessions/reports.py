@@ -97,7 +97,7 @@ class ReportOnPeople:
         ``session``, and ``user_id`` or ``participant``.
     session_ending
         End of the name of the folder with such reports on one session; the name begins with the
-        session id. Empty if there are none on one session.
+        session ID. Empty if there are none on one session.
     """
 
     name: str

@@ -167,13 +167,13 @@ class StoreFiles:
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-        The result maps the id of each session with leftovers to the error that prevented their
+        The result maps the ID of each session with leftovers to the error that prevented their
         removal, or None.
         """
         return folder.sweep_sessions(self.path, self.remove_reports)
 
     def unfinished(self) -> list[str]:
-        """Return the ids of sessions whose creation or deletion is unfinished or still running."""
+        """Return the IDs of sessions whose creation or deletion is unfinished or still running."""
         return folder.unfinished_ids(self.path)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class StoredSession:
 
     @property
     def id(self) -> str:
-        """Id of the session."""
+        """ID of the session."""
         if self.store.read_only:
             return self.record.session_id
         return self.folder.name

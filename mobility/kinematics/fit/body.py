@@ -246,7 +246,7 @@ def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
 
 
 def component_slope(v: Array, axis: Array) -> Array:
-    """Return the slope, with respect to `v`, of its unit vector's component along `axis`."""
+    """Return the derivative with respect to `v` of its direction's component along `axis`."""
     along = unit_vectors(v)
     slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
     slope /= np.linalg.norm(v, axis=-1)[:, None]

@@ -94,7 +94,7 @@ def _stays_within(problem: Problem, intervals: list[tuple[float, float]]) -> boo
 
 
 def _is_straight(problem: Problem, stands: Mask) -> bool:
-    """Whether no segment looks very short beside the others while the person should stand straight.
+    """Whether no segment looks much shorter than the others while the person should stand straight.
 
     A camera above the knees sees thighs of a half squat almost in full length, so that this detects
     only sitting or lying.

@@ -161,7 +161,7 @@ def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
 
 
 def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
-    """Return how far ankle or toe, whichever moves less, moves, metres; None if unseen."""
+    """Return how far the ankle or the toe moves, whichever moves less; metres, None if unseen."""
     ankle, _, toe = joints
     spreads = []
     for j in (ankle, toe):
@@ -260,7 +260,7 @@ def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
 def _same_place(places: Array, visible: Mask, one: Mask, other: Mask, stay_rows: Mask) -> bool:
     """Whether the feet are in one place at two times, and were nowhere else in between.
 
-    In between, each time in which they stay counts, and each way from one place to the next.
+    In between, each period in which they stay counts, and each way from one place to the next.
     """
     if _apart(places, visible, one, other) >= _RULE["step_m"]:
         return False
@@ -386,7 +386,7 @@ def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
 
 
 def _feet_of_stances(shared: Array, count: int) -> Array:
-    """Return the middle of heel and toe of each foot in each stance, level, (stance, side, 3)."""
+    """Return the horizontal place of each foot in each stance, (stance, side, 3)."""
     feet = shared[FIRST_FOOT:][: 12 * count].reshape(count, 2, 2, 3).mean(axis=2)
     return _level(feet, up_of(shared))
 

@@ -67,7 +67,7 @@ from mobility.kinematics.fit.problem import (
 
 
 class Rows:
-    """Residuals of all knots, row by row, with their slopes along joints and shared numbers."""
+    """Residuals of all knots, row by row, and their derivatives with respect to the unknowns."""
 
     def __init__(self, n: int, shared: int, most: int = 120) -> None:
         self.count = 0
