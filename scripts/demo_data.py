@@ -90,9 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("exercise", nargs="*", metavar="EXERCISE", help=", ".join(DEMOS))
     parser.add_argument("--keep-video", action="store_true", help="do not render the video again")
-    parser.add_argument(
-        "--report-only", action="store_true", help="only render the report again"
-    )
+    parser.add_argument("--report-only", action="store_true", help="only render the report again")
     given = parser.parse_args()
     if unknown := set(given.exercise) - set(DEMOS):
         parser.error(f"{', '.join(sorted(unknown))}: no demo; there are {', '.join(DEMOS)}")

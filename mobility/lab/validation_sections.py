@@ -332,7 +332,7 @@ def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
 def _rows_of(
     agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
 ) -> pd.DataFrame:
-    """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
+    """Return the rows of the variables `names` over the dimensions `over`, for all comparisons."""
     import pandas as pd
 
     parts = [
@@ -717,7 +717,7 @@ def _tex(text: str) -> str:
 
 
 def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
-    """Comparison, angle, side and statistics of all that was compared."""
+    """Yield comparison, angle, side and statistics of everything that was compared."""
     compared = []
     for comparison in agreement["comparison"].values.tolist():
         for angle in agreement["angle"].values.tolist():

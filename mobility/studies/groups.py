@@ -510,7 +510,7 @@ def _cells(levels: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 
 def _codes(level: Any, names: Sequence[Any]) -> Array:
-    """Effect coding of a level: deviations from the mean of all levels."""
+    """Return the effect coding of a level: deviations from the mean of all levels."""
     code: Array = np.eye(len(names))[:, :-1]
     code[-1] = -1.0
     row: Array = code[list(names).index(level)]

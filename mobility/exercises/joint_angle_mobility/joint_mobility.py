@@ -433,7 +433,7 @@ def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str,
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
-    """Deviations of the draws of a fit for the same angles; None without a fit."""
+    """Return the deviations of a fit's draws for the same angles; None without a fit."""
     if "position_draws" not in pose:
         return None
     draws = angle_draws(pose)
@@ -487,7 +487,7 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
 def _differences(
     courses: Sequence[Course], joints: Sequence[str], shown: NDArray[Any], draws: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Differences between the sides over (joint), if both show the same movement."""
+    """Return the differences between the sides over (joint), if both show the same movement."""
     of_place = {(course.joint, course.side): course for course in courses}
     numbers = {
         name: np.full(len(joints), np.nan)
