@@ -924,7 +924,7 @@ class ValidationPage(PageWithFiles):
         return drawn + definition_part(self.agreement, self.document)
 
     def methods(self) -> Markup:
-        """Write the texts for a paper, and store its tables."""
+        """Write the texts for a paper, and store the tables for it."""
         folder = Path(self.out) / "tables"
         files = write_tables(self.agreement, self.document, folder) if self.out else []
         return (

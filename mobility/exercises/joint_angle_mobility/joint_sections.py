@@ -130,7 +130,7 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
 
 
 def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str, str]]:
-    """List joint and side of each of `angles`, or of all that were analysed, in their order."""
+    """List joint and side of each angle in `angles`, or of all analysed angles, in their order."""
     if angles:
         return [(each.joint, side) for each in angles for side in each.sides]
     return [(str(joint), side) for joint in metrics["joint"].values for side in SIDES]
@@ -369,7 +369,7 @@ class Reach:
 
 
 def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
-    """Compare the ends of range of the joints and sides that moved, of `angles` or of all."""
+    """Compare the ends of range of the joints and sides that moved, for `angles` or for all."""
     compared = []
     moved = {(joint, side): name for joint, side, name in moved_in(metrics)}
     for joint, side in places(metrics, angles):
@@ -444,7 +444,7 @@ class Difference:
 
 
 def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
-    """Compare the sides of each joint, of `angles` or of all, that show the same movement.
+    """Compare the sides of joints (in `angles`, or all) whose sides show the same movement.
 
     The most precise difference comes first. A joint is left out if the end of range of one side is
     too uncertain, or if left and right may have been exchanged.

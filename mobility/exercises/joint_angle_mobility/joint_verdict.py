@@ -26,7 +26,7 @@ def verdict_in_joints(
     pose: xr.Dataset,
     warnings: Sequence[AnalysisWarning] = (),
 ) -> Verdict:
-    """Rate what the recording can be used for; for nothing if no joint was measured."""
+    """Rate what the recording can be used for: nothing if no joint was measured."""
     what, why, name = unmeasured(metrics)
     if what:
         do = refusal_advice(name) if name else ""
@@ -230,8 +230,8 @@ def _in_picture(
 ) -> bool:
     """Return whether a joint moved approximately in the image plane, on either side of the camera.
 
-    If this is unknown (for an ankle), the result is whether the camera is where this movement is
-    usually filmed from.
+    If this is unknown (for an ankle), the result states whether the camera is near the usual view
+    of this movement.
     """
     joint, side, name = moved
     degrees_beside = float(metrics["off_picture"].sel(joint=joint, side=side))
