@@ -364,7 +364,7 @@ def _description(
 def _missing_reasons(
     values: pd.DataFrame, about: Mapping[str, Any], by: str, within: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Count by group the values that no model uses: missing ones, and values of an unknown level."""
+    """Count by group the values that no model uses: missing, or of an unknown level."""
     import pandas as pd
 
     why = pd.Series("", index=values.index, dtype=object)
