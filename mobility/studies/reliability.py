@@ -572,7 +572,7 @@ def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]
 
 
 def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:
-    """Return values over (participant, level), NaN if missing; None if a cell has several values."""
+    """Return values over (participant, level), NaN if missing; None if a cell has several."""
     if len(ways) > 1 or _repeated(used, ways) or used[ways[0]].nunique() < 2:
         return None
     plain = used.astype({PARTICIPANT: str, ways[0]: str})
