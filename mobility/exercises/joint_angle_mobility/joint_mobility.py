@@ -59,8 +59,8 @@ from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks, of_single_joints
 
 _STATISTIC = {
-    "maximum": "median over the movements of the turn at the larger angle",
-    "minimum": "median over the movements of the turn at the smaller angle",
+    "maximum": "median, over the movements, of the turn at the larger angle",
+    "minimum": "median, over the movements, of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
     "opposite_end": "end of range of the movement in `opposite`, in its own direction",
