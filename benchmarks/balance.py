@@ -36,7 +36,7 @@ CLIP = "pose2sim_balance"
 CALIBRATION = Path("lab") / CLIP / "Calib.qca.txt"
 ANGLES = ("knee_flexion", "hip_flexion", "trunk_lean")
 _ROUNDS, _OUTLIER = 10, 0.01
-"""Rounds, and radians, of the Cauchy weights with which lines of sight are crossed."""
+"""Rounds, and scale in radians, of the Cauchy weights with which lines of sight are intersected."""
 
 
 def poses_of(
@@ -45,7 +45,7 @@ def poses_of(
     rate: float | Literal["usual", "all"] = "usual",
     model: str | None = None,
 ) -> list[xr.Dataset]:
-    """Poses of videos, from a folder where they are there."""
+    """Return the poses of videos, from a folder if it contains them."""
     found = []
     for video in videos:
         kept = None if folder is None else folder / f"{video.stem}.nc"
@@ -61,22 +61,22 @@ def poses_of(
 
 
 def _seen(pose: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks in the picture (time, 33, 2), and the weights of their visibility."""
+    """Return the landmarks in the picture (time, 33, 2), and weights from their visibility."""
     image, visible = landmarks(pose, "image_position"), landmarks(pose, "confidence")
     known = np.isfinite(image).all(axis=-1) & np.isfinite(visible)
     return image, np.where(known, np.nan_to_num(visible) ** 2, 0.0)
 
 
 def triangulated(poses: Sequence[xr.Dataset], calibration: Path) -> tuple[np.ndarray, list[float]]:
-    """Landmarks where the lines of sight of calibrated cameras on one clock cross.
+    """Triangulate landmarks: intersect the lines of sight of calibrated cameras with one clock.
 
     Returns
     -------
     points
         (time, 33, 3), metres, y up, at the times of the first pose.
     residual
-        For each camera the root mean square of the landmarks of the body off its picture, pixels,
-        by the same weights.
+        For each camera, the root mean square distance in pixels between the reprojected landmarks
+        and its picture, with the same weights.
     """
     known = known_cameras(calibration, poses)
     assert known.tilt is not None
@@ -129,7 +129,7 @@ _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "index")
 def pairs(
     cleaned: Sequence[xr.Dataset], calibration: Path
 ) -> Iterator[tuple[str, Callable[[], xr.Dataset]]]:
-    """Name each pair of views, with its places found or known, and say how its body is fitted."""
+    """Name each pair of views, with camera positions found or known, and the options of its fit."""
     for i, j in itertools.combinations(range(len(cleaned)), 2):
         two = [cleaned[i], cleaned[j]]
         yield f"{i + 1} and {j + 1}, places found", functools.partial(mb.fit_body, two)
@@ -142,7 +142,7 @@ def pairs(
 def errors(
     fitted: xr.Dataset, reference: dict[str, np.ndarray], time: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Mean absolute error and bias of each angle, share given, and share within 1.96 sd."""
+    """Return mean absolute error, bias, share reported, and share within 1.96 sd of each angle."""
     got = angles_from_points(landmarks(fitted))
     given = mb.joint_angles(fitted)
     nearest = np.abs(fitted["time"].to_numpy()[:, None] - time[None]).argmin(axis=1)
@@ -163,7 +163,7 @@ def errors(
 
 
 def measured(data: Path, poses: Path | None) -> dict[str, Any]:
-    """Reprojection error of the reference, and errors of every view and pair."""
+    """Return the reprojection error of the reference, and the errors of every view and pair."""
     videos = sorted((data / "videos").glob(f"{CLIP}_cam*.mp4"))
     assert len(videos) == 4, f"{data} has not the four videos"
     cleaned = [

@@ -53,16 +53,16 @@ SEEN = {
     "side_squats_hands_at_chest": ("knee", "hip", "shoulder"),
     "pose2sim_balance_cam02_front": ("hip",),
 }
-"""Joints that move in the picture, by clip."""
+"""Joints that move in the image plane, by video."""
 
 
 def in_picture(
     pose: xr.Dataset, joint: str, side: str, *, of_pelvis: bool = False
 ) -> NDArray[np.float64]:
-    """Angle of three landmarks in the picture, degrees, zero where a limb is straight.
+    """Return the angle of three landmarks in the picture, degrees, zero for a straight limb.
 
-    `of_pelvis`: of a hip, zero where the thigh is square to the line from hip to hip, as the
-    goniometer has it in abduction.
+    `of_pelvis`: for a hip, zero if the thigh is perpendicular to the line from hip to hip, as with
+    a goniometer in abduction.
     """
     image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
     one, middle, other = (image.sel(keypoint=f"{side}_{k}").values for k in LANDMARKS[joint])
@@ -78,12 +78,12 @@ def in_picture(
 
 
 def spread(turns: Sequence[float]) -> float:
-    """Give the standard deviation of two turns or more, degrees."""
+    """Return the standard deviation of two or more ends of range, degrees."""
     return float(np.std(turns, ddof=1)) if len(turns) > 1 else np.nan
 
 
 def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Rows of a clip: each end of each joint and side that is told."""
+    """Return the rows of a video: each end of each joint and side that is reported."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     planted = {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)

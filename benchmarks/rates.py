@@ -25,7 +25,7 @@ RATES = ("10", "15", "20", "30", "all", "usual")
 
 
 def at_rate(rate: str, data: Path, poses: Path) -> list[dict[str, Any]]:
-    """Errors of every clip at one rate, a row for each clip and reference."""
+    """Return the errors of every video at one rate, a row for each video and reference."""
     hz = float(rate) if rate.isdigit() else rate
     rows = []
     for clip in clips(data, poses / rate, rate=hz):

@@ -1,4 +1,4 @@
-"""Film the trial viewer on the demo, for docs/images/trial.webp."""
+"""Take pictures of the trial viewer with the demo, for docs/images/trial.webp."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ FRAME_RATE = """() => {
 
 
 def main() -> None:
-    """Open the viewer in a real JupyterLab, and write what it shows as one moving picture."""
+    """Open the viewer in a real JupyterLab, and write its pictures as one animation."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")

@@ -1,4 +1,4 @@
-"""Agreement of angles, metrics and times from video with those of a lab, on the same trials."""
+"""Agreement of angles, metrics and times from video with those from a lab, in the same trials."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def agreement(
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     values: Annotated[Sequence[str], Field(min_length=1)] = DISCRETE,
 ) -> xr.Dataset:
-    """Compare angles, or metrics, from video with those of a lab.
+    """Compare angles, or metrics, from video with those from a lab.
 
     Frames are never treated as independent. The error of a curve is computed within a repetition
     and averaged within a participant before participants are compared. Every interval is computed
@@ -105,9 +105,9 @@ def agreement(
         repetition, with intervals, and `value_coverage` and `value_reason`. The following use the
         `targets`, which are the means of the participants: `mean_difference`, `slope` (proportional
         bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
-        `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is in
-        the middle of the limits and of the interval of the test of equivalence, because each
-        participant counts once, however many repetitions there are.
+        `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is the
+        centre of the limits and of the interval of the equivalence test, because each participant
+        counts once, however many repetitions there are.
 
         Over (rep, ...): the data behind these statistics, `video_values`, `lab_values`,
         `video_curves`, `lab_curves`, `repetition_bias` and so on, with the coordinates

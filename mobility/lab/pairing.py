@@ -209,7 +209,7 @@ def _table(
 
 
 def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
-    """Return names and sides of all trials."""
+    """Return the names and sides of the angles in all trials."""
     sided: dict[str, bool] = {}
     for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
         for name in names:

@@ -332,7 +332,7 @@ def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
 def _rows_of(
     agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
 ) -> pd.DataFrame:
-    """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
+    """Return the rows of the variables `names` over the dimensions `over`, for all comparisons."""
     import pandas as pd
 
     parts = [
@@ -717,7 +717,7 @@ def _tex(text: str) -> str:
 
 
 def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
-    """Comparison, angle, side and statistics of all that was compared."""
+    """Yield comparison, angle, side and statistics of everything that was compared."""
     compared = []
     for comparison in agreement["comparison"].values.tolist():
         for angle in agreement["angle"].values.tolist():
@@ -924,7 +924,7 @@ class ValidationPage(PageWithFiles):
         return drawn + definition_part(self.agreement, self.document)
 
     def methods(self) -> Markup:
-        """Write the texts for a paper, and store its tables."""
+        """Write the texts for a paper, and store the tables for it."""
         folder = Path(self.out) / "tables"
         files = write_tables(self.agreement, self.document, folder) if self.out else []
         return (

@@ -486,7 +486,7 @@ def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
 
 
 def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
-    """Return the curves of each side: over time, or those of repetitions that have any value."""
+    """Return the curves of each side: over time, or of the repetitions that have any value."""
     over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
     if "side" not in values.dims:
         curves = [("", values.transpose(*over).values)]

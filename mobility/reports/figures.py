@@ -363,7 +363,7 @@ def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure
 
 
 def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:
-    """Captions of the phases: medians over the accepted repetitions."""
+    """Return the captions of the phases: medians over the accepted repetitions."""
     used = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     phases = exercise_of(metrics).moments
 

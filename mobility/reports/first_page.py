@@ -228,7 +228,7 @@ def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
 
 
 def is_likely(finding: Finding) -> bool:
-    """Whether a check is inconclusive but probably outside, and has a sentence for this."""
+    """Return whether a check is inconclusive but probably outside, and has a sentence for this."""
     least = float(tables.load("findings")["likely"]["value"])
     return (
         finding.result == "inconclusive"

@@ -73,7 +73,7 @@ def measured(number: Number, *, signed: bool = False) -> Markup:
 
 
 def sentence(key: str, /, **values: object) -> Markup:
-    """Fill in a sentence from the tables. Values may be HTML in this function only."""
+    """Fill in a sentence from the tables. Only this function accepts HTML as values."""
     safe = {name: escape(v) if isinstance(v, str) else v for name, v in values.items()}
     return Markup(tables.sentence(key, **safe))  # noqa: S704, values are escaped
 

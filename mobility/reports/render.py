@@ -475,7 +475,7 @@ def _with_free_loop(work: Callable[[], Any]) -> Any:
 
 
 def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:
-    """Turn the error of a cell into one of this package, of the same class if it was one."""
+    """Convert the error of a cell to one of this package; keep the class if it already was one."""
     error_class = getattr(errors, name, None)
     if isinstance(error_class, type) and issubclass(error_class, MobilityError):
         cell_error: MobilityError = error_class(_one_line(message))

@@ -273,7 +273,7 @@ def _too_long(session: StoredSession) -> str:
 
 
 def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
-    """Points of the fitted body with any value, and their positions (time, point, xyz), metres."""
+    """Return the visible points of the fitted body, and positions (time, point, xyz) in metres."""
     person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
     places = person["position"].transpose("time", "keypoint", "space").values
     visible = np.isfinite(places).all(axis=-1).any(axis=0)

@@ -64,7 +64,7 @@ _server: _Server | None = None
 
 
 def available() -> bool:
-    """Whether kernels can be forked and watched on this system."""
+    """Return whether kernels can be forked and watched on this system."""
     return hasattr(os, "fork") and hasattr(os, "pidfd_open")
 
 

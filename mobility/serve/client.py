@@ -232,7 +232,7 @@ class Client:
         return self._ask(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
-        """Return the display settings of a session of single-joint range of motion."""
+        """Return the display settings for a session of single-joint range of motion."""
         return self._ask(DisplayConfig, "GET", self._path(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:

@@ -402,11 +402,11 @@ class Handler(JupyterHandler):
         return session
 
     def is_limited(self) -> bool:
-        """Whether the limits for each caller apply; administrators have none."""
+        """Return whether the limits for each caller apply; administrators have none."""
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
-        """Whether the query asks for the demo."""
+        """Return whether the query asks for the demo."""
         values = self.get_query_arguments("demo") or ["false"]
         value = {"true": True, "1": True, "false": False, "0": False}.get(values[-1].lower())
         if value is None or len(values) > 1:

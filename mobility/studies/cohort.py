@@ -846,7 +846,7 @@ def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
-    """Ordered category of each session, indexed by session."""
+    """Return the ordered category of each session, indexed by session."""
     import pandas as pd
 
     check_group(group_by)

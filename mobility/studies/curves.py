@@ -80,7 +80,7 @@ def _is_list(value: Any) -> bool:
 
 def _check_trials(value: Any) -> list[Any]:
     if isinstance(value, StoredSession | xr.Dataset | str) or not _is_list(value):
-        raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
+        raise BadInputError("must be a list of sessions, or of Datasets from mobility.normalise")
     trials = list(value)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, StoredSession):
@@ -92,7 +92,7 @@ def _check_trials(value: Any) -> list[Any]:
                 raise BadInputError(f"number {number}: {error}") from None
         else:
             raise BadInputError(
-                f"number {number}: must be a session, or a Dataset of mobility.normalise (got "
+                f"number {number}: must be a session, or a Dataset from mobility.normalise (got "
                 f"{quoted(trial)})"
             )
     if not trials:
@@ -212,7 +212,7 @@ def mean_curves(
         :func:`mobility.studies.statistics.waveforms.band_factor`). Over (group, side): `n` people,
         of whom `n_whole` have no gap.
 
-        Over (trial, side): the `reason` why an entry is left out, otherwise empty.
+        Over (trial, side): the `reason` why an entry is left out; empty if it is used.
 
     Raises
     ------

@@ -139,7 +139,7 @@ def _errors(
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
-    """Whether both were filmed and analysed alike."""
+    """Return whether both sessions were filmed and analysed in the same way."""
     try:
         return filmed_alike([filming_of(each) for each in (before, session)])
     except MobilityError:  # results of one are deleted or damaged

@@ -531,8 +531,9 @@ def _errors(
 ) -> Array:
     """Return the parts of the errors of left, right and their difference that each video causes.
 
-    A video's error has two parts of variance 1. The correlation of its sides follows from the error
-    of its own difference; if that is unknown, it is the mean of the other videos.
+    A video's error has two parts of variance 1. The correlation between the errors of its sides
+    follows from the error of their difference; if this error is unknown, the correlation is the
+    mean for the other videos.
     """
     stated = np.array(
         [

@@ -215,7 +215,7 @@ def differences(study: Study, groups: Groups) -> Markup:
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
-    """Name the measures without a result, by the reason; empty if all have one."""
+    """Name the measures without a result, by reason; empty if all have a result."""
     items = reasons_without_result(study, statistics)
     if not items:
         return html()

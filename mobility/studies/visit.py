@@ -65,11 +65,11 @@ class Visit:
     Parameters
     ----------
     user_id, date, sessions
-        As the attributes.
+        See the attributes.
     recordings
         Verdicts on a recording for which a video is merged.
     name
-        Name of one of several visits on the same day, as in tables.
+        Name of the visit, as in tables, if there are several on the same day.
     earlier
         IDs of the sessions with which the visit may be compared; None for all earlier days.
     """
@@ -116,7 +116,7 @@ class Visit:
         list of dict
             ``session_id``, ``exercise``, ``state``, ``view``, ``azimuth``, ``pose_source`` and
             ``source_software`` (of the keypoints), ``verdict`` ("" without results), ``reason``
-            (why it is not included, otherwise "").
+            (why it is not included; "" if it is).
         """
         return [dict(row) for row, _ in self._read]
 

@@ -249,7 +249,7 @@ def _volume(a: Array, b: Array, c: Array) -> float:
 def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
     """Stretch trunk and segments of the limbs along themselves to lengths, in metres.
 
-    The mesh follows by its skinning weights, as it follows a pose.
+    The mesh follows through its skinning weights, as it does when the body is posed.
     """
     stretch = {name: np.eye(3) for name in body.bones}
     for segment, (one, other) in _SEGMENT_ENDS.items():

@@ -330,7 +330,7 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
 
 
 def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.bool_]) -> Array:
-    """Average over the neighbours, many times: toes become the front of a shoe."""
+    """Average over the neighbours, many times, so that toes become the front of a shoe."""
     both = is_relaxed[edges].all(axis=1)
     a, b = edges[both].T
     count = np.bincount(a, minlength=len(points)) + np.bincount(b, minlength=len(points))

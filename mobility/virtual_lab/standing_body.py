@@ -134,7 +134,7 @@ class Stance(Strict):
 
 @dataclass(frozen=True)
 class Trial:
-    """A performed motion; seconds and metres."""
+    """A performed motion, in seconds and metres."""
 
     time: Array
     orientation: Array  # of every bone (time, bone, 3, 3)
@@ -288,7 +288,7 @@ class Phases(NamedTuple):
         return 2 * self.lead_s + moving + (self.repetitions - 1) * self.pause_s
 
     def at(self, time: Array) -> tuple[Array, Array, Array, Array]:
-        """Return start, turn and end of repetitions; their progress, 0 to 1, (repetition, time)."""
+        """Return start, turn and end of repetitions, and progress, 0 to 1, (repetition, time)."""
         first = np.full(self.repetitions, self.lead_s, dtype=np.float64)
         start: Array = first + np.arange(self.repetitions) * (self.each_s + self.pause_s)
         since = time - start[:, None]

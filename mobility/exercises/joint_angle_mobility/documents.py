@@ -48,13 +48,13 @@ class JointDocuments(ExerciseDocuments):
         )
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the selected joints, each named after its movement (`hip_abduction`)."""
+        """Return the selected joints' curves, each named after its movement (`hip_abduction`)."""
         if "metrics" not in session.record.stages:
             return session.measured_angles()
         return joint_curves(session.metrics())
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the joints, NaN if they are withheld.
+        """Return the angle curves of the joints, NaN if they are withheld.
 
         The names are always those of :data:`ANGLE_OF_JOINT` (`hip_flexion`), whatever the movement.
         """
@@ -63,7 +63,7 @@ class JointDocuments(ExerciseDocuments):
         return with_refused_joints(session.measured_angles(), session.metrics())
 
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
-        """Side of each joint that is reported.
+        """Return the side of each joint that is reported.
 
         For trunk and neck it is the side to which they moved, because a camera sees both sides
         equally well.
@@ -96,7 +96,7 @@ def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side
 
 
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
-    """Curves of the joints with their errors, without withheld values.
+    """Return the curves of the joints with their errors, without withheld values.
 
     Each side is stored under the angle of the movement that it showed: a hip that moves sideways is
     stored under ``hip_abduction``. Curves with values come first. The other curves have an

@@ -125,7 +125,7 @@ class Mark:
     joints: tuple[str, ...] = ()
 
     def is_of(self, joint: str, side: str) -> bool:
-        """Whether the mark applies to this side of this joint."""
+        """Return whether the mark applies to this side of this joint."""
         return not self.joints or f"{side} {joint}" in self.joints
 
 
@@ -217,7 +217,7 @@ def marks_of(
 
 
 def _least_excursion(course: Course, table: dict[str, Any]) -> float:
-    """Smallest excursion of a movement, whatever else the joint does, degrees."""
+    """Return the smallest excursion of any movement of the joint, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
     return max(float(joint_table()[course.joint]["prominence_deg"]), error)
@@ -287,12 +287,12 @@ def _values_searched(course: Course, table: dict[str, Any]) -> Array:
 
 
 def _at_gap(at: float, end: float, end_of_all: float) -> bool:
-    """Whether a time is at the end of a piece, but not at the end of the recording."""
+    """Return whether a time is at the end of a piece, but not at the end of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
 def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
-    """Whether a joint was moving, not resting, when the recording begins or ends."""
+    """Return whether a joint was moving, not resting, when the recording begins or ends."""
     edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
@@ -433,7 +433,7 @@ class _Curve:
 
 
 def _turning_points(values: Array, threshold: float) -> list[int]:
-    """Alternating extremes (indices) that differ by the threshold or more; empty if none do."""
+    """Find alternating extremes (indices) that differ by the threshold; empty if none do."""
     lowest = highest = 0
     turns: list[int] = []
     rising: bool | None = None
@@ -464,7 +464,7 @@ class _Span:
 
 
 def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
-    """Frames around a turn that are within a share of the smaller neighbouring excursion."""
+    """Find the frames around a turn within a share of the smaller neighbouring excursion."""
     place = turns[i]
     beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
     size = min(abs(curve.smooth[place] - curve.smooth[k]) for k in beside)
@@ -472,7 +472,7 @@ def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> 
 
 
 def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[int, float]:
-    """Angles at the neighbouring turns by index, without those that the recording cuts off."""
+    """Return the angles at neighbouring turns, by index, except turns that are cut off."""
     values = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
     if len(values) < 2:
         return values
@@ -561,7 +561,7 @@ def _excursion_between(
 
 
 def leading_excursion(group: Sequence[Excursion]) -> Excursion:
-    """Largest of the movements that happen at the same time."""
+    """Return the largest of the movements that happen at the same time."""
     return max(group, key=lambda excursion: (excursion.accepted, excursion.excursion))
 
 
@@ -651,7 +651,7 @@ def by_hand(
 def _same_marks(
     mark: Mark, groups: Sequence[Sequence[Excursion]], tolerance: float
 ) -> Sequence[Excursion]:
-    """Movements that were detected at the times of a mark; empty if there are none."""
+    """Return the movements that were detected at the times of a mark; empty if there are none."""
     for group in groups:
         each = leading_excursion(group)
         pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
@@ -724,7 +724,7 @@ def _excursion_at_marks(
 
 
 def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
-    """Frames around an index where the curve is about equally high, and their median."""
+    """Return the frames around an index with about equal values, and their median."""
     close = np.abs(curve.smooth - curve.smooth[place]) <= near
     first = last = place
     while first > least and close[first - 1]:
@@ -758,11 +758,11 @@ def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
 
 
 def local_sd(course: Course) -> float:
-    """Median standard error of a frame, degrees."""
+    """Return the median standard error of a frame, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     return float(np.median(sd)) if sd.size else float("nan")
 
 
 def root_mean_square(shared: Array | float) -> float:
-    """Root mean square of values."""
+    """Return the root mean square of values."""
     return float(np.sqrt(np.mean(np.square(shared))))

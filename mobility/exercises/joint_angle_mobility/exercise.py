@@ -52,7 +52,7 @@ class JointAngleMobility(ExerciseStages):
     }
 
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Without a click, follow the person who moves the joint.
+        """Follow the person who moves the joint, if nobody was clicked on.
 
         This does not apply to ankle, trunk and neck, because another person's arm could decide.
         """

@@ -89,7 +89,7 @@ class Repeated(ExerciseStages):
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn of the first other exercise that recognises its own movement."""
+        """Warn about the first other exercise that recognises its own movement."""
         other_exercises = (each for each in registry.exercises() if each.name != self.name)
         warnings = (_recognised(each, pose) for each in other_exercises)
         return next(filter(None, warnings), [])

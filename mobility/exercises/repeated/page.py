@@ -205,7 +205,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 def _of_extreme(
     metrics: xr.Dataset, name: str, moments: Mapping[str, float], otherwise: float
 ) -> float:
-    """Time in a repetition at which a metric with several phases has the reported extreme."""
+    """Find the time in a repetition at which a metric with several phases has its extreme."""
     if name not in metrics or f"{name}_phase" not in metrics:
         return otherwise
     return moments.get(str(metrics[name].attrs.get("phase", "")).replace("-", "_"), otherwise)

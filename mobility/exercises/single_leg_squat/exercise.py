@@ -223,7 +223,7 @@ def _without_hidden_plane(
 
 
 def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
-    """Repetitions of one leg; `standing` is true only while this leg is on the floor."""
+    """Return one leg's repetitions; `standing` is true only while this leg is on the floor."""
     on_floor = down[:, SIDES.index(leg)]
     stands = all_repetitions["standing"].to_numpy().astype(bool) & on_floor
     standing = all_repetitions["standing"].copy(data=stands)

@@ -39,7 +39,7 @@ def event_sd(
 
 
 def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Durations of each rise and of its parts, seconds; NaN if an end was not visible."""
+    """Return the durations of each rise and its parts, seconds; NaN if an end was not visible."""
     of_rises = {}
     for name, (first, last) in _DURATIONS.items():
         recorded = repetitions["stands"] | True
@@ -95,7 +95,7 @@ class Rises:
         }
 
     def time_of_five(self, until: str) -> tuple[float, str]:
-        """Time from the first lean to `until` of the fifth rise; NaN with a reason if withheld."""
+        """Return the time from the first lean to `until` of the fifth rise; NaN with a reason."""
         why = self._why_not_timed(until)
         if why:
             return math.nan, why

@@ -117,8 +117,8 @@ def bland_altman(
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
     the mean of the participants' means. If participants have several pairs with different true
     values (repetitions), s comes from the variances between and within participants
-    (:func:`limits_of_agreement`). The intervals of the limits combine those of the mean and the
-    standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
+    (:func:`limits_of_agreement`). The intervals of the limits combine the intervals of the mean and
+    of the standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
     treated as independent, which is exact for equal numbers of pairs.
 
     Pairs with NaN are left out. By default, each pair has its own participant. If all differences

@@ -102,7 +102,7 @@ def intraclass_correlation(
 ) -> Estimate:
     r"""Compute the intraclass correlation of a two-way design, with its 95 % confidence interval.
 
-    For n targets and k columns, R is the mean square between rows, C the mean square between
+    For n targets and k columns, R is the mean square between targets, C the mean square between
     columns, and E the mean square of the error:
 
     - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement of single
@@ -270,9 +270,9 @@ def mdc95(sem: float) -> float:
 def share_within(freedom: float) -> float:
     """Return the share of new changes caused by error alone that are within an estimated MDC95.
 
-    Such a change divided by the true SEM is normal. The estimated SEM is the true SEM times the
-    root of chi-square over its degrees of freedom, so their quotient is distributed as t.
-    :func:`mdc95` computes the MDC95.
+    Such a change, divided by the true SEM, is normally distributed. The estimated SEM is the true
+    SEM times the root of chi-square over its degrees of freedom, so their quotient is distributed
+    as t. :func:`mdc95` computes the MDC95.
     """
     from scipy import stats
 
@@ -370,7 +370,7 @@ def _kappa(one: Array, other: Array, *, power: int) -> tuple[float, Array]:
 
 
 def _of_mean(single: float, k: int) -> float:
-    """Return the reliability of the mean of k values from that of one (Spearman-Brown 1910)."""
+    """Return the reliability of a mean of k values from that of one value (Spearman-Brown 1910)."""
     below = 1 + (k - 1) * single
     return k * single / below if not below <= 0 else -1.0
 

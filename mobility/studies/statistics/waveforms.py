@@ -159,9 +159,9 @@ def paired_curve_test(
     Notes
     -----
     Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
-    of a curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp
-    15:1), so that each point beyond the threshold counts as different, with one error rate for all
-    points.
+    of a curve is compared with the largest |t| of every flip (max-t; Nichols and Holmes 2002, Hum
+    Brain Mapp 15:1), so that each point beyond the threshold counts as different, with one error
+    rate for all points.
     """
     curves = _without_gaps(differences)
     count = len(curves)
@@ -182,10 +182,10 @@ def independent_curve_test(
     """Test whether two groups have the same mean curve (second minus first), however they vary.
 
     Like :func:`paired_curve_test`, for curves of different participants. The statistic is Welch's
-    t. It is compared with that of curves about their group's mean whose signs are flipped (wild
-    bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread, which would
-    not be the case if people were exchanged between groups. ``benchmarks/groups.md`` shows how
-    often the test finds a difference that does not exist.
+    t. It is compared with the t of curves whose deviations from their group's mean have flipped
+    signs (wild bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread,
+    which would not be the case if people were exchanged between groups. ``benchmarks/groups.md``
+    shows how often the test finds a difference that does not exist.
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
     counts = [len(curves) for curves in groups]
