@@ -297,7 +297,6 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
     }
 
 
-
 def _least_excess(finding: Finding) -> float:
     """Return the excess over the target at the end of the interval nearest to the target."""
     if finding.interval is None or finding.threshold is None:
