@@ -835,18 +835,20 @@ def _source(kind: str, own: pd.DataFrame) -> str:
     count, drawn = own["people"].max(), own["rendered clips"].max()
     who = [f"{count} real {'person' if count == 1 else 'people'}"] if count else []
     who += [f"{drawn} rendered clips"] if drawn else []
-    said = [f"Of {' and '.join(who)}."]
-    for number, of in ((1, "one real person"), (0, "no real person")):
+    said = [f"Measured on {' and '.join(who)}."]
+    for number, people in ((1, "one real person"), (0, "no real person")):
         if few := [name for name in own.index if own["people"][name] == number != count]:
-            said.append(f"Of {of}: {', '.join(few)}.")
+            said.append(f"Measured on {people}: {', '.join(few)}.")
     if few := [name for name in own.index if own["rendered clips"][name] < ENOUGH]:
-        least = "those that they are like" if LIKE[kind] else "1"
-        which = "All are" if len(few) == len(own) else f"Those of {', '.join(few)} are"
-        said.append(f"{which} of fewer than {ENOUGH} rendered clips, and at least {least}.")
+        least = "the factors of the similar kind" if LIKE[kind] else "1"
+        which = "All factors" if len(few) == len(own) else f"The factors of {', '.join(few)}"
+        said.append(
+            f"{which} come from fewer than {ENOUGH} rendered clips, so they are at least {least}."
+        )
     if kind == "not_standing":
-        said.append("They stand, which the fit did not assume (standing free).")
+        said.append("These people stand straight, but the fit did not assume it (standing free).")
     if kind.startswith("two"):
-        said.append("Pairs of his four views; of rendered or other pairs nothing was measured.")
+        said.append("The cameras are pairs of his four views. No other pairs were measured.")
     return " ".join(said)
 
 

@@ -323,10 +323,11 @@ def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
         of_people = ", ".join(
             f"{name} {count}" for name, count in people["angle"].value_counts().items()
         )
-        source = (
-            f"Of {here.loc[here['rendered'], 'person'].nunique()} rendered people, and of people on"
-            f" film ({of_people or 'none'})."
+        filmed = (
+            f"filmed people (number by angle: {of_people})" if of_people else "no filmed people"
         )
+        rendered = here.loc[here["rendered"], "person"].nunique()
+        source = f"Measured on {rendered} rendered people and {filmed}."
         found: dict[str, Any] = {number: {} for number in NUMBERS}
         for (number, angle), own in here.groupby(["number", "angle"], sort=False):
             like = like_of(trial, kind, str(number), str(angle))
@@ -339,11 +340,12 @@ def retest_errors(again: pd.DataFrame) -> dict[str, Any]:
     """Return the retest errors by kind and metric, with their source."""
     return {
         "source": (
-            f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
-            "before a camera that is put up again by eye (4 degrees, 10 cm), in another light and "
-            "at another pace: upper end of the one-sided 95 % interval, so that it holds for other "
-            "people too. One man by two phones 35 degrees apart: 0.7 (knee), 0.4 (hip), "
-            "0.5 (ankle), 1.1 (trunk)."
+            f"Differences between two recordings of up to {int(again['pairs'].max())} rendered "
+            "people, who squat in the same way in front of a camera that is set up again by eye "
+            "(4 degrees, 10 cm), in different light and at a different pace. The value is the "
+            "upper end of the one-sided 95 % interval, so that it is valid for other people too. "
+            "For one man filmed by two phones 35 degrees apart: 0.7 (knee), 0.4 (hip), 0.5 "
+            "(ankle), 1.1 (trunk)."
         ),
         "sem": {
             kind: {name: float(f"{sem:.2g}") for name, sem in own["sem"].droplevel(0).items()}

@@ -44,7 +44,10 @@ def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
         counts.setdefault((share, _who(norm), name), []).append(norm.people)
     return [
         tables.sentence(
-            "report.lab.drawn", share=share, people=_people(min(each), max(each), who), name=name
+            "report.lab.drawn",
+            share=share / 100,
+            people=_people(min(each), max(each), who),
+            name=name,
         )
         for (share, who, name), each in counts.items()
     ]

@@ -213,9 +213,9 @@ def of_the_page(
 @pytest.mark.parametrize(
     ("file", "old", "new", "why"),
     [
-        ("findings.yaml", "{measured}; the aim", "{nix}; the aim", "found: 'nix': unknown"),
-        ("findings.yaml", "{measured}; the aim", "{; the aim", "participant: found: "),
-        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be a name alone"),
+        ("findings.yaml", "{measured}; the target", "{nix}; the target", "found: 'nix': unknown"),
+        ("findings.yaml", "{measured}; the target", "{; the target", "participant: found: "),
+        ("findings.yaml", "{measured}; the target", "{measured:9}; the", "must be a name alone"),
         (
             "findings.yaml",
             "below {threshold}\n",
