@@ -63,7 +63,7 @@ def shown_movement(course: Course, *, borne: bool) -> str:
 
 
 def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
-    """Return how much the ends of three or more movements differ, and the detectable change.
+    """Return how much the ends of three or more movements differ, and the smallest detectable change.
 
     With fewer movements there is no value, only the reason.
     """

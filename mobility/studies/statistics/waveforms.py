@@ -160,8 +160,8 @@ def paired_curve_test(
     -----
     Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
     of a curve is compared with the largest |t| of every flip (max-t; Nichols and Holmes 2002, Hum
-    Brain Mapp 15:1), so that each point beyond the threshold counts as different, with one error
-    rate for all points.
+    Brain Mapp 15:1). Each point beyond the threshold counts as different, and one error rate
+    applies to all points together.
     """
     curves = _without_gaps(differences)
     count = len(curves)
