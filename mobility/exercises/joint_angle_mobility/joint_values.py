@@ -63,9 +63,9 @@ def shown_movement(course: Course, *, borne: bool) -> str:
 
 
 def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
-    """Return how much the ends of three or more movements differ, and the detectable change.
+    """Return the spread of the ends of range, and the smallest detectable change.
 
-    With fewer movements there is no value, only the reason.
+    With fewer than three movements there is no value, only the reason.
     """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
