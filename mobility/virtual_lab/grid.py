@@ -286,8 +286,8 @@ def cases_like(
     """Draw `n` cases similar to another case, as on a different day with a different person.
 
     Stature varies by 4 %, age by 8 years, and the depth by 5 percentage points. The camera varies
-    by 8 degrees of azimuth, 5 % of its distance and 10 cm of its height. Sex, clothes, light, and the movement
-    of knees and arms vary as they do among people.
+    by 8 degrees of azimuth, 5 % of its distance and 10 cm of its height. Sex, clothes, light, and
+    the movement of knees and arms vary as they do among people.
     """
     around = {
         "body.age": (case.body.age, 8.0, 16.0, 90.0),

@@ -159,9 +159,8 @@ def paired_curve_test(
     Notes
     -----
     Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
-    of a curve is compared with the largest |t| of every flip (max-t; Nichols and Holmes 2002, Hum
-    Brain Mapp 15:1). Each point beyond the threshold counts as different, and one error rate
-    applies to all points together.
+    is compared with that of every flip (max-t; Nichols and Holmes 2002, Hum Brain Mapp 15:1), so
+    each point beyond the threshold counts as different. All points share one error rate.
     """
     curves = _without_gaps(differences)
     count = len(curves)
