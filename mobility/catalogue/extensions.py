@@ -109,10 +109,10 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
     def added_table(name: str) -> Any:
         return own_table(package, name)
 
-    for file in sorted(files(package).iterdir(), key=lambda each: each.name):
-        if file.name.endswith(".yaml") and file.name not in _TABLES:
+    for entry in sorted(files(package).iterdir(), key=lambda each: each.name):
+        if entry.name.endswith(".yaml") and entry.name not in _TABLES:
             raise BadInputError(
-                f"{file.name} of {package}: an extension has only {', '.join(_TABLES)}; remove it"
+                f"{entry.name} of {package}: an extension has only {', '.join(_TABLES)}; remove it"
             )
     check_own_tables(added_table, other_tables=[each.own_table for each in before], package=package)
     _check_apart(added_table("measures"), tables.load("measures"), f"measures.yaml of {package}")

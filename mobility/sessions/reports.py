@@ -93,8 +93,8 @@ class ReportOnPeople:
     files
         Patterns for the names of the files next to the notebook.
     rows
-        Reads the sessions and participants of the report in a folder: rows with ``session_id`` or
-        ``session``, and ``user_id`` or ``participant``.
+        Reads the sessions and participants of the report in a folder: rows with ``session_id``,
+        ``session`` or ``sessions`` (several ids), and ``user_id`` or ``participant``.
     session_ending
         End of the name of the folder with such reports on one session; the name begins with the
         session ID. Empty if there are none on one session.
@@ -245,7 +245,10 @@ def _holds(folder: Path, kind: ReportOnPeople, sessions: list[str], user_id: str
         if any(_COLUMNS.isdisjoint(row) for row in rows):  # of another program
             return True
         return any(
-            not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
+            not {
+                *(row.get("session_id"), row.get("session")),
+                *row.get("sessions", "").split(),
+            }.isdisjoint(sessions)
             or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))
             for row in rows
         )
