@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.assessment.trial_errors import Known, visit_sem
-from mobility.base.uncertain import SD, sd_name, sem_name
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
@@ -373,11 +373,11 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
         plane = angles[entry["angle"]].attrs.get(f"plane_{of_side}", "")
         name = str(entry.get(plane, entry["angle"]))
         names.append(name)
-        for ending in ("", SD):
-            curve = metrics[f"angle{ending}"].sel(joint=of_joint, drop=True)
+        for name_of in (str, sd_name):
+            curve = metrics[name_of("angle")].sel(joint=of_joint, drop=True)
             shown = curve["side"] == of_side
-            before = measured.get(f"{name}{ending}", curve.where(False))
-            measured[f"{name}{ending}"] = curve.where(shown, before).assign_attrs(units="degree")
+            before = measured.get(name_of(name), curve.where(False))
+            measured[name_of(name)] = curve.where(shown, before).assign_attrs(units="degree")
     first, last = _until_rest(start, end, list(zip(joint, side, strict=True)))
     of_angles = list(dict.fromkeys(names))
     shows = np.zeros((len(names), len(of_angles), len(SIDES)), dtype=bool)
