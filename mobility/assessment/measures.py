@@ -307,6 +307,11 @@ def _add_of_trial(
     """Add the numbers of measures from a function of the recording."""
     outputs = kernel.compute(trial)
     for name, entry in entries.items():
+        if "largest_interval" in entry:
+            raise BadInputError(
+                f"measure {name}: largest_interval has no effect on a function with @of_trial; "
+                "remove it, and return NaN for values that are too uncertain"
+            )
         output = output_of(name, entry, outputs)
         values = checked_values(outputs[output], trial, what=f"kernel {entry['from']}")
         before = set(metrics)

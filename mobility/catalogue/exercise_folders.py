@@ -46,6 +46,12 @@ def own_table(package: str, name: str) -> Any:
         return {}
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInputError(
+            f"{name}.yaml of {package}, line {line}: is not YAML ({error.problem}); correct this "
+            "line or the line before"
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInputError(f"{name}.yaml of {package}: {in_short(error)}") from error
 

@@ -632,6 +632,13 @@ def check_names(
     check_among(lab["values"], compared, f"{what}: lab: values")
     durations = report.get("durations", {}).get("names", ())
     check_among(durations, described, f"{what}: report: durations")
+    if report:  # a metric is named after its measure and its kind
+        numbers = [
+            number
+            for name, entry in described.items()
+            for _, number in names_of_numbers(name, entry, moment)
+        ]
+        check_among(table["cohort"], [*numbers, *tables.load("indices")], f"{what}: cohort")
     metrics = _judged(described, moment)
     for rule in table["rules"]:
         metric, unit = rules[rule]["metric"], rules[rule]["unit"]

@@ -65,8 +65,8 @@ def test_another_package_adds_an_exercise_that_is_never_the_usual_one(installed:
         ({"init": "raise RuntimeError('no such device')"}, "no such device"),
         ({"init": "1 +"}, "invalid syntax"),
         ({"table": "name: h\xe9"}, "codec"),
-        ({"table": "name: ["}, "while parsing"),
-        ({"findings": "rules: ["}, "while parsing"),
+        ({"table": "name: ["}, "line 2: is not YAML (did not find"),
+        ({"findings": "rules:\n  a: ["}, "line 3: is not YAML"),
         (
             {"findings": "rules: {heel_rise: {threshold: 9}}"},
             "heel_rise is already the name of another",
@@ -263,6 +263,12 @@ def of_the_page(
             "measures: [",
             "measures:\n  points: [",
             "measures: input should be a valid list",
+        ),
+        (
+            "exercise.yaml",
+            "cohort: [body_rise]",
+            "cohort: [body_rises]",
+            "cohort: 'body_rises': unknown; did you mean 'body_rise'",
         ),
         (
             "measures.yaml",
