@@ -561,7 +561,7 @@ def frontal_plane_projection_angle(
 
 
 def ankle_distance(ankle_z: Array) -> Array:
-    """Return the distance of the ankles, from their coordinates (..., side) along eZ."""
+    """Return the distance between the ankles, from their coordinates (..., side) along eZ."""
     return abs(ankle_z[..., 1] - ankle_z[..., 0])
 
 

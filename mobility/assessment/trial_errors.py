@@ -84,9 +84,9 @@ def trial_spreads(
 
     Notes
     -----
-    The mean over the knots of a phase is taken within each sample, but not the mean over
-    repetitions. Between repetitions, the samples vary more than the actual errors, whose variation
-    is already part of the spread of the values.
+    Each sample is averaged over the knots of a phase. It is not averaged over repetitions: between
+    repetitions, the samples vary more than the actual errors, whose variation is already part of
+    the spread of the values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
     return xr.Dataset(

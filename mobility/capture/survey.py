@@ -545,7 +545,7 @@ def background_shifts(
     Parameters
     ----------
     pictures
-        Grey pictures of the looks, :func:`reduced`.
+        Grey pictures of the frames that were looked at, from :func:`reduced`.
     boxes
         Boxes of the people in each of them.
 

@@ -235,7 +235,7 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 
 
 def check_pose(value: Any) -> xr.Dataset:
-    """Return a pose unchanged, if it has one person with the 33 landmarks.
+    """Return a pose unchanged if it has one person with the 33 landmarks; raise an error otherwise.
 
     Its points are in metres (``position``), in the picture (``image_position``, pixels), or both; a
     pose from a model without depth only has points in the picture.

@@ -118,7 +118,7 @@ def agreement(
     Raises
     ------
     BadInputError
-        The video and the lab have different times, are not in degrees, share no angle, contain
+        The two Datasets have different times, are not in degrees, share no angle, contain
         infinite values, or have no accepted repetition. Several trials have no participants, or the
         numbers of trials and participants differ. An option is out of range.
 

@@ -337,7 +337,7 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
 
 
 def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> Problem:
-    """Replace the stances of planted feet in a problem and its further views."""
+    """Replace the stances of planted feet in a problem, for its first and its other cameras."""
     first_view = replace(problem, stances=stances, views=())
     views = tuple(
         replace(

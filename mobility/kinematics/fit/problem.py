@@ -105,7 +105,7 @@ class Problem:
 
     @property
     def per_camera(self) -> list[Problem]:
-        """Observations of each camera."""
+        """Observations from each camera."""
         return [self, *(view.problem for view in self.views)]
 
     @property
