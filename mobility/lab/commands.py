@@ -25,6 +25,7 @@ from mobility.cli.parameters import (
     open_session_or_demo,
     open_store,
     option,
+    path_argument,
     path_option,
     print_json,
     say,
@@ -355,6 +356,41 @@ def export_lab(
         out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
     )
     typer.echo(f"{written}\n{_content_of(written)}")
+
+
+@takes(open_store)
+def export_bids(
+    opened: Store,
+    user_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids of the participants.")
+    ],
+    folder: Annotated[
+        Path, path_argument("FOLDER", help="Folder to make. It may exist if it is empty.")
+    ],
+    *,
+    dates: Annotated[
+        bool,
+        typer.Option(
+            "--dates",
+            help="Include the date and time of each recording. Dates identify people.",
+        ),
+    ] = False,
+    license: Annotated[
+        str | None,
+        option("--license", "TEXT", help='Licence of the data set; default: "not stated".'),
+    ] = None,
+) -> None:
+    """Write sessions of participants as a Motion-BIDS data set.
+
+    It has positions, joint angles with their errors, and repetitions, but no videos or names. The
+    table FOLDER-key.tsv, beside the folder, lists the participant and session of each recording. Do
+    not pass it on, because it identifies people.
+    """
+    from mobility.lab.bids import key_of
+
+    check_output(folder, store=opened)
+    written = opened.to_bids(user_ids, folder, dates=dates, license=license)
+    typer.echo(f"data    {written}\nkey     {key_of(written)}")
 
 
 def _content_of(written: Path) -> str:
