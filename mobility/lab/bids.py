@@ -24,8 +24,9 @@ from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.keypoints.view import trial_view
 from mobility.kinematics.skeleton import Array
+from mobility.lab.lab_writers import stated_license
 from mobility.pipeline.analysis import reading_results
-from mobility.sessions.files import check_id, check_name, replace_folder, write_json
+from mobility.sessions.files import check_id, replace_folder, write_json
 from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.session_store import SessionStore
 from mobility.sessions.stored_session import StoredSession
@@ -111,8 +112,7 @@ def to_bids(
         There is no such participant, or a participant has no session with results.
     """
     target = Path(folder).absolute()
-    not_stated = tables.sentence("warnings.export.no_license")
-    stated = not_stated if license is None else check_name(license, what="license")
+    stated = stated_license(license)
     _check_free(target)
     planned = _plan(store, list(dict.fromkeys(user_ids)))
     with replace_folder(target, what=f"the folder {folder}") as unfinished:
@@ -165,16 +165,15 @@ def _plan(store: SessionStore[Any], user_ids: Sequence[str]) -> list[_Planned]:
         for session in sessions[user_id]:
             record = session.record
             visit = f"ses-{days[user_id].index(record.created_at.date()) + 1}"
-            task = f"task-{_label(record.exercise) or _label(record.kind.slug)}"
             place = (f"sub-{label}", *([visit] if has_visits else []))
-            recordings[*place, task].append(session)
+            of_exercise = f"task-{_label(record.exercise) or _label(record.kind.slug)}"
+            recordings[*place, of_exercise].append(session)
     planned = []
-    for key, of_task in recordings.items():
-        *place, task = key
+    for (subject, *of_visit, task), of_task in recordings.items():
         for number, session in enumerate(of_task, start=1):
             run = [f"run-{number}"] if len(of_task) > 1 else []
-            stem = "_".join([*place, task, "tracksys-phone", *run])
-            planned.append(_Planned(session, place[0], "/".join(place), stem))
+            stem = "_".join([subject, *of_visit, task, "tracksys-phone", *run])
+            planned.append(_Planned(session, subject, "/".join([subject, *of_visit]), stem))
     return planned
 
 

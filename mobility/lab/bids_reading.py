@@ -43,8 +43,8 @@ def read_bids(folder: FilePath) -> dict[str, xr.Dataset]:
         names and units. The repetitions are over ``rep``, with times in seconds.
 
         The attributes are ``participant``, ``session`` ("" if there are no visits) and
-        ``exercise``. If this package wrote the data set, there are also ``view``, ``verdict`` and
-        ``source_software``, and ``movement`` for single joints.
+        ``exercise``. If this package wrote the data set, there are also ``view``, ``verdict``,
+        ``source_software`` and, for movements of a joint, ``movement``.
 
     Raises
     ------

@@ -342,6 +342,12 @@ def export_lab(
             "C3D needs this option if the frame rate of the video varies.",
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        option(
+            "--license", "TEXT", help='Licence that C3D, MOT and STO state; default: "not stated".'
+        ),
+    ] = None,
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
@@ -353,7 +359,13 @@ def export_lab(
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
-        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
+        out,
+        file_format=file_format,
+        positions=positions,
+        landmarks=landmarks,
+        fill=fill,
+        rate=rate,
+        license=license,
     )
     typer.echo(f"{written}\n{_content_of(written)}")
 
