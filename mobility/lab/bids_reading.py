@@ -13,6 +13,7 @@ import xarray as xr
 from mobility.base.options import FilePath, checked
 from mobility.base.provenance import with_history
 from mobility.errors import BadInputError, NotFoundError
+from mobility.kinematics.datasets import check_times
 from mobility.kinematics.skeleton import SIDES, Array
 from mobility.lab.bids import ATTRIBUTES, FIRST, MISSING, UNITS
 from mobility.lab.lab_datasets import METRES
@@ -89,12 +90,17 @@ def _read_recording(file: Path) -> xr.Dataset:
         name = channels["name"][wrong].iloc[0]
         raise BadInputError(f"{file}: a channel cannot be called {name!r} here. Rename it")
     recording = _read_channels(channels, values, file)
-    first = _number(document, FIRST, file, otherwise=0.0)
+    first = _number(document.get(FIRST, 0.0), FIRST, file)
     latency = np.flatnonzero(channels["type"].eq("LATENCY"))
     if latency.size:
         time = values[:, latency[0]] + first
     else:
-        time = first + np.arange(len(values)) / _number(document, "SamplingFrequency", file)
+        rate = _number(document.get("SamplingFrequency"), "SamplingFrequency", file, above=0.0)
+        time = first + np.arange(len(values)) / rate
+    try:
+        time = check_times(time)
+    except BadInputError as error:
+        raise BadInputError(f"{file}: {error}") from None
     recording = recording.assign_coords(time=("time", time, {"units": "s"}))
     events = file.with_name(f"{stem}_events.tsv")
     if events.is_file():
@@ -196,12 +202,9 @@ def _read_document(file: Path) -> dict[str, Any]:
     return document
 
 
-def _number(
-    document: dict[str, Any], key: str, file: Path, *, otherwise: float | None = None
-) -> float:
-    value = document.get(key, otherwise)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise BadInputError(f"{file}: its motion.json has no number {key}. Restore it")
+def _number(value: Any, key: str, file: Path, *, above: float = -np.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < np.inf:
+        raise BadInputError(f"{file}: its motion.json has no possible {key}. Restore it")
     return float(value)
 
 
