@@ -111,11 +111,12 @@ def to_bids(
     NotFoundError
         There is no such participant, or a participant has no session with results.
     """
-    target = Path(folder).absolute()
+    target = Path(folder).resolve()
     stated = stated_license(license)
     _check_free(target)
     planned = _plan(store, list(dict.fromkeys(user_ids)))
     with replace_folder(target, what=f"the folder {folder}") as unfinished:
+        _check_free(target)  # another process may have written it meanwhile
         for one in planned:
             place = unfinished / one.folder / "motion"
             with writing(place):
@@ -134,7 +135,8 @@ def to_bids(
 
 def key_of(folder: Path) -> Path:
     """Return the path of the table beside a data set that names participants and sessions."""
-    return folder.with_name(f"{folder.name}-key.tsv")
+    real = folder.resolve()
+    return real.with_name(f"{real.name}-key.tsv")
 
 
 def _check_free(folder: Path) -> None:

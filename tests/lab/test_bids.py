@@ -21,7 +21,8 @@ from extras import require
 from other_processes import command, in_child, refused
 
 import mobility as mb
-from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
+from mobility.lab import bids
 from mobility.lab.bids import _write_recording, key_of, recording_of
 from mobility.lab.bids_reading import _read_recording
 from mobility.store import Session, Store
@@ -271,6 +272,32 @@ def test_what_cannot_be_exported(store: Store, add: Any, tmp_path: Path) -> None
     assert [path.name for path in other.iterdir()] == ["dataset_description.json"]
     assert (tmp_path / "taken-key.tsv").read_text() == "my own table"
     assert not list(tmp_path.glob("*new*"))
+
+
+def test_what_is_written_meanwhile_stays(store, add, tmp_path, monkeypatch) -> None:
+    add("s1", "ann")
+    plan = bids._plan
+
+    def slow_plan(*given):
+        (tmp_path / "bids").mkdir()
+        (tmp_path / "bids" / "README").write_text("of another process")
+        return plan(*given)
+
+    monkeypatch.setattr(bids, "_plan", slow_plan)
+    with pytest.raises(BadInputError, match=r"is not empty \(README\)"):
+        store.to_bids(["ann"], tmp_path / "bids")
+    assert texts(tmp_path / "bids") == {"README": "of another process"}
+
+
+def test_a_link_and_a_place_that_is_read_only(store, add, tmp_path) -> None:
+    add("s1", "ann", of="squat")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert len(mb.read_bids(store.to_bids(["ann"], tmp_path / "link"))) == 1
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real-key.tsv").is_file()
+    with pytest.raises(StorageError, match="cannot write"):
+        store.to_bids(["ann"], "/proc/bids")
 
 
 def test_sessions_without_results_are_left_out(store, add, tmp_path, caplog) -> None:
