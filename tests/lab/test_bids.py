@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -289,15 +291,28 @@ def test_what_is_written_meanwhile_stays(store, add, tmp_path, monkeypatch) -> N
     assert texts(tmp_path / "bids") == {"README": "of another process"}
 
 
-def test_a_link_and_a_place_that_is_read_only(store, add, tmp_path) -> None:
+def test_a_link_to_a_folder_stays_a_link(store, add, tmp_path) -> None:
     add("s1", "ann", of="squat")
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert len(mb.read_bids(store.to_bids(["ann"], tmp_path / "link"))) == 1
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real-key.tsv").is_file()
-    with pytest.raises(StorageError, match="cannot write"):
-        store.to_bids(["ann"], "/proc/bids")
+
+
+def test_a_full_disk_leaves_nothing(store, add, tmp_path, monkeypatch) -> None:
+    add("s1", "ann", of="squat")
+
+    def full(source, target):
+        if str(target).endswith("participants.tsv"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return Path(source).rename(target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        store.to_bids(["ann"], tmp_path / "bids")
+    assert [path for path in tmp_path.rglob("*") if "sub-" in path.name] == []
+    assert not key_of(tmp_path / "bids").exists()
 
 
 def test_sessions_without_results_are_left_out(store, add, tmp_path, caplog) -> None:
