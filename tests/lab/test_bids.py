@@ -135,6 +135,7 @@ def test_uneven_frames_and_gaps(uneven: xr.Dataset, tmp_path: Path) -> None:
     assert counts == {"LATENCY": 1, "POS": 6, "JNTANG": 3, "MISC": 2}
     column = channels["name"].tolist().index("left_knee_flexion")
     assert [row[column] for row in rows][:3] == ["10.000000", "n/a", "90.125000"]
+    assert channels["status"].tolist().count("bad") == 1
     lean = channels.set_index("name").loc["trunk_lean"]
     assert (lean["status"], lean["status_description"]) == ("bad", "the trunk was hidden")
     document = json.loads(next(tmp_path.glob("*_motion.json")).read_text())
@@ -231,14 +232,14 @@ def test_visits_and_runs(store: Store, add: Any, tmp_path: Path) -> None:
 
 
 def test_ids_that_are_no_labels(store: Store, add: Any, tmp_path: Path) -> None:
-    ids = ["p-1", "p_1", "P1", "p1", "a.b"]
+    ids = ["p-1", "p_1", "p1", "P1", "a.b"]
     for number, user_id in enumerate(ids):
         add(f"s{number}", user_id, of="squat")
     folder = store.to_bids(ids, tmp_path / "bids")
     key = pd.read_csv(key_of(folder), sep="\t").set_index("participant")["file"]
     labels = {user_id: key[user_id].split("/")[0] for user_id in ids}
     assert labels["a.b"] == "sub-ab"
-    assert labels["P1"] == "sub-P1"
+    assert labels["p1"] == "sub-p1"
     assert len({label.lower() for label in labels.values()}) == 5  # also on a disk without case
     assert {path.name for path in folder.glob("sub-*")} == {*labels.values()}
     assert all(label.removeprefix("sub-").isalnum() for label in labels.values())
