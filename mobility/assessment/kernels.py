@@ -388,7 +388,7 @@ def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialK
 
 
 def _takes(compute: Callable[..., Any], count: int) -> Any:
-    """Refuse a measure function with other parameters than it is called with."""
+    """Reject a measure function whose parameters differ from those of its calls."""
     try:
         signature(compute).bind(*range(count))
     except TypeError:

@@ -57,7 +57,7 @@ _COMMANDS = {
     ),
     "threads": _Place(
         "cli.analysis_commands.threads",
-        help="Write a comment on each metric, and print the ids of the threads.",
+        help="Write a comment on each metric, and print the IDs of the threads.",
     ),
     "repetitions": _Place(
         "cli.analysis_commands.repetitions",

@@ -109,7 +109,7 @@ def _fields_of_measures() -> list[dict[str, Any]]:
 
 
 def _measures(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """List each metric of each exercise once, with what it is and where that comes from."""
+    """List each metric of each exercise once, with its definition and the source."""
     table = tables.load("measures")["kinds"]
     kinds = table["words"] | table["others"]
     named = frame.loc[frame["metric"].ne(""), [name for name in _OF_MEASURE if name in frame]]

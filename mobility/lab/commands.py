@@ -240,7 +240,7 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
-    """Return angles that the lab's model defines differently, and how the worst of them differs.
+    """Return the angles that the lab's model defines differently, and how the worst one differs.
 
     Empty unless the video is compared with the lab's own model.
     """

@@ -43,7 +43,8 @@ _STYLES: dict[str, dict[str, Any]] = {
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles from video and lab over time: a row for each angle, a column for each side.
 
-    All estimators are drawn. The video has the 95 % band of its error, and repetitions are shaded.
+    All estimators are drawn. The curve from the video has the 95 % band of its error, and
+    repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()

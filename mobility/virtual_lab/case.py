@@ -256,7 +256,7 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
             "depth": (
                 "rep",
                 trial.depth,
-                {"units": "percent", "long_name": "descent of the mid-hip, of its standing height"},
+                {"units": "percent", "long_name": "descent of the mid-hip per standing height"},
             ),
             **{
                 name: (
