@@ -378,7 +378,7 @@ def test_what_is_no_data_set(tmp_path: Path, name: str) -> None:
 
 
 def validator_issues(folder: Path, cache: Path) -> list[dict[str, Any]]:
-    """Return what the official validator finds wrong; it may not use the network."""
+    """Return what the official validator finds wrong."""
     require("cross-checks", "bids_validator_deno", "deno")
     code = "from bids_validator_deno import cli; cli()"
     done = subprocess.run(
