@@ -269,7 +269,7 @@ def test_what_cannot_be_exported(store: Store, add: Any, tmp_path: Path) -> None
     ):
         refused(command("export-bids", *ids, folder, store=store.path), words)
     typed = ("ann", tmp_path / "new", "--license", " ")
-    refused(command("export-bids", *typed, store=store.path), "--license: must be a non-empty")
+    refused(command("export-bids", *typed, store=store.path), "--license: must be non-empty text")
     with pytest.raises(BadInputError, match="at least one"):
         store.to_bids([], tmp_path / "new")
     assert [path.name for path in other.iterdir()] == ["dataset_description.json"]

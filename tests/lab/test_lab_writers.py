@@ -557,7 +557,7 @@ def test_each_format_has_what_it_holds(store, tmp_path: Path) -> None:
         ("a.c3d", {"fill": "interpolate"}, "fill: c3d has gaps"),
         ("a.mot", {"fill": "spline"}, "fill"),
         ("a.csv", {"license": "CC0"}, "license: csv has no place for it"),
-        ("a.mot", {"license": "\n"}, "license: must be a non-empty text"),
+        ("a.mot", {"license": "\n"}, "license: must be non-empty text"),
     ],
 )
 def test_what_does_not_fit_is_refused(store, tmp_path: Path, name, options, message) -> None:
