@@ -27,6 +27,7 @@ from mobility.errors import BadInputError, MobilityError, NotFoundError, Storage
 from mobility.lab import bids
 from mobility.lab.bids import _write_recording, key_of, recording_of
 from mobility.lab.bids_reading import _read_recording
+from mobility.serve.privacy import erase
 from mobility.store import Session, Store
 
 DEMOS = ("overhead-squat", "joint-angle-mobility", "squat", "sit-to-stand", "single-leg-squat")
@@ -193,6 +194,15 @@ def test_nothing_names_a_person_or_a_day(store: Store, add: Any, tmp_path: Path)
     assert all((folder / file).is_file() for file in key["file"])
     for path in (folder, *folder.rglob("*"), key_of(folder)):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_the_store_stays_as_it_is_and_a_deletion_keeps_the_export(store, add, tmp_path) -> None:
+    add("s1", "ann", of="squat")
+    before = sorted(store.path.rglob("*"))
+    folder = store.to_bids(["ann"], tmp_path / "bids")
+    assert sorted(store.path.rglob("*")) == before
+    erase(store, "ann")
+    assert len(mb.read_bids(folder)) == 1  # docs/privacy.md: it is deleted by hand
 
 
 def test_dates_and_a_licence_if_asked_for(store: Store, add: Any, tmp_path: Path) -> None:
