@@ -84,7 +84,7 @@ def to_bids(
     A label in BIDS has only letters and digits. Other characters of an id are left out, and a
     number is added if another participant already has that label. A table lists the participant and
     the session of each recording. It identifies people, so it is written beside the folder
-    (:func:`key_of`), and not into it.
+    (:func:`ids_of`), and not into it.
 
     Parameters
     ----------
@@ -129,14 +129,14 @@ def to_bids(
             (f"{one.folder}/{one.motion}", one.session.record.user_id, one.session.id)
             for one in planned
         ]
-        _write_table(key_of(target), tables.load("bids")["key"], rows)
+        _write_table(ids_of(target), tables.load("bids")["ids"], rows)
     return Path(folder)
 
 
-def key_of(folder: Path) -> Path:
+def ids_of(folder: Path) -> Path:
     """Return the path of the table beside a data set that names participants and sessions."""
     real = folder.resolve()
-    return real.with_name(f"{real.name}-key.tsv")
+    return real.with_name(f"{real.name}-ids.tsv")
 
 
 def _check_free(folder: Path) -> None:
@@ -147,9 +147,9 @@ def _check_free(folder: Path) -> None:
             f"{folder}: is not empty ({shortened(names, most=3)}), and nothing is overwritten. "
             "Name a new folder, or delete this one first"
         )
-    key, head = key_of(folder), "\t".join(tables.load("bids")["key"])
-    if key.exists() and not (key.is_file() and key.read_bytes().startswith(head.encode())):
-        raise BadInputError(f"{key}: was not made by this command. Name another folder")
+    ids, head = ids_of(folder), "\t".join(tables.load("bids")["ids"])
+    if ids.exists() and not (ids.is_file() and ids.read_bytes().startswith(head.encode())):
+        raise BadInputError(f"{ids}: was not made by this command. Name another folder")
 
 
 def _plan(store: SessionStore[Any], user_ids: Sequence[str]) -> list[_Planned]:

@@ -373,9 +373,7 @@ def export_lab(
 @takes(open_store)
 def export_bids(
     opened: Store,
-    user_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids of the participants.")
-    ],
+    user_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the participants.")],
     folder: Annotated[
         Path, path_argument("FOLDER", help="Folder to make. It may exist if it is empty.")
     ],
@@ -395,14 +393,14 @@ def export_bids(
     """Write sessions of participants as a Motion-BIDS data set.
 
     It has positions, joint angles with their errors, and repetitions, but no videos or names. The
-    table FOLDER-key.tsv, beside the folder, lists the participant and session of each recording. Do
+    table FOLDER-ids.tsv, beside the folder, lists the participant and session of each recording. Do
     not pass it on, because it identifies people.
     """
-    from mobility.lab.bids import key_of
+    from mobility.lab.bids import ids_of
 
     check_output(folder, store=opened)
     written = opened.to_bids(user_ids, folder, dates=dates, license=license)
-    typer.echo(f"data    {written}\nkey     {key_of(written)}")
+    typer.echo(f"data    {written}\nids     {ids_of(written)}")
 
 
 def _content_of(written: Path) -> str:

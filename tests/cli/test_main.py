@@ -227,7 +227,7 @@ def test_threads_of_the_demo(store):
             "hip, shoulder, elbow, trunk, neck, all; --name",
         ),
         ("export-lab --demo --license CC0 --out a.trc", "--license: trc has no place for it"),
-        ("export-bids anonymous bids", "ID...: sessions of 'anonymous' may belong"),
+        ("export-bids anonymous bids", "ID: sessions of 'anonymous' may belong"),
         ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),

@@ -25,7 +25,7 @@ from other_processes import command, in_child, refused
 import mobility as mb
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.lab import bids
-from mobility.lab.bids import _write_recording, key_of, recording_of
+from mobility.lab.bids import _write_recording, ids_of, recording_of
 from mobility.lab.bids_reading import _read_recording
 from mobility.serve.privacy import erase
 from mobility.store import Session, Store
@@ -188,11 +188,11 @@ def test_nothing_names_a_person_or_a_day(store: Store, add: Any, tmp_path: Path)
     assert description["License"] == "not stated"
     assert description["Purpose"] == "For research and training, not for diagnosis."
     assert "not for diagnosis" in of_files["README"]
-    key = pd.read_csv(key_of(folder), sep="\t")
+    key = pd.read_csv(ids_of(folder), sep="\t")
     assert key["participant"].tolist() == ["ann", "bob", "cem"]
     assert key["session_id"].tolist() == ["s1", "s2", "s3"]
     assert all((folder / file).is_file() for file in key["file"])
-    for path in (folder, *folder.rglob("*"), key_of(folder)):
+    for path in (folder, *folder.rglob("*"), ids_of(folder)):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
@@ -210,7 +210,7 @@ def test_dates_and_a_licence_if_asked_for(store: Store, add: Any, tmp_path: Path
     typed = ("ann", tmp_path / "bids", "--dates", "--license", "CC0")
     done = command("export-bids", *typed, store=store.path)
     assert done.returncode == 0, done.stderr
-    assert f"{tmp_path / 'bids'}-key.tsv" in done.stdout
+    assert f"{tmp_path / 'bids'}-ids.tsv" in done.stdout
     of_files = texts(tmp_path / "bids")
     scans = of_files["sub-ann/sub-ann_scans.tsv"].splitlines()
     assert scans[0] == "filename\tacq_time"
@@ -246,7 +246,7 @@ def test_ids_that_are_no_labels(store: Store, add: Any, tmp_path: Path) -> None:
     for number, user_id in enumerate(ids):
         add(f"s{number}", user_id, of="squat")
     folder = store.to_bids(ids, tmp_path / "bids")
-    key = pd.read_csv(key_of(folder), sep="\t").set_index("participant")["file"]
+    key = pd.read_csv(ids_of(folder), sep="\t").set_index("participant")["file"]
     labels = {user_id: key[user_id].split("/")[0] for user_id in ids}
     assert labels["a.b"] == "sub-ab"
     assert labels["p1"] == "sub-p1"
@@ -266,7 +266,7 @@ def test_what_cannot_be_exported(store: Store, add: Any, tmp_path: Path) -> None
     other.mkdir()
     (other / "dataset_description.json").write_text('{"Name": "of somebody else"}')
     (tmp_path / "file").touch()
-    (tmp_path / "taken-key.tsv").write_text("my own table")
+    (tmp_path / "taken-ids.tsv").write_text("my own table")
     for words, ids, folder in (
         ("is not empty (dataset_description.json)", ["ann"], other),
         ("is a file", ["ann"], tmp_path / "file"),
@@ -283,7 +283,7 @@ def test_what_cannot_be_exported(store: Store, add: Any, tmp_path: Path) -> None
     with pytest.raises(BadInputError, match="at least one"):
         store.to_bids([], tmp_path / "new")
     assert [path.name for path in other.iterdir()] == ["dataset_description.json"]
-    assert (tmp_path / "taken-key.tsv").read_text() == "my own table"
+    assert (tmp_path / "taken-ids.tsv").read_text() == "my own table"
     assert not list(tmp_path.glob("*new*"))
 
 
@@ -308,7 +308,7 @@ def test_a_link_to_a_folder_stays_a_link(store, add, tmp_path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert len(mb.read_bids(store.to_bids(["ann"], tmp_path / "link"))) == 1
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real-key.tsv").is_file()
+    assert (tmp_path / "real-ids.tsv").is_file()
 
 
 def test_a_full_disk_leaves_nothing(store, add, tmp_path, monkeypatch) -> None:
@@ -323,7 +323,7 @@ def test_a_full_disk_leaves_nothing(store, add, tmp_path, monkeypatch) -> None:
     with pytest.raises(StorageError, match="the disk is full"):
         store.to_bids(["ann"], tmp_path / "bids")
     assert [path for path in tmp_path.rglob("*") if "sub-" in path.name] == []
-    assert not key_of(tmp_path / "bids").exists()
+    assert not ids_of(tmp_path / "bids").exists()
 
 
 def test_sessions_without_results_are_left_out(store, add, tmp_path, caplog) -> None:
