@@ -26,7 +26,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Squats": ("find_repetitions", "overhead_squat"),
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),
     "Single joints": ("joint_movements", "joint_mobility", "picture_angles", "reference_range"),
-    "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
+    "Lab data": ("read_lab", "read_bids", "lab_pose", "find_lag", "align", "agreement"),
     "Other pose models": (
         *("Detector", "Keypoints", "read_keypoints", "from_movement", "to_movement"),
     ),

@@ -432,6 +432,22 @@ class Store(SessionStore[Session]):
 
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 
+    def to_bids(
+        self,
+        user_ids: Names,
+        folder: FilePath,
+        *,
+        dates: bool = False,
+        license: str | None = None,
+    ) -> Path:
+        """Write the sessions of participants as a Motion-BIDS data set.
+
+        See :func:`mobility.lab.bids.to_bids`.
+        """
+        from mobility.lab.bids import to_bids
+
+        return to_bids(self, user_ids, folder, dates=dates, license=license)
+
     def references(self) -> list[Reference]:
         """Return the results of the lab's own studies (norms and test-retest errors), newest first.
 

@@ -89,6 +89,10 @@ _COMMANDS = {
         "lab.commands.export_lab",
         help="Write positions, angles and events for OpenSim and labs.",
     ),
+    "export-bids": _Place(
+        "lab.commands.export_bids",
+        help="Write sessions of participants as a Motion-BIDS data set.",
+    ),
     "prune": _Place(
         "serve.commands.prune", help="List old sessions, by age or number; --yes deletes them."
     ),

@@ -19,6 +19,11 @@ ENDING = ".datapackage.json"
 FORMATS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 """Kinds of file of a table, and their media types."""
 
+_NO_LICENSE = "notspecified"
+"""Name of a missing licence in the list of licences to which a Data Package refers (Open
+Definition).
+"""
+
 _OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "group", "version")
 
 
@@ -55,6 +60,7 @@ def data_dictionary(
         "description": f"{tables.sentence('cohort.dictionary.about')} "
         f"{tables.sentence('warnings.export.purpose')}",
         "version": __version__,
+        "licenses": [{"name": _NO_LICENSE, "title": tables.sentence("warnings.export.no_license")}],
         "resources": resources,
     }
 

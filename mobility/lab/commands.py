@@ -25,6 +25,7 @@ from mobility.cli.parameters import (
     open_session_or_demo,
     open_store,
     option,
+    path_argument,
     path_option,
     print_json,
     say,
@@ -341,6 +342,12 @@ def export_lab(
             "C3D needs this option if the frame rate of the video varies.",
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        option(
+            "--license", "TEXT", help='Licence that C3D, MOT and STO state; default: "not stated".'
+        ),
+    ] = None,
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
@@ -352,9 +359,48 @@ def export_lab(
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
-        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
+        out,
+        file_format=file_format,
+        positions=positions,
+        landmarks=landmarks,
+        fill=fill,
+        rate=rate,
+        license=license,
     )
     typer.echo(f"{written}\n{_content_of(written)}")
+
+
+@takes(open_store)
+def export_bids(
+    opened: Store,
+    user_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the participants.")],
+    folder: Annotated[
+        Path, path_argument("FOLDER", help="Folder to make. It may exist if it is empty.")
+    ],
+    *,
+    dates: Annotated[
+        bool,
+        typer.Option(
+            "--dates",
+            help="Include the date and time of each recording. Dates identify people.",
+        ),
+    ] = False,
+    license: Annotated[
+        str | None,
+        option("--license", "TEXT", help='Licence of the data set; default: "not stated".'),
+    ] = None,
+) -> None:
+    """Write sessions of participants as a Motion-BIDS data set.
+
+    It has positions, joint angles with their errors, and repetitions, but no videos or names. The
+    table FOLDER-ids.tsv, beside the folder, lists the participant and session of each recording. Do
+    not pass it on, because it identifies people.
+    """
+    from mobility.lab.bids import ids_of
+
+    check_output(folder, store=opened)
+    written = opened.to_bids(user_ids, folder, dates=dates, license=license)
+    typer.echo(f"data    {written}\nids     {ids_of(written)}")
 
 
 def _content_of(written: Path) -> str:

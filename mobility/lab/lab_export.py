@@ -26,6 +26,7 @@ def export_lab(
     landmarks: bool = False,
     fill: Fill | None = None,
     rate: float | None = None,
+    license: str | None = None,
 ) -> Path:
     """Write positions, angles and events of a session for OpenSim and labs.
 
@@ -48,6 +49,8 @@ def export_lab(
         Frames per second to which C3D, TRC, MOT and STO are resampled; the file records it. By
         default, the times of the video are used. C3D has no times, so a video with a varying frame
         rate needs this option.
+    license
+        Licence of the data, such as "CC0", which C3D, MOT and STO state; by default "not stated".
 
     Raises
     ------
@@ -72,6 +75,9 @@ def export_lab(
     if rate is not None and kind == "csv":
         raise BadInputError.of({"rate": "csv keeps the times of all frames; leave the rate out"})
 
+    if license is not None and kind in ("trc", "csv"):
+        raise BadInputError.of({"license": f"{kind} has no place for it; use c3d, mot or sto"})
+
     def at_rate(dataset: xr.Dataset) -> xr.Dataset:
         return dataset if rate is None else resampled(dataset, rate)
 
@@ -80,7 +86,8 @@ def export_lab(
     else:
         dataset = at_rate(session.pose() if landmarks else session.fitted())
     options: dict[str, Any] = {"fill": fill} if fill else {}
+    options |= {"license": license} if license is not None else {}
     if kind == "c3d" and not positions:
         angles = at_rate(of_session.angles(session))
-        options = {"angles": angles, "repetitions": session.repetitions()}
+        options |= {"angles": angles, "repetitions": session.repetitions()}
     return FORMATS[kind](dataset, path, **options)

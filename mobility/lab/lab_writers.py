@@ -27,6 +27,7 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES, Array
 from mobility.lab.lab_datasets import EVENTS
 from mobility.lab.lab_mappings import OURS, OURS_C3D, built_in
 from mobility.lab.lab_text import BY_US
+from mobility.sessions.files import check_name
 
 _LARGEST_JITTER = 0.5
 """Number of frames by which times may differ from an even clock, for a format without times."""
@@ -132,7 +133,9 @@ def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> P
 
 
 @checked
-def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_mot(
+    angles: Angles, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
     """Write angles as an OpenSim motion (MOT or STO) in degrees, with OpenSim's names and signs.
 
     The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
@@ -144,7 +147,7 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
 
     OpenSim reads a motion up to the first ``nan``. ``fill="interpolate"`` interpolates gaps (PCHIP)
     and extends the first and the last value to the ends. The header notes how many values were
-    filled in each column.
+    filled in each column, and the `license` ("not stated" by default).
     """
     time = _time(angles, what="write_mot")
     columns = _angle_columns(angles, OURS, what="write_mot")
@@ -170,6 +173,7 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
         "",
         f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
         tables.sentence("warnings.export.purpose"),
+        f"License: {stated_license(license)}",
         *([angles.attrs[RESAMPLED]] if RESAMPLED in angles.attrs else []),
         *note,
         "endheader",
@@ -185,6 +189,7 @@ def write_c3d(
     *,
     angles: Angles | None = None,
     repetitions: Repetitions | None = None,
+    license: str | None = None,
 ) -> Path:
     """Write positions (see :func:`write_trc`) as C3D, in millimetres, y up.
 
@@ -200,7 +205,7 @@ def write_c3d(
     A C3D file has a rate but no times. The rate follows from the median step, and the first frame
     number from the first time. An error is raised if times differ from an even clock by more than
     half a frame or are before 0, or if there are more than 65535 frames. Values are stored in
-    single precision.
+    single precision. ``MANUFACTURER:LICENSE`` is the `license` ("not stated" by default).
     """
     import ezc3d
 
@@ -241,6 +246,7 @@ def write_c3d(
     file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
     file.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
     file.add_parameter("MANUFACTURER", "PURPOSE", [tables.sentence("warnings.export.purpose")])
+    file.add_parameter("MANUFACTURER", "LICENSE", [stated_license(license)])
     if RESAMPLED in pose.attrs:
         file.add_parameter("MANUFACTURER", "PROCESSING", [pose.attrs[RESAMPLED]])
     last = first + time.size
@@ -430,6 +436,13 @@ FORMATS: dict[str, Callable[..., Path]] = {
     "csv": write_csv,
 }
 """The writer for each format: TRC and C3D for positions, MOT and STO for angles, CSV for both."""
+
+
+def stated_license(license: str | None) -> str:
+    """Return the licence that a file states: the text that the user gave, or "not stated"."""
+    if license is None:
+        return tables.sentence("warnings.export.no_license")
+    return check_name(license, what="license")
 
 
 def is_export(file: Path) -> bool:

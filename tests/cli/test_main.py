@@ -226,6 +226,8 @@ def test_threads_of_the_demo(store):
             "--joints: there is no 'kne'; did you mean 'knee'? Choose from ankle, knee, "
             "hip, shoulder, elbow, trunk, neck, all; --name",
         ),
+        ("export-lab --demo --license CC0 --out a.trc", "--license: trc has no place for it"),
+        ("export-bids anonymous bids", "ID: sessions of 'anonymous' may belong"),
         ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
@@ -331,6 +333,7 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
         "participants export p01 --out data/sessions/new.zip",
         "participants export p01 --out link/s1/new.zip",
         "export-lab --demo --out data/sessions/s1/a.csv",
+        "export-bids p01 data/sessions/bids",
         "virtual-lab render a.yaml data/sessions/s1/video.mp4",
         "demo --log-file data/sessions/s1/session.json",
         "open --log-file data/sessions/new.log",
