@@ -13,7 +13,7 @@ import numpy as np
 from mobility.base.processes import Send, serve
 from mobility.errors import BadInputError
 
-GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER", "ANALOG", "FORCE_PLATFORM")
 """The groups of parameters that are read."""
 
 
@@ -21,7 +21,7 @@ def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
     """Write the points and pose matrices of `source` to `out` (NumPy's npz).
 
     With `plates`, also write the forces of its force plates and their points of application.
-    Return its parameters, and the units of each plate.
+    Return its parameters, and the number of its plates.
     """
     import ezc3d
 
@@ -48,8 +48,7 @@ def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
     for i, plate in enumerate(plates):
         arrays |= {f"{name}_{i}": plate[name] for name in ("force", "center_of_pressure")}
     np.savez(request["out"], **arrays)
-    units = [[str(plate[f"unit_{name}"]) for name in ("force", "position")] for plate in plates]
-    return {"parameters": parameters, "header": header, "plate_units": units}
+    return {"parameters": parameters, "header": header, "plates": len(plates)}
 
 
 def _plain(value: Any) -> Any:

@@ -107,8 +107,9 @@ def read_forces(
         ``force`` (time, side, axis) in newtons, as it acts on the person, and
         ``centre_of_pressure`` (time, side, axis) in metres, y up. The centre of pressure is NaN if
         the vertical force is less than 20 N (attribute ``least_force_n``). Several plates under one
-        foot are added. A foot without a plate is NaN, with a warning. ``time`` is in seconds, as in
-        the file. For a C3D file, time 0 is frame 0, as in
+        foot are added. A foot without a plate is NaN, with a warning.
+
+        ``time`` is in seconds, as in the file. For a C3D file, time 0 is frame 0, as in
         :func:`~mobility.lab.lab_files.read_lab`. The attribute ``plates`` names the plates of each
         side, and ``turned_deg`` is the rotation of the pose.
 

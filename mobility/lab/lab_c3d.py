@@ -33,6 +33,9 @@ _ORDERS = {84: "<", 86: ">"}
 NEWTONS = {"N": 1.0, "kN": 1000.0}
 """Newtons in each unit of force."""
 
+_SIX_CHANNELS = 2
+"""Type of plates whose channels are three forces and three moments."""
+
 _READER = "mobility.lab.c3d_worker"
 _MOST_FRAMES = 65535
 """Largest 16-bit number in a header."""
@@ -121,28 +124,51 @@ def c3d_plates(path: Path, content: bytes) -> tuple[Array, list[tuple[Array, Arr
     what = path.name
     _require_mark(what, content)
     arrays, metadata = _opened(path, content, plates=True)
-    units, header = metadata["plate_units"], metadata["header"]
-    if not units:
+    header, groups = metadata["header"], metadata["parameters"]
+    if not metadata["plates"]:
         raise BadInputError(
             f"{what}: has no force plates; export the plates with it, or use the file of the plates"
         )
-    rate = float(header["analog_rate"])
-    frame_rate = float(header["frame_rate"])
+    rate, frame_rate = float(header["analog_rate"]), float(header["frame_rate"])
     if not (rate > 0 and frame_rate > 0):
         raise BadInputError(f"{what}: has no rate of its force plates; export it again")
-    values = []
-    for i, (force_unit, length_unit) in enumerate(units):
-        unit = unit_of(length_unit, what=what, kind="length") or "mm"
-        if force_unit.strip() not in NEWTONS:
-            raise BadInputError(
-                f"{what}: the unit '{force_unit}' of its force plates is not supported; export N"
-            )
-        force = NEWTONS[force_unit.strip()] * arrays[f"force_{i}"].T
-        values.append((force, METRES[unit] * arrays[f"center_of_pressure_{i}"].T))
+    length = str(_value(groups, "POINT", "UNITS", ["mm"])[0])
+    metres = METRES[unit_of(length, what=what, kind="length") or "mm"]
+    values = [
+        (
+            _newtons(what, groups, plate, length.strip()) * arrays[f"force_{plate}"].T,
+            metres * arrays[f"center_of_pressure_{plate}"].T,
+        )
+        for plate in range(metadata["plates"])
+    ]
     samples = max(len(force) for force, _ in values)
-    _require_whole(what, content, metadata["parameters"], round(samples * frame_rate / rate))
+    _require_whole(what, content, groups, round(samples * frame_rate / rate))
     time = int(header["first_frame"]) / frame_rate + np.arange(samples) / rate
     return time, values
+
+
+def _newtons(what: str, groups: Any, plate: int, length: str) -> float:
+    """Return the newtons in the unit of a plate's force; raise if its moment has another length.
+
+    ezc3d assumes newtons and the unit of the points. Other types of plates have channels in volts,
+    or one for each sensor.
+    """
+    if int(_value(groups, "FORCE_PLATFORM", "TYPE", [0] * (plate + 1))[plate]) != _SIX_CHANNELS:
+        return 1.0
+    channels = np.array(_value(groups, "FORCE_PLATFORM", "CHANNEL", []))[:, plate]
+    stated = [str(unit).strip() for unit in _value(groups, "ANALOG", "UNITS", [])]
+    units = [stated[int(c) - 1] if 0 < int(c) <= len(stated) else "" for c in channels]
+    force, moment = units[0] or "N", units[3].replace("*", "").replace(".", "")
+    if force not in NEWTONS:
+        raise BadInputError(
+            f"{what}: the unit '{force}' of its force plates is not supported; export N"
+        )
+    if moment and moment != f"{force}{length}":
+        raise BadInputError(
+            f"{what}: the moments of its force plates are in {moment}, but its points are in "
+            f"{length}, so their centre of pressure is wrong; export them in {force}{length}"
+        )
+    return NEWTONS[force]
 
 
 def _require_mark(what: str, content: bytes) -> None:
