@@ -36,6 +36,7 @@ PUBLIC = {
     "agreement": "mobility.lab.agreement",
     "read_study": "mobility.serve.batch.study",
     "groups": "mobility.studies.groups",
+    "loads": "mobility.leg_loads.loads",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
     "retest_curves": "mobility.studies.retest",

@@ -27,6 +27,7 @@ from mobility.lab.joint_centres import lab_pose as lab_pose
 from mobility.lab.lab_files import read_lab as read_lab
 from mobility.lab.synchronise import align as align
 from mobility.lab.synchronise import find_lag as find_lag
+from mobility.leg_loads.loads import loads as loads
 from mobility.pipeline.recording_check import check_recording as check_recording
 from mobility.serve.batch.study import read_study as read_study
 from mobility.store import Session as Session
