@@ -119,12 +119,13 @@ def loads(
     Returns
     -------
     xarray.Dataset
-        Over ``time``: ``weight_share`` (side), 0 to 1; ``vertical_force``, of body weight;
-        ``centre_of_pressure`` (axis), metres, at y = 0; ``knee_moment``, ``hip_moment`` and
-        ``ankle_moment`` (side), internal, of body weight times height, positive if they extend the
-        joint. With `weight_kg` also ``<joint>_moment_nm``. Each has the standard deviation of its
-        error, ``<name>_sd``. Values are NaN if they cannot be known, and a warning in the history
-        gives the reason.
+        ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
+        ``centre_of_pressure`` (time, axis) is in metres, at y = 0. ``knee_moment``, ``hip_moment``
+        and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and
+        positive if they extend the joint. With `weight_kg` there are also ``<joint>_moment_nm``.
+
+        Each has the standard deviation of its error, ``<name>_sd``. Values are NaN if they cannot
+        be known, and a warning in the history gives the reason.
 
     Raises
     ------
