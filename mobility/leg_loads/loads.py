@@ -140,6 +140,11 @@ def loads(
     """
     _check_person(weight_kg, height_m)
     require_positions(pose, what="loads")
+    if "image_position" in pose and "position_draws" not in pose:
+        raise BadInputError(
+            "the landmarks of a video move with the hips, so they do not show forces. Fit a body "
+            "(fit_body) and pass it"
+        )
     result, _ = loads_and_samples(pose, repetitions)
     height = height_m or float(result.attrs["height_m"])
     if (
@@ -263,7 +268,7 @@ def _check_person(weight_kg: float | None, height_m: float | None) -> None:
 
 def _kind(pose: xr.Dataset) -> str:
     """Return the entry of the tables of filters and errors that applies."""
-    return "camera" if "position_draws" in pose or "image_position" in pose else "markers"
+    return "camera" if "position_draws" in pose else "markers"
 
 
 def _filter_words(kind: str) -> str:
