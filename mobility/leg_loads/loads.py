@@ -438,7 +438,9 @@ def _deviations(
     for name, value in middle.items():
         deviation = np.stack([draw[name] for draw in drawn]) - value
         if name == "centre_of_pressure":  # relative to the feet: a camera does not see how far away
-            feet = [FITTED.index(f"{side}_{end}") for side in SIDES for end in ("heel", "foot_index")]
+            feet = [
+                FITTED.index(f"{side}_{end}") for side in SIDES for end in ("heel", "foot_index")
+            ]
             deviation -= moved[:, :, feet].mean(axis=2) * (1 - UP)
         yield name, deviation
 
@@ -493,7 +495,9 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
     """Return force and centre of pressure at the times of a pose, (time, side, 3)."""
     remedy = "pass force(time, side, axis) and centre_of_pressure(time, side, axis)"
     if not isinstance(forces, xr.Dataset):
-        raise BadInputError(f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}")
+        raise BadInputError(
+            f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}"
+        )
     for name in ("force", "centre_of_pressure"):
         if name not in forces or set(forces[name].dims) != {"time", "side", "axis"}:
             raise BadInputError(f"loads_with_plates: the forces have no '{name}'; {remedy}")
@@ -506,7 +510,9 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
         )
     both = []
     for name in ("force", "centre_of_pressure"):
-        values = forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
+        values = (
+            forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
+        )
         at = _interpolated(time, plate_time, values.to_numpy().astype(np.float64))
         at[~inside] = np.nan
         both.append(at)
