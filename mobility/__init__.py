@@ -51,7 +51,7 @@ PUBLIC = {
 REPORT_ADDITIONS = ("mobility.studies.last_visit",)
 """Modules of wings that add to the report of a session; see :mod:`mobility.reports.additions`."""
 
-EXERCISE_EXTENSIONS: tuple[str, ...] = ()
+EXERCISE_EXTENSIONS = ("mobility.leg_loads",)
 """Packages of wings that add measures, rules and sections to exercises. Each has an
 ``extension.yaml``: :mod:`mobility.catalogue.extensions`."""
 

@@ -37,8 +37,8 @@ from mobility.leg_loads.refusals import Refusal, refusals
 
 _TABLE = "leg_loads"
 _AXES = ("x", "y", "z")
-_DRAWS = 64
-"""Samples for a pose that has no posterior samples."""
+_DRAWS, _STEP_S = 64, 0.1
+"""Number of samples for a pose that has no posterior samples, and seconds between their times."""
 
 _DIMS: Mapping[str, tuple[str, ...]] = {
     "weight_share": ("time", "side"),
@@ -133,20 +133,14 @@ def loads(
     """
     _check_person(weight_kg, height_m)
     require_positions(pose, what="loads")
-    kind = _kind(pose)
-    movement = _movement(pose, kind)
-    values = _values(movement, stature := _stature(pose))
-    refused = refusals(pose, repetitions, movement.time, movement.joints, values)
-    deviations = dict(_deviations(pose, movement, kind, stature))
-    result = _dataset(pose, values, _sds(deviations, movement), refused)
-    result = _in_nm(result, weight_kg, height_m or stature)
-    return with_history(
-        result.assign_attrs(filter=_filter_words(kind), height_m=float(height_m or stature)),
-        "loads",
-        {"weight_kg": weight_kg, "height_m": height_m, "repetitions": repetitions is not None},
-        source=pose,
-        warnings=[refusal.warning(values["weight_share"].shape[0]) for refusal in refused],
-    )
+    result, _ = loads_and_samples(pose, repetitions)
+    height = height_m or float(result.attrs["height_m"])
+    if height_m is not None and _kind(pose) == "markers":  # a fitted body has its own unit of length
+        scale = float(result.attrs["height_m"]) / height_m
+        moment_names = [each for name in _MOMENTS for each in (name, sd_name(name))]
+        with xr.set_options(keep_attrs=True):
+            result = result.assign({name: result[name] * scale for name in moment_names})
+    return _in_nm(result.assign_attrs(height_m=height), weight_kg, height)
 
 
 @checked
@@ -185,7 +179,7 @@ def loads_with_plates(
     require_positions(pose, what="loads_with_plates")
     movement = _movement(pose, _kind(pose))
     force, point = _plates(forces, movement.time)
-    stature = _stature(pose)
+    stature = height_m or _stature(pose)
     vertical = force[..., 1].sum(axis=1)
     if weight_kg is None:
         upright = _upright(movement.joints) & np.isfinite(vertical)
@@ -213,9 +207,9 @@ def loads_with_plates(
         "centre_of_pressure": total,
         **_by_joint(moment / stature),
     }
-    result = _in_nm(_dataset(pose, values, {}, []), weight / GRAVITY, height_m or stature)
+    result = _in_nm(_dataset(pose, values, {}, []), weight / GRAVITY, stature)
     return with_history(
-        result.assign_attrs(height_m=float(height_m or stature)),
+        result.assign_attrs(height_m=stature),
         "loads_with_plates",
         {"weight_kg": weight_kg, "height_m": height_m},
         source=pose,
@@ -409,10 +403,19 @@ def _samples_of_errors(kind: str, count: int) -> list[_Errors]:
     return [_Errors(*row) for row in normal * sizes]
 
 
-def _deviations(
-    pose: xr.Dataset, movement: Movement, kind: str, stature: float
-) -> Iterator[tuple[str, Any]]:
-    """Yield the times of the samples, and the deviations (draw, time, ...) of each value."""
+@dataclass(frozen=True)
+class Samples:
+    """Loads at the times of the posterior samples, and how far each sample is from them.
+
+    ``values`` are (time, ...), ``deviations`` (draw, time, ...), by name.
+    """
+
+    time: Array
+    values: Mapping[str, Array]
+    deviations: Mapping[str, Array]
+
+
+def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) -> Samples:
     if "position_draws" in pose:
         order = ("fit_time", "fit_keypoint", "fit_space")
         of_joints = pose[["fit_position", "position_draws"]].sel(
@@ -422,7 +425,7 @@ def _deviations(
         centre = of_joints["fit_position"].transpose(*order).to_numpy().astype(np.float64)
         moved = of_joints["position_draws"].transpose("draw", *order).to_numpy()
     else:
-        every = max(1, round(0.1 / max(float(np.median(np.diff(movement.time))), 1e-3)))
+        every = max(1, round(_STEP_S / max(float(np.median(np.diff(movement.time))), 1e-3)))
         times, centre = movement.time[::every], movement.joints[::every]
         moved = np.zeros((_DRAWS, 1, len(FITTED), 3))
     at_times = Motion(
@@ -430,28 +433,45 @@ def _deviations(
         _interpolated(times, movement.time, movement.motion.turning),
     )
     middle = _values(Movement(times, centre, at_times), stature)
+    # One sample after the other, to save memory.
     drawn = [
         _values(Movement(times, centre + draw, at_times), stature, errors)
         for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
     ]
-    yield "time", times
-    for name, value in middle.items():
-        deviation = np.stack([draw[name] for draw in drawn]) - value
-        if name == "centre_of_pressure":  # relative to the feet: a camera does not see how far away
-            feet = [
-                FITTED.index(f"{side}_{end}") for side in SIDES for end in ("heel", "foot_index")
-            ]
-            deviation -= moved[:, :, feet].mean(axis=2) * (1 - UP)
-        yield name, deviation
-
-
-def _sds(deviations: Mapping[str, Array], movement: Movement) -> dict[str, Array]:
-    times = deviations["time"]
-    return {
-        name: at_frames(np.sqrt((values**2).mean(axis=0)), times, movement.time)
-        for name, values in deviations.items()
-        if name != "time"
+    deviations = {
+        name: np.stack([draw[name] for draw in drawn]) - value for name, value in middle.items()
     }
+    # Relative to the feet, because a camera does not see how far away they are.
+    feet = [FITTED.index(f"{side}_{end}") for side in SIDES for end in ("heel", "foot_index")]
+    deviations["centre_of_pressure"] -= moved[:, :, feet].mean(axis=2) * (1 - UP)
+    return Samples(times, middle, deviations)
+
+
+def _sds(samples: Samples, time: Array) -> dict[str, Array]:
+    return {
+        name: at_frames(np.sqrt((values**2).mean(axis=0)), samples.time, time)
+        for name, values in samples.deviations.items()
+    }
+
+
+def loads_and_samples(
+    pose: xr.Dataset, repetitions: xr.Dataset | None = None
+) -> tuple[xr.Dataset, Samples]:
+    """Return the loads of a pose, and their samples, for the errors of numbers made from them."""
+    kind = _kind(pose)
+    movement = _movement(pose, kind)
+    values = _values(movement, stature := _stature(pose))
+    refused = refusals(pose, repetitions, movement.time, movement.joints, values)
+    samples = _samples(pose, movement, kind, stature)
+    result = _dataset(pose, values, _sds(samples, movement.time), refused)
+    result = with_history(
+        result.assign_attrs(filter=_filter_words(kind), height_m=stature),
+        "loads",
+        {"repetitions": repetitions is not None},
+        source=pose,
+        warnings=[refusal.warning(movement.time.size) for refusal in refused],
+    )
+    return result, samples
 
 
 def _dataset(
@@ -495,9 +515,7 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
     """Return force and centre of pressure at the times of a pose, (time, side, 3)."""
     remedy = "pass force(time, side, axis) and centre_of_pressure(time, side, axis)"
     if not isinstance(forces, xr.Dataset):
-        raise BadInputError(
-            f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}"
-        )
+        raise BadInputError(f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}")
     for name in ("force", "centre_of_pressure"):
         if name not in forces or set(forces[name].dims) != {"time", "side", "axis"}:
             raise BadInputError(f"loads_with_plates: the forces have no '{name}'; {remedy}")
@@ -510,9 +528,7 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
         )
     both = []
     for name in ("force", "centre_of_pressure"):
-        values = (
-            forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
-        )
+        values = forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
         at = _interpolated(time, plate_time, values.to_numpy().astype(np.float64))
         at[~inside] = np.nan
         both.append(at)
