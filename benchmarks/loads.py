@@ -2,9 +2,9 @@
 
 usage: python benchmarks/loads.py [--data FOLDER] [--poses FOLDER] [--json]
 
-One woman (../shared/data/lab/opencap_s4): a video of squats with markers and plates, and markers with
-plates of standing, squats, uneven squats and rises from a seat. The reference is the inverse
-dynamics of her markers and the plates, by the same formulas. Frames that are refused are left out.
+One woman (../shared/data/lab/opencap_s4): a video of squats with markers and plates, and markers
+with plates of standing, squats, uneven squats and rises from a seat. The reference is the inverse
+dynamics of her markers and the plates, by the same formulas. Refused frames are left out.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from balance import poses_of
 import mobility as mb
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
-from mobility.kinematics.skeleton import FITTED, SIDES, landmarks
+from mobility.kinematics.skeleton import FITTED, landmarks
 from mobility.lab.force_plates import read_forces
-from mobility.leg_loads.dynamics import GRAVITY, JOINTS, of_joint
-from mobility.leg_loads.loads import _ahead, loads_with_plates
+from mobility.leg_loads.dynamics import GRAVITY, JOINTS, ahead_of, of_joint
+from mobility.leg_loads.loads import loads_with_plates
 
 ROOT = Path(__file__).resolve().parents[1]
 LAB, VIDEO = "lab/opencap_s4", "videos/opencap_s4_squats1_phone.mp4"
@@ -74,10 +74,10 @@ def with_place(pose: xr.Dataset, loads: xr.Dataset) -> xr.Dataset:
     """Add how far the centre of pressure is in front of the heels, which needs no common axes."""
     joints = landmarks(pose, keypoints=list(FITTED))
     point = loads["centre_of_pressure"].transpose("time", "axis").to_numpy()
-    ahead = ((point - of_joint(joints, "heel").mean(axis=1)) * _ahead(joints)).sum(axis=-1)
+    ahead = ((point - of_joint(joints, "heel").mean(axis=1)) * ahead_of(joints)).sum(axis=-1)
     added = {"forward": ("time", ahead)}
     if "centre_of_pressure_sd" in loads:
-        sd = (loads["centre_of_pressure_sd"].to_numpy() * abs(_ahead(joints))).sum(axis=-1)
+        sd = (loads["centre_of_pressure_sd"].to_numpy() * abs(ahead_of(joints))).sum(axis=-1)
         added["forward_sd"] = ("time", sd)
     return loads.assign(added)
 
@@ -122,11 +122,18 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Write the rows as a table in Markdown."""
     frame = pd.DataFrame(rows)
     lines = [
-        "| trial | quantity | RMS error | bias | RMS of a constant | margin (95 %) | within | reported |",
+        "| trial | quantity | RMS error | bias | RMS of a constant | margin (95 %) | within "
+        "| reported |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in frame.itertuples():
-        digits = 3 if each.quantity.startswith(("weight", "vertical")) else 1 if "mm" in each.quantity else 2
+        digits = (
+            3
+            if each.quantity.startswith(("weight", "vertical"))
+            else 1
+            if "mm" in each.quantity
+            else 2
+        )
         numbers = [f"{v:.{digits}f}" for v in (each.rms, each.bias, each.constant, each.margin)]
         shares = [f"{100 * v:.0f} %" for v in (each.within, each.reported)]
         lines.append(f"| {' | '.join([each.trial, each.quantity, *numbers, *shares])} |")

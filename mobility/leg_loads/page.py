@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 from markupsafe import Markup
 
@@ -43,7 +42,11 @@ def loads(page: ReportPage) -> Markup:
         for name, title in _panels().items()
         if bool(curves[name].notnull().any())
     ]
-    return paragraphs(sentence(page.metrics)) + charts(*panels) + paragraphs(*_notes(shown), kind="note")
+    return (
+        paragraphs(sentence(page.metrics))
+        + charts(*panels)
+        + paragraphs(*_notes(shown), kind="note")
+    )
 
 
 def sentence(metrics: xr.Dataset) -> str:
