@@ -77,6 +77,27 @@ def validate(
     vertical_axis: Annotated[
         str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
     ] = None,
+    forces: Annotated[
+        Path | None,
+        path_option(
+            "--forces",
+            "FILE",
+            help="Force plates of the same trial (MOT, STO or C3D), on the clock of the markers: "
+            "compares the loads of the legs, too.",
+        ),
+    ] = None,
+    plate_sides: Annotated[
+        Literal["names", "position"] | None,
+        typer.Option(
+            "--plate-sides",
+            help="Assign plates to feet by their names, or by their position under the feet; "
+            "default: the names, if these state left or right.",
+        ),
+    ] = None,
+    force_units: Annotated[
+        Literal["N", "kN"] | None,
+        typer.Option("--force-units", help="Unit of the forces; default: N."),
+    ] = None,
     lag_s: Annotated[
         float | None,
         option(
@@ -124,7 +145,7 @@ def validate(
 ) -> None:
     """Compare a session with lab data of the same movement.
 
-    The report shows how well the angles agree.
+    The report shows how well the angles agree and, with --forces, the loads of the legs.
     """
     log_to(log_file, store=store)
     if sd is not None:
@@ -137,6 +158,7 @@ def validate(
     of_one: dict[str, Any] = {
         **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
         **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+        **{"forces": forces, "plate_sides": plate_sides, "force_units": force_units},
     }
     if study is not None:
         if session_id is not None or demo or any(v is not None for v in of_one.values()):
@@ -224,6 +246,8 @@ def _say_agreement(document: dict[str, Any]) -> None:
                 differences = [_signed(statistics[name]["mean_difference"], 1) for name in values]
                 curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
                 typer.echo(f"{angle} {side}: {'; '.join([curve, ', '.join(differences)])}")
+    if "loads" in document:
+        _say_loads(document["loads"])
     if differing := _other_definitions(document):
         typer.echo(tables.sentence("command_line.validation.definitions", **differing))
     if document["times"]:
@@ -232,6 +256,20 @@ def _say_agreement(document: dict[str, Any]) -> None:
         means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
         difference = _signed(statistics["mean_difference"], 2)
         typer.echo(f"{name} ({statistics['long_name']}): {means}; {difference}")
+
+
+def _say_loads(loads: dict[str, Any]) -> None:
+    values = [name for name in loads["values"] if name != "range"]
+    words = listed([loads["values"][name] for name in values])
+    typer.echo(tables.sentence("command_line.validation.loads", values=words))
+    for name, sides in loads["quantities"].items():
+        for side, statistics in sides.items():
+            if statistics["rmse"] is not None:
+                differences = [_signed(statistics[each]["mean_difference"], 1) for each in values]
+                curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
+                label = name if side == "middle" else f"{name} {side}"
+                line = f"{label} ({loads['units'][name]}): {curve}; {', '.join(differences)}"
+                typer.echo(line)
 
 
 def _signed(value: float | None, digits: int) -> str:

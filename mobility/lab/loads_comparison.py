@@ -31,8 +31,11 @@ ESTIMATORS: Mapping[str, str] = {
     "lab_plates": "lab, joint centres with force plates",
 }
 
+VIDEO = "fitted_lab_plates"
+"""Name of the comparison of the video with force plates."""
+
 COMPARISONS = (
-    Comparison("fitted_lab_plates", "fitted", "lab_plates", "Video against force plates"),
+    Comparison(VIDEO, "fitted", "lab_plates", "Video against force plates"),
     Comparison(
         "lab_markers_lab_plates",
         "lab_markers",
@@ -128,12 +131,6 @@ def compare_loads(
         )
     warnings = warnings_of(forces, found["fitted"], *agreements.values())
     return Loads(_curves(by_estimator, repetitions, sync, forces), together, tuple(warnings))
-
-
-def units(name: str) -> str:
-    """Return the units of a quantity of the loads, as figures show them; "" if it is none."""
-    entry = tables.load("lab_contents")["loads"].get(name)
-    return str(entry["units"]) if entry else ""
 
 
 def _names(dataset: xr.Dataset) -> list[str]:

@@ -17,7 +17,7 @@ from mobility import tables
 from mobility.base.formatting import capital, spoken
 from mobility.base.uncertain import sd_name
 from mobility.kinematics.expected_error import half_width
-from mobility.lab.lab_comparison import value_words
+from mobility.lab.lab_comparison import units_of, value_words
 from mobility.plotting import trial_plots
 from mobility.plotting.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
@@ -33,41 +33,51 @@ _STYLES: dict[str, dict[str, Any]] = {
     "fitted": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
     "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
     "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
+    "lab_plates": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
+    "lab_markers": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
 }
 """Style of each estimator.
 
-`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles.
+`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles,
+`lab_plates` and `lab_markers`: loads with and without force plates.
 """
+
+_SIDES = ("left", "right")
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
-    """Draw the angles from video and lab over time: a row for each angle, a column for each side.
+    """Draw angles, or loads, from video and lab over time: a column for each side.
 
     All estimators are drawn. The video has the 95 % band of its error, and repetitions are shaded.
+    Quantities without sides are drawn last.
     """
-    figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
+    places = [(name, side) for name in names if "side" in curves[name].dims for side in _SIDES]
+    places += [(name, "") for name in names if "side" not in curves[name].dims]
+    rows = -(-len(places) // 2)
+    figure, axes = panels(rows, 2, height=1.1 + 1.75 * rows, sharex=True)
     time = curves["time"].to_numpy()
     estimators = [str(e) for e in curves["estimator"].values]
-    for row, name in enumerate(names):
-        limits = _axis_limits(curves, name)
-        for column, side in enumerate(("left", "right")):
-            axis = axes[2 * row + column]
-            _shade(axis, curves)
-            values = curves[name].sel(side=side)
-            for estimator in estimators:
-                axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
-            if sd_name(name) in curves:
-                estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
-                middle = values.sel(estimator=estimator_with_sd).to_numpy()
-                half = half_width(curves[sd_name(name)].sel(side=side).to_numpy())
-                axis.fill_between(
-                    time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
-                )
-            axis.set_ylim(limits)
-            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
-            if column == 0:
-                axis.set_ylabel("Degrees", fontsize=NORMAL)
-    for axis in axes[-2:]:
+    for axis, (name, side) in zip(axes, places, strict=False):
+        at = {"side": side} if side else {}
+        _shade(axis, curves)
+        values = curves[name].sel(at)
+        for estimator in estimators:
+            axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
+        if sd_name(name) in curves:
+            estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
+            middle = values.sel(estimator=estimator_with_sd).to_numpy()
+            half = half_width(curves[sd_name(name)].sel(at).to_numpy())
+            axis.fill_between(
+                time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
+            )
+        axis.set_ylim(_axis_limits(curves, name))
+        axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
+        if side != "right":
+            axis.set_ylabel(_unit_words(name), fontsize=NORMAL)
+    for axis in axes[len(places) :]:
+        axis.remove()
+    for axis in axes[max(len(places) - 2, 0) : len(places)]:
+        axis.tick_params(labelbottom=True)
         axis.set_xlabel(tables.sentence("validation.time"), fontsize=NORMAL)
         axis.set_xlim(time[0], time[-1])
     handles = [line(tables.sentence(f"validation.ways.{e}"), **_STYLES[e]) for e in estimators]
@@ -98,7 +108,8 @@ def difference_curves(
         Title of the legend, which names the two methods whose difference is drawn.
     """
     selected = agreement.sel(comparison=comparison)
-    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
+    ylabels = [_unit_words(name) for name in names]
+    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabels=ylabels)
     percent = selected["percent"].to_numpy()
     sides_drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
@@ -140,7 +151,7 @@ def bland_altman(
     comparison, metric
         The comparison and the value of the repetitions to draw.
     names
-        Angles to draw, each in a row, with a column for each side.
+        Angles or loads to draw, each in a row, with a column for each side.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
@@ -152,12 +163,10 @@ def bland_altman(
             trial_plots.bland_altman(
                 selected, name, side=side, metric=metric, ax=axis, colours=marks
             )
-            axis.set_xlabel("")
-            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
-            if column:
-                axis.set_ylabel("")
-    for axis in axes[-2:]:
-        axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
+            of_units = f"({units_of(name)})"
+            axis.set_xlabel("" if row + 1 < len(names) else f"Mean of both {of_units}")
+            axis.set_ylabel("" if column else f"Difference {of_units}", fontsize=NORMAL)
+            axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
     handles = [
         line("mean difference", color="black", lw=1.1),
         line(tables.sentence("validation.limits"), color="black", lw=1.1, ls=(0, (4, 2))),
@@ -182,7 +191,8 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
         As in :func:`bland_altman`; a panel for each angle.
     """
     selected = agreement.sel(comparison=comparison, metric=metric)
-    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabel="Video (°)")
+    ylabels = ["Video (°)"] * len(names)
+    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabels=ylabels)
     colours = _colours_of_people(selected)
     for axis, name in zip(axes, names, strict=True):
         everything = []
@@ -231,12 +241,20 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
     return figure
 
 
+def _title(name: str, side: str = "") -> str:
+    return capital(spoken(name)) + (f", {side}" if side else "")
+
+
+def _unit_words(name: str) -> str:
+    return capital(units_of(name).replace("°", "degrees"))
+
+
 def _words(agreement: xr.Dataset, metric: str) -> str:
     return capital(value_words(agreement, metric))
 
 
 def _panels(
-    names: Sequence[str], *, height: float, xlabel: str, ylabel: str
+    names: Sequence[str], *, height: float, xlabel: str, ylabels: Sequence[str]
 ) -> tuple[Figure, list[Axes]]:
     """Return labelled Axes for each angle, up to three in a row, with this height (inches)."""
     columns = min(3, len(names))
@@ -246,10 +264,10 @@ def _panels(
         axis.remove()
     used = list(axes[: len(names)])
     for i, (axis, name) in enumerate(zip(used, names, strict=True)):
-        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_title(_title(name), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlabel(xlabel, fontsize=NORMAL)
-        if i % columns == 0:
-            axis.set_ylabel(ylabel, fontsize=NORMAL)
+        if i % columns == 0 or ylabels[i] != ylabels[i - 1]:
+            axis.set_ylabel(ylabels[i], fontsize=NORMAL)
     return figure, used
 
 
@@ -273,7 +291,7 @@ def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
     if not finite.size:
         return (0.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
-    pad = max(5.0, 0.12 * (high - low))
+    pad = max(5.0 if units_of(name) == "°" else 0.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 
 
