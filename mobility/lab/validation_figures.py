@@ -72,8 +72,8 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             )
         axis.set_ylim(_axis_limits(curves, name))
         axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
-        if side != "right":
-            axis.set_ylabel(_unit_words(name), fontsize=NORMAL)
+        if side != "right" and units_of(name) == "°":
+            axis.set_ylabel("Degrees", fontsize=NORMAL)
     for axis in axes[len(places) :]:
         axis.remove()
     for axis in axes[max(len(places) - 2, 0) : len(places)]:
@@ -108,8 +108,8 @@ def difference_curves(
         Title of the legend, which names the two methods whose difference is drawn.
     """
     selected = agreement.sel(comparison=comparison)
-    ylabels = [_unit_words(name) for name in names]
-    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabels=ylabels)
+    ylabel = "Degrees" if {units_of(name) for name in names} == {"°"} else ""
+    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel=ylabel)
     percent = selected["percent"].to_numpy()
     sides_drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
@@ -163,9 +163,9 @@ def bland_altman(
             trial_plots.bland_altman(
                 selected, name, side=side, metric=metric, ax=axis, colours=marks
             )
-            of_units = f"({units_of(name)})"
-            axis.set_xlabel("" if row + 1 < len(names) else f"Mean of both {of_units}")
-            axis.set_ylabel("" if column else f"Difference {of_units}", fontsize=NORMAL)
+            units = " (°)" if units_of(name) == "°" else ""
+            axis.set_xlabel("" if row + 1 < len(names) else f"Mean of both{units}")
+            axis.set_ylabel("" if column else f"Difference{units}", fontsize=NORMAL)
             axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
     handles = [
         line("mean difference", color="black", lw=1.1),
@@ -191,8 +191,7 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
         As in :func:`bland_altman`; a panel for each angle.
     """
     selected = agreement.sel(comparison=comparison, metric=metric)
-    ylabels = ["Video (°)"] * len(names)
-    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabels=ylabels)
+    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabel="Video (°)")
     colours = _colours_of_people(selected)
     for axis, name in zip(axes, names, strict=True):
         everything = []
@@ -242,11 +241,9 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
 
 
 def _title(name: str, side: str = "") -> str:
-    return capital(spoken(name)) + (f", {side}" if side else "")
-
-
-def _unit_words(name: str) -> str:
-    return capital(units_of(name).replace("°", "degrees"))
+    """Return the title of a panel; the units of loads differ, so the title contains them."""
+    words = capital(spoken(name)) + (f", {side}" if side else "")
+    return words if (units := units_of(name)) == "°" else f"{words} ({units})"
 
 
 def _words(agreement: xr.Dataset, metric: str) -> str:
@@ -254,7 +251,7 @@ def _words(agreement: xr.Dataset, metric: str) -> str:
 
 
 def _panels(
-    names: Sequence[str], *, height: float, xlabel: str, ylabels: Sequence[str]
+    names: Sequence[str], *, height: float, xlabel: str, ylabel: str
 ) -> tuple[Figure, list[Axes]]:
     """Return labelled Axes for each angle, up to three in a row, with this height (inches)."""
     columns = min(3, len(names))
@@ -266,8 +263,8 @@ def _panels(
     for i, (axis, name) in enumerate(zip(used, names, strict=True)):
         axis.set_title(_title(name), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlabel(xlabel, fontsize=NORMAL)
-        if i % columns == 0 or ylabels[i] != ylabels[i - 1]:
-            axis.set_ylabel(ylabels[i], fontsize=NORMAL)
+        if i % columns == 0:
+            axis.set_ylabel(ylabel, fontsize=NORMAL)
     return figure, used
 
 
