@@ -363,6 +363,22 @@ def export_lab(
             "--landmarks", help="Write the detected landmarks instead of the fitted body."
         ),
     ] = False,
+    loads: Annotated[
+        bool,
+        typer.Option(
+            "--loads",
+            help="Write loads of the legs instead of angles: all of them in STO, or the force "
+            "under each foot in MOT, for OpenSim's external loads.",
+        ),
+    ] = False,
+    weight_kg: Annotated[
+        float | None,
+        option(
+            "--weight-kg",
+            "KG",
+            help="Mass of the person for --loads; default: the mass in the participant's record.",
+        ),
+    ] = None,
     fill: Annotated[
         Literal["interpolate"] | None,
         typer.Option(
@@ -382,23 +398,35 @@ def export_lab(
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
-    TRC has positions; MOT, STO and CSV have angles. C3D has both, with start, bottom and end of
-    each repetition as events. The angles are those of the report. The command prints the content of
-    the file.
+    TRC has positions; MOT, STO and CSV have angles, or loads of the legs with --loads. C3D has
+    both, with start, bottom and end of each repetition as events. The angles are those of the
+    report. The command prints the content of the file.
     """
     from mobility.lab.lab_writers import is_export
 
     check_output(out, store=session.store, is_ours=is_export)
     written = session.export_lab(
-        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill, rate=rate
+        out,
+        file_format=file_format,
+        positions=positions,
+        landmarks=landmarks,
+        loads=loads,
+        weight_kg=weight_kg,
+        fill=fill,
+        rate=rate,
     )
-    typer.echo(f"{written}\n{_content_of(written)}")
+    typer.echo(f"{written}\n{_content_of(written, loads=loads)}")
 
 
-def _content_of(written: Path) -> str:
+def _content_of(written: Path, *, loads: bool) -> str:
     """Read a file for labs, and describe its content."""
-    from mobility.lab.lab_files import read_lab
+    from mobility.lab.lab_files import lab_content, lab_lines, read_lab
+    from mobility.lab.lab_text import motion_columns
 
+    if loads:
+        time, columns = motion_columns(written.name, lab_lines(written.name, lab_content(written)))
+        frames = f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"
+        return f"{frames}; {len(columns)} columns"
     trial = read_lab(written)
     time = trial["time"].to_numpy()
     parts = [f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"]

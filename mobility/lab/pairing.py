@@ -281,6 +281,10 @@ def _shared_angles(
                     f"{what}: {name} of the {source} must be in degrees (units: {unit})"
                 )
         unit = "degree" if is_angle else stated[0]
+        if unit == "not stated":
+            raise BadInputError(
+                f"{what}: {name} is not an angle and has no units; set its attribute units"
+            )
         if not is_angle and {*stated, units.setdefault(name, unit)} != {unit}:
             raise BadInputError(
                 f"{what}: {name} is in different units ({stated[0]} and {stated[1]}, but first "

@@ -785,7 +785,8 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _first_column(frame: pd.DataFrame) -> str:
     """Name the column of angles; loads have different units, which their names contain."""
-    return "Quantity" if any(units_of(name) != "°" for name in frame["angle"]) else "Angle"
+    names = frame["angle"] if len(frame) else ()
+    return "Quantity" if any(units_of(name) != "°" for name in names) else "Angle"
 
 
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
