@@ -65,8 +65,10 @@ def agreement(
         One trial, or a list of trials in the same order. Each trial contains angles or metrics;
         those that both systems have are compared. Angles are in degrees over ``(time,)`` or
         ``(time, side)`` at the same times, already synchronised, NaN if not reported or missing;
-        ``<angle>_sd`` of the video is used if it exists. Other values over time, such as moments,
-        need the same ``units`` in both. Metrics are over ``(rep,)`` or ``(rep,
+        ``<angle>_sd`` of the video is used if it exists. Other values, such as moments, need the
+        same ``units`` in both.
+
+        Metrics are over ``(rep,)`` or ``(rep,
         side)`` of the same repetitions, in any unit; a coordinate ``participant`` over ``rep`` may
         name the participant of each repetition.
     repetitions

@@ -63,7 +63,7 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure angles, or other values over time, of video and lab in each accepted repetition.
+    """Measure angles, or other values, from video and lab in each accepted repetition.
 
     Arguments as in `agreement`. The table has the dimension ``rep``, numbered through all trials,
     with the coordinates ``participant``, ``trial`` and ``repetition``; ``angle`` has ``units``,
