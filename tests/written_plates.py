@@ -95,6 +95,7 @@ def plates_c3d(
     force_unit: str = "N",
     moment_unit: str = "",
     described: bool = True,
+    first_frame: int = 0,
 ) -> Path:
     """Write plates as analog channels of a C3D, z up, in mm: plates of type 2, 400 mm by 600 mm.
 
@@ -131,6 +132,7 @@ def plates_c3d(
         free = (x - middle[0]) * fy - (y - middle[1]) * fx
         channels += [sign * channel for channel in (fx, fy, fz, *moments, free)]
     file["data"]["points"] = np.ones((4, 1, frames))
+    file["header"]["points"]["first_frame"] = first_frame
     file["data"]["analogs"] = np.array(channels)[None, :, : frames * ratio]
     if not described:
         file.write(str(path))

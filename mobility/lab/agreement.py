@@ -51,7 +51,7 @@ def agreement(
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     values: Annotated[Sequence[str], Field(min_length=1)] = DISCRETE,
 ) -> xr.Dataset:
-    """Compare angles, or metrics, from video with those from a lab.
+    """Compare angles, other values over time, or metrics, from video with those from a lab.
 
     Frames are never treated as independent. The error of a curve is computed within a repetition
     and averaged within a participant before participants are compared. Every interval is computed
@@ -65,7 +65,10 @@ def agreement(
         One trial, or a list of trials in the same order. Each trial contains angles or metrics;
         those that both systems have are compared. Angles are in degrees over ``(time,)`` or
         ``(time, side)`` at the same times, already synchronised, NaN if not reported or missing;
-        ``<angle>_sd`` of the video is used if it exists. Metrics are over ``(rep,)`` or ``(rep,
+        ``<angle>_sd`` of the video is used if it exists. Other values, such as moments, need the
+        same ``units`` in both.
+
+        Metrics are over ``(rep,)`` or ``(rep,
         side)`` of the same repetitions, in any unit; a coordinate ``participant`` over ``rep`` may
         name the participant of each repetition.
     repetitions
@@ -360,7 +363,8 @@ def _curves(
         "lab": "mean curve of the lab",
         "difference": "mean difference of the curves, video minus lab",
     }
-    attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
+    units = common_units(rows["units"].values.tolist())
+    attrs = {"units": units, "reference": "Mean of the independent units, point by point"}
     for what, values in means.items():
         curves = xr.DataArray(values, dims=("unit", *dims))
         with warnings.catch_warnings():

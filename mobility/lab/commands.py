@@ -78,6 +78,27 @@ def validate(
     vertical_axis: Annotated[
         str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
     ] = None,
+    forces: Annotated[
+        Path | None,
+        path_option(
+            "--forces",
+            "FILE",
+            help="Force plates of the same trial (MOT, STO or C3D), on the clock of the markers: "
+            "compares the loads of the legs, too.",
+        ),
+    ] = None,
+    plate_sides: Annotated[
+        Literal["names", "position"] | None,
+        typer.Option(
+            "--plate-sides",
+            help="Assign plates to feet by their names, or by their position under the feet; "
+            "default: the names, if these state left or right.",
+        ),
+    ] = None,
+    force_units: Annotated[
+        Literal["N", "kN"] | None,
+        typer.Option("--force-units", help="Unit of the forces; default: N."),
+    ] = None,
     lag_s: Annotated[
         float | None,
         option(
@@ -125,7 +146,7 @@ def validate(
 ) -> None:
     """Compare a session with lab data of the same movement.
 
-    The report shows how well the angles agree.
+    The report shows how well the angles agree and, with --forces, the loads of the legs.
     """
     log_to(log_file, store=store)
     if sd is not None:
@@ -138,6 +159,7 @@ def validate(
     of_one: dict[str, Any] = {
         **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
         **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+        **{"forces": forces, "plate_sides": plate_sides, "force_units": force_units},
     }
     if study is not None:
         if session_id is not None or demo or any(v is not None for v in of_one.values()):
@@ -225,6 +247,8 @@ def _say_agreement(document: dict[str, Any]) -> None:
                 differences = [_signed(statistics[name]["mean_difference"], 1) for name in values]
                 curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
                 typer.echo(f"{angle} {side}: {'; '.join([curve, ', '.join(differences)])}")
+    if "loads" in document:
+        _say_loads(document["loads"])
     if differing := _other_definitions(document):
         typer.echo(tables.sentence("command_line.validation.definitions", **differing))
     if document["times"]:
@@ -233,6 +257,20 @@ def _say_agreement(document: dict[str, Any]) -> None:
         means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
         difference = _signed(statistics["mean_difference"], 2)
         typer.echo(f"{name} ({statistics['long_name']}): {means}; {difference}")
+
+
+def _say_loads(loads: dict[str, Any]) -> None:
+    values = [name for name in loads["values"] if name != "range"]
+    words = listed([loads["values"][name] for name in values])
+    typer.echo(tables.sentence("command_line.validation.loads", values=words))
+    for name, sides in loads["quantities"].items():
+        for side, statistics in sides.items():
+            if statistics["rmse"] is not None:
+                differences = [_signed(statistics[each]["mean_difference"], 1) for each in values]
+                curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
+                label = name if side == "middle" else f"{name} {side}"
+                line = f"{label} ({loads['units'][name]}): {curve}; {', '.join(differences)}"
+                typer.echo(line)
 
 
 def _signed(value: float | None, digits: int) -> str:
@@ -326,6 +364,22 @@ def export_lab(
             "--landmarks", help="Write the detected landmarks instead of the fitted body."
         ),
     ] = False,
+    loads: Annotated[
+        bool,
+        typer.Option(
+            "--loads",
+            help="Write loads of the legs instead of angles: all of them in STO, or the force "
+            "under each foot in MOT, for OpenSim's external loads.",
+        ),
+    ] = False,
+    weight_kg: Annotated[
+        float | None,
+        option(
+            "--weight-kg",
+            "KG",
+            help="Mass of the person for --loads; default: the mass in the participant's record.",
+        ),
+    ] = None,
     fill: Annotated[
         Literal["interpolate"] | None,
         typer.Option(
@@ -351,9 +405,9 @@ def export_lab(
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
-    TRC has positions; MOT, STO and CSV have angles. C3D has both, with start, bottom and end of
-    each repetition as events. The angles are those of the report. The command prints the content of
-    the file.
+    TRC has positions; MOT, STO and CSV have angles, or loads of the legs with --loads. C3D has
+    both, with start, bottom and end of each repetition as events. The angles are those of the
+    report. The command prints the content of the file.
     """
     from mobility.lab.lab_writers import is_export
 
@@ -363,11 +417,13 @@ def export_lab(
         file_format=file_format,
         positions=positions,
         landmarks=landmarks,
+        loads=loads,
+        weight_kg=weight_kg,
         fill=fill,
         rate=rate,
         license=license,
     )
-    typer.echo(f"{written}\n{_content_of(written)}")
+    typer.echo(f"{written}\n{_content_of(written, loads=loads)}")
 
 
 @takes(open_store)
@@ -403,10 +459,15 @@ def export_bids(
     typer.echo(f"data    {written}\nids     {ids_of(written)}")
 
 
-def _content_of(written: Path) -> str:
+def _content_of(written: Path, *, loads: bool) -> str:
     """Read a file for labs, and describe its content."""
-    from mobility.lab.lab_files import read_lab
+    from mobility.lab.lab_files import lab_content, lab_lines, read_lab
+    from mobility.lab.lab_text import motion_columns
 
+    if loads:
+        time, columns = motion_columns(written.name, lab_lines(written.name, lab_content(written)))
+        frames = f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"
+        return f"{frames}; {len(columns)} columns"
     trial = read_lab(written)
     time = trial["time"].to_numpy()
     parts = [f"{time.size} frames from {time[0]:.2f} to {time[-1]:.2f} s"]

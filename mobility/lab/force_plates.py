@@ -154,7 +154,13 @@ def read_forces(
     turned, clock = 0.0, "no pose was passed"
     if pose is not None:
         turned = float(pose.attrs.get("turned_deg", 0.0))
-        plates = [_turned(plate, turned) for plate in plates]
+        plates = [
+            plate._replace(
+                force=turn_about_vertical(plate.force, turned),
+                centre=turn_about_vertical(plate.centre, turned),
+            )
+            for plate in plates
+        ]
         clock = _compare_clocks(what, time, plates, pose)
     of_foot = _by_foot(what, time, plates, pose, sides, warnings)
     without = [side for side in SIDES if side not in of_foot.values()]
@@ -300,11 +306,11 @@ def _without_unloaded(what: str, plate: _Plate) -> _Plate:
     return plate._replace(centre=centre)
 
 
-def _turned(plate: _Plate, degrees: float) -> _Plate:
-    """Turn a plate about the vertical, as `lab_pose` turned the person."""
+def turn_about_vertical(vectors: Array, degrees: float) -> Array:
+    """Turn vectors (..., 3) about y, as `lab_pose` turned the person by its ``turned_deg``."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-    return plate._replace(force=plate.force @ turn.T, centre=plate.centre @ turn.T)
+    turned: Array = vectors @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+    return turned
 
 
 def _landmark(pose: xr.Dataset, name: str, time: Array) -> Array:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ from mobility.base.progress import progress_bar
 from mobility.base.provenance import (
     SCHEMA_VERSION,
     code_digest,
+    history,
+    last_of,
     package_versions,
     warnings_of,
 )
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.lab.lab_trial import Reference, Trial
+    from mobility.lab.loads_comparison import Loads
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -75,6 +78,7 @@ _OF_TIMES = (
 
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
+_LOADS, _LOADS_AGREEMENT = "loads.nc", "loads_agreement.nc"
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,12 @@ class Validation:
         """Statistics of all comparisons, see :mod:`mobility.lab.agreement`."""
         return self.held[1] if self.held else read_dataset(self.folder / _AGREEMENT)
 
+    def loads(self) -> tuple[xr.Dataset, xr.Dataset] | None:
+        """Curves and agreement of the loads of the legs; None without force plates."""
+        if "loads" not in self.document:
+            return None
+        return read_dataset(self.folder / _LOADS), read_dataset(self.folder / _LOADS_AGREEMENT)
+
 
 @checked
 def validate(
@@ -114,6 +124,9 @@ def validate(
     mapping: FilePath | Mapping[str, Any] | None = None,
     units: str | None = None,
     vertical_axis: str | None = None,
+    forces: FilePath | None = None,
+    plate_sides: Literal["names", "position"] | None = None,
+    force_units: Literal["N", "kN"] | None = None,
     margin_deg: Positive | None = None,
     lag_s: Finite | None = None,
     max_lag_s: Positive | None = None,
@@ -137,6 +150,12 @@ def validate(
         Meaning of the markers and columns, if no built-in mapping contains them.
     units, vertical_axis
         Unit and vertical axis of `lab_file`, if the file does not state them.
+    forces
+        Force plates of the same trial: MOT, STO or C3D, with the clock and the axes of `lab_file`,
+        which must have markers. The loads of the legs are then compared, too.
+    plate_sides, force_units
+        How plates are assigned to feet, and the unit of their forces: `sides` and `units` of
+        :func:`~mobility.lab.force_plates.read_forces`.
     margin_deg
         Largest mean difference that does not matter, in degrees. Choose it before you see the data.
         Without it, equivalence is not tested.
@@ -178,8 +197,16 @@ def validate(
     if folder is None:
         bring_up_to_date(session)
         record = session.analyzed()
+    plates = None
+    if forces is not None:
+        plates = _plates(reference, lab_file, forces, sides=plate_sides, units=force_units)
+    elif plate_sides is not None or force_units is not None:
+        names = {"plate_sides": plate_sides, "force_units": force_units}
+        fault = "describes a file of force plates; pass the file as forces, or leave this out"
+        raise BadInputError.of({name: fault for name, value in names.items() if value is not None})
     trial = _compared(session, reference, margin_deg=margin_deg, lag_s=lag_s, max_lag_s=max_lag_s)
-    document = {
+    of_loads = None if plates is None else _compared_loads(session, reference, plates, trial)
+    document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "session_id": session.id,
         "validation": comparison,
@@ -202,6 +229,18 @@ def validate(
         "warnings": [dict(warning) for warning in trial.warnings],
         "versions": dict(package_versions()),
     }
+    if of_loads is not None and plates is not None:
+        described = {key: plates.attrs[key] for key in ("source_file", "source_sha256")}
+        document["files"]["forces"] = described
+        document["loads"] = {
+            "plates": plates.attrs["plates"],
+            "clock": last_of(history(plates), "read_forces")["clock"],
+            "units": {
+                str(name): units_of(str(name)) for name in of_loads.agreement["angle"].values
+            },
+            **_statistics_of_loads(of_loads.agreement),
+        }
+        document["warnings"] += [dict(warning) for warning in of_loads.warnings]
     target = Path(folder or session.folder / "validation").absolute() / comparison
 
     def write() -> None:
@@ -212,6 +251,9 @@ def validate(
         ) as hidden:
             write_dataset(hidden / _CURVES, trial.curves)
             write_dataset(hidden / _AGREEMENT, trial.agreement)
+            if of_loads is not None:
+                write_dataset(hidden / _LOADS, of_loads.curves)
+                write_dataset(hidden / _LOADS_AGREEMENT, of_loads.agreement)
             write_json(hidden / _DOCUMENT, document)
 
     if folder is not None:
@@ -261,6 +303,53 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
         if why := times.attrs["refused"]:
             warnings.append(tables.warning("warnings.lab_lacks_times", why=why))
     return replace(trial, agreement=agreement, curves=curves, warnings=tuple(warnings))
+
+
+def _plates(
+    reference: Reference, lab_file: FilePath, forces: FilePath, **options: Any
+) -> xr.Dataset:
+    """Read force plates in the frame of the lab's markers."""
+    from mobility.lab.force_plates import read_forces
+
+    if reference.pose is None:
+        raise BadInputError(
+            f"{os.fspath(lab_file)}: has no markers, so moments cannot be computed from the force "
+            "plates; pass the file with the markers of the trial"
+        )
+    return read_forces(forces, pose=reference.pose, **options)
+
+
+def _compared_loads(
+    session: StoredSession, reference: Reference, plates: xr.Dataset, trial: Trial
+) -> Loads:
+    """Compare the loads of a session with those of force plates, in the repetitions of a trial."""
+    from mobility.lab.lab_trial import repetitions_of
+    from mobility.lab.loads_comparison import compare_loads
+
+    pose = session.fitted()
+    if "position" not in pose or reference.pose is None:
+        raise BadInputError(
+            f"session {session.id}: has no body in space, so it has no loads to compare with force "
+            "plates; leave them out"
+        )
+    person = session.participant
+    loads = compare_loads(
+        pose,
+        repetitions_of(trial.curves),
+        reference.pose,
+        plates,
+        trial.sync,
+        of_video=session.repetitions(),
+        height_m=None if person is None else person.height_m,
+        values=session.record.kind.table["lab"]["values"],
+    )
+    of_exercise = {name: trial.agreement.attrs[name] for name in ("moment", "shown")}
+    return loads._replace(agreement=loads.agreement.assign_attrs(of_exercise))
+
+
+def _statistics_of_loads(agreement: xr.Dataset) -> dict[str, Any]:
+    result = _all_statistics(agreement)
+    return {"quantities": result.pop("angles"), **result}
 
 
 def times_statistics(
@@ -694,6 +783,12 @@ def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
         "angles": by_comparison.pop(primary),
         "comparisons": by_comparison,
     }
+
+
+def units_of(name: str) -> str:
+    """Return the units of an angle, or of a quantity of the loads, as pages show them."""
+    entry = tables.load("lab_contents")["loads"].get(name)
+    return "°" if entry is None else str(entry["units"])
 
 
 def value_words(agreement: xr.Dataset, name: str) -> str:

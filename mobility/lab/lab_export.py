@@ -10,7 +10,7 @@ import xarray as xr
 from mobility.base.options import FilePath, checked, likely
 from mobility.documents import of_session
 from mobility.errors import BadInputError
-from mobility.lab.lab_writers import FORMATS, Fill, resampled
+from mobility.lab.lab_writers import FORMATS, Fill, resampled, write_forces, write_loads
 from mobility.sessions.stored_session import StoredSession
 
 Format = Literal["trc", "c3d", "mot", "sto", "csv"]
@@ -24,6 +24,8 @@ def export_lab(
     file_format: Format | None = None,
     positions: bool = False,
     landmarks: bool = False,
+    loads: bool = False,
+    weight_kg: float | None = None,
     fill: Fill | None = None,
     rate: float | None = None,
     license: str | None = None,
@@ -43,6 +45,12 @@ def export_lab(
         Whether to write only positions: instead of angles in CSV, and without angles in C3D.
     landmarks
         Whether to write the detected landmarks instead of the fitted body.
+    loads
+        Whether to write loads of the legs instead of angles: all of them in STO, and the force
+        under each foot in MOT, which OpenSim reads as external loads.
+    weight_kg
+        Mass of the person for `loads`; by default the mass in the record of the participant. MOT
+        needs it.
     fill
         "interpolate" fills gaps in TRC, MOT and STO, which OpenSim cannot read with gaps.
     rate
@@ -64,6 +72,12 @@ def export_lab(
             f"{path}: there is no format '{kind}'{likely(kind, FORMATS)}; choose from "
             f"{', '.join(FORMATS)}"
         )
+    if loads:
+        return _export_loads(
+            session, path, kind, positions or landmarks, weight_kg, fill, rate, license
+        )
+    if weight_kg is not None:
+        raise BadInputError.of({"weight_kg": "is only used for loads; leave it out, or add loads"})
     if positions and kind in ("mot", "sto"):
         raise BadInputError.of({"positions": f"{kind} has only angles; use trc, c3d or csv"})
     of_angles = kind in ("mot", "sto", "csv") and not positions
@@ -91,3 +105,37 @@ def export_lab(
         angles = at_rate(of_session.angles(session))
         options |= {"angles": angles, "repetitions": session.repetitions()}
     return FORMATS[kind](dataset, path, **options)
+
+
+def _export_loads(
+    session: StoredSession,
+    path: Path,
+    kind: str,
+    of_positions: bool,
+    weight_kg: float | None,
+    fill: Fill | None,
+    rate: float | None,
+    license: str | None,
+) -> Path:
+    """Write the loads of a session (STO), or the force under each foot (MOT)."""
+    from mobility.leg_loads.loads import ground_forces
+    from mobility.leg_loads.loads import loads as loads_of
+
+    if kind not in ("sto", "mot") or of_positions:
+        fault = "are written as sto (all loads) or mot (force under each foot), without positions"
+        raise BadInputError.of({"loads": f"loads {fault}"})
+    person = session.participant
+    if weight_kg is None and person is not None:
+        weight_kg = person.weight_kg
+    pose, repetitions = session.fitted(), session.repetitions()
+    if kind == "sto":
+        height = None if person is None else person.height_m
+        written = loads_of(pose, repetitions=repetitions, weight_kg=weight_kg, height_m=height)
+        written = written if rate is None else resampled(written, rate)
+        return write_loads(written, path, fill=fill, license=license)
+    if weight_kg is None:
+        fault = "forces in newtons need the person's mass; pass weight_kg, or add it to the record"
+        raise BadInputError.of({"weight_kg": f"{fault} of the participant"})
+    forces = ground_forces(pose, weight_kg=weight_kg, repetitions=repetitions)
+    forces = forces if rate is None else resampled(forces, rate)
+    return write_forces(forces, path, fill=fill, license=license)

@@ -247,12 +247,28 @@ def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
     )
 
 
+def repetition_variables(repetitions: xr.Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return times and marks of repetitions as variables to store with curves, and coordinates.
+
+    :func:`repetitions_of` reads them.
+    """
+    variables: dict[str, Any] = {}
+    coords: dict[str, Any] = {}
+    for key, stored in repetitions.data_vars.items():
+        name = str(key)
+        if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", name):
+            variables[f"repetition_{name}"] = stored.variable
+            coords |= {str(d): repetitions[d].variable for d in stored.dims if d in repetitions}
+    return variables, coords
+
+
 def stacked(agreements: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Stack agreement Datasets of the same repetitions along `comparison`.
 
     Missing values of a comparison become NaN, counts 0, and reasons "not compared".
     """
-    order = {"angle": _ANGLE_NAMES, "side": (*SIDES, "middle")}
+    others = [str(name) for part in agreements.values() for name in part["angle"].values]
+    order = {"angle": tuple(dict.fromkeys((*_ANGLE_NAMES, *others))), "side": (*SIDES, "middle")}
     labels = {
         dim: [one for one in names if any(one in part[dim].values for part in agreements.values())]
         for dim, names in order.items()
@@ -351,12 +367,8 @@ def _curves(
             sd = sd_name(angle)
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
-    coords: dict[str, Any] = {}
-    for key, stored in repetitions.data_vars.items():
-        name = str(key)
-        if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", str(name)):
-            variables[f"repetition_{name}"] = stored.variable
-            coords |= {str(d): repetitions[d].variable for d in stored.dims if d in repetitions}
+    of_repetitions, coords = repetition_variables(repetitions)
+    variables |= of_repetitions
     result = xr.Dataset(
         variables,
         coords={

@@ -1,4 +1,4 @@
-"""Export of poses, angles and events for lab programs: TRC, MOT, STO, C3D and CSV.
+"""Export of poses, angles, loads and events for lab programs: TRC, MOT, STO, C3D and CSV.
 
 NaN becomes ``nan`` in TRC, MOT and STO, an empty cell in CSV, and a residual of -1 in C3D. Files
 are written atomically.
@@ -19,7 +19,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import shortened
 from mobility.base.options import FilePath, checked
-from mobility.base.uncertain import sd_name
+from mobility.base.uncertain import is_sd, name_of_value, sd_name
 from mobility.base.writing import atomic, plain_cells
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.datasets import Angles, Recording, Repetitions, check_dimensions
@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
 """First lines of the CSV files of positions and of angles."""
 
+
+_LOADS_BY_US = "Loads of the legs, by mobility."
+"""Line in the header of loads and forces that this package wrote."""
 
 _RATES_HZ = (1.0, 1000.0)
 """Smallest and largest rate to which frames are resampled."""
@@ -149,14 +152,105 @@ def write_mot(
     and extends the first and the last value to the ends. The header notes how many values were
     filled in each column, and the `license` ("not stated" by default).
     """
-    time = _time(angles, what="write_mot")
     columns = _angle_columns(angles, OURS, what="write_mot")
-    if not columns:
-        raise BadInputError("write_mot: every value of every angle is missing")
+    head = [
+        "inDegrees=yes",
+        "",
+        f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
+        tables.sentence("warnings.export.purpose"),
+    ]
+    return _write_motion(Path(path), angles, columns, head, fill, license, what="write_mot")
+
+
+@checked
+def write_loads(
+    loads: Recording, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
+    """Write loads of the legs (``mobility.loads``) as an OpenSim storage file (STO).
+
+    The columns are ``weight_share_r``, ``knee_moment_r``, ``hip_moment_r``, ``ankle_moment_r``, the
+    same columns for the left side, ``vertical_force`` and ``centre_of_pressure_x``, ``_y``, ``_z``,
+    and the standard deviation of each, ``weight_share_r_sd``. Moments are in Nm if the Dataset has
+    them (``knee_moment_nm_r``), otherwise of body weight times height. Gaps are written and filled
+    as in :func:`write_mot`.
+    """
+    in_nm = any("_moment_nm" in str(name) for name in loads.data_vars)
+    columns: dict[str, Array] = {}
+    for name in map(str, loads.data_vars):
+        if in_nm and "_moment" in name and "_moment_nm" not in name:
+            continue
+        for suffix, values in _components(loads[name]).items():
+            column = f"{name_of_value(name)}{suffix}"
+            columns[sd_name(column) if is_sd(name) else column] = values
+    columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
+    units = "newton metres" if in_nm else "body weight times height"
+    about = tables.sentence("warnings.export.loads", units=units)
+    head = [
+        "inDegrees=no",
+        "",
+        f"{_LOADS_BY_US} {about}",
+        tables.sentence("warnings.export.purpose"),
+    ]
+    return _write_motion(Path(path), loads, columns, head, fill, license, what="write_loads")
+
+
+@checked
+def write_forces(
+    forces: Recording, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
+    """Write the force under each foot as an OpenSim motion (MOT) for external loads.
+
+    `forces` has ``force`` and ``centre_of_pressure`` over (time, side, axis), as from
+    :func:`~mobility.lab.force_plates.read_forces`. The columns are ``ground_force_r_vx`` (N),
+    ``ground_force_r_px`` (m) and ``ground_torque_r_x`` (Nm, 0: it is not estimated), and so on for
+    each axis and side. Gaps are written and filled as in :func:`write_mot`.
+    """
+    columns: dict[str, Array] = {}
+    for side in SIDES[::-1]:
+        letter = side[0]
+        for kind, name in (("v", "force"), ("p", "centre_of_pressure")):
+            values = forces[name].sel(side=side).transpose("time", "axis").to_numpy()
+            columns |= {
+                f"ground_force_{letter}_{kind}{a}": values[:, i] for i, a in enumerate("xyz")
+            }
+        zero = np.zeros(forces.sizes["time"])
+        columns |= {f"ground_torque_{letter}_{a}": zero for a in "xyz"}
+    about = tables.sentence("warnings.export.forces")
+    head = [
+        "inDegrees=no",
+        "",
+        f"{_LOADS_BY_US} {about}",
+        tables.sentence("warnings.export.purpose"),
+    ]
+    return _write_motion(Path(path), forces, columns, head, fill, license, what="write_forces")
+
+
+def _components(values: xr.DataArray) -> dict[str, Array]:
+    """Return the columns of a variable over time by the ending of their names."""
+    if "side" in values.dims:
+        return {f"_{side[0]}": values.sel(side=side).to_numpy() for side in SIDES[::-1]}
+    if "axis" in values.dims:
+        return {f"_{axis}": values.sel(axis=axis).to_numpy() for axis in "xyz"}
+    return {"": values.to_numpy()}
+
+
+def _write_motion(
+    target: Path,
+    dataset: xr.Dataset,
+    columns: Mapping[str, Array],
+    about: Sequence[str],
+    fill: Fill | None,
+    license: str | None,
+    *,
+    what: str,
+) -> Path:
+    """Write columns (time,) as an OpenSim motion; `about` follows the sizes in its header."""
+    time = _time(dataset, what=what)
+    if not any(np.isfinite(values).any() for values in columns.values()):
+        raise BadInputError(f"{what}: every value is missing, so there is nothing to write")
     table = np.stack(list(columns.values()), axis=-1)
     lacking = {name: int(np.isnan(column).sum()) for name, column in columns.items()}
     gaps = ", ".join(f"{name} {count}" for name, count in lacking.items() if count)
-    target = Path(path)
     words = {"gaps": gaps, "count": time.size, "path": target}
     note = []
     if gaps and fill:
@@ -169,12 +263,9 @@ def write_mot(
         "version=1",
         f"nRows={time.size}",
         f"nColumns={len(columns) + 1}",
-        "inDegrees=yes",
-        "",
-        f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
-        tables.sentence("warnings.export.purpose"),
+        *about,
         f"License: {stated_license(license)}",
-        *([angles.attrs[RESAMPLED]] if RESAMPLED in angles.attrs else []),
+        *([dataset.attrs[RESAMPLED]] if RESAMPLED in dataset.attrs else []),
         *note,
         "endheader",
         "\t".join(["time", *columns]),
@@ -457,7 +548,7 @@ def is_export(file: Path) -> bool:
     first, *lines = head.decode("utf-8", errors="replace").splitlines() or [""]
     if first.startswith("PathFileType") and len(lines) > 2:
         return {*lines[2].split("\t")[2:]} <= {*KEYPOINTS, ""}
-    return first in _CSV_HEADS or any(line.startswith(BY_US) for line in lines)
+    return first in _CSV_HEADS or any(line.startswith((BY_US, _LOADS_BY_US)) for line in lines)
 
 
 def _require_folder(path: Path) -> None:

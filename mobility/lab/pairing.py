@@ -18,7 +18,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.datasets import in_degrees
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import SIDES, Array
+from mobility.kinematics.skeleton import SIDES, Array, definitions
 from mobility.studies.statistics.limits_of_agreement import numbers
 from mobility.studies.statistics.waveforms import curve_errors
 
@@ -63,7 +63,7 @@ def paired_angles(
     participants: Sequence[str],
     values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure the angles from video and lab in each accepted repetition.
+    """Measure angles, or other values, from video and lab in each accepted repetition.
 
     Arguments as in `agreement`. The table has the dimension ``rep``, numbered through all trials,
     with the coordinates ``participant``, ``trial`` and ``repetition``; ``angle`` has ``units``,
@@ -73,8 +73,10 @@ def paired_angles(
     `repetition_frames_...` (rep, angle, side). Angles are in degrees. The second result is the list
     of warnings.
     """
+    units: dict[str, str] = {}
     shared = [
-        _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
+        _shared_angles(v, r, t + 1, units)
+        for t, (v, r) in enumerate(zip(videos, labs, strict=True))
     ]
     layout = _layout(videos, shared)
     _check_values(values, repetitions)
@@ -90,7 +92,8 @@ def paired_angles(
         owners.append((participants[t], t + 1, accepted["rep"].to_numpy()))
     if not parts:
         raise BadInputError("agreement: there is no accepted repetition in any trial")
-    table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(values))
+    of_names = [units[name] for name in layout.names]
+    table = _table(parts, owners, layout, of_names, list(values))
     table = table.assign_coords(
         percent=(
             "percent",
@@ -101,7 +104,7 @@ def paired_angles(
     )
     for name in ("video_curves", "lab_curves"):
         what = name.split("_")[0]
-        table[name].attrs = {"units": "degree", "long_name": f"curves of the {what}"}
+        table[name].attrs = {"units": common_units(of_names), "long_name": f"curves of the {what}"}
     errors = curve_errors(table["video_curves"], table["lab_curves"], dim="percent")
     table = table.assign({f"repetition_{name}": errors[name] for name in CURVE_ERRORS})
     text = tables.load("agreement")["coverage"]["long_name"]
@@ -109,7 +112,8 @@ def paired_angles(
     for name, text in _FRAMES.items():
         table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
     largest = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
-    wrapping = [str(name) for name in largest["angle"].values[largest.values > _HALF_TURN]]
+    wraps = (largest > _HALF_TURN) & [in_degrees(unit) for unit in of_names]
+    wrapping = [str(name) for name in largest["angle"].values[wraps.values]]
     if wrapping:
         warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(wrapping)))
     return table, warnings
@@ -244,8 +248,13 @@ def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> Non
                 raise BadInputError(f"{what}: the sides of {name} must be left and right")
 
 
-def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
-    """Return the angles that both have, if both have the same frames and are in degrees."""
+def _shared_angles(
+    video: xr.Dataset, lab: xr.Dataset, number: int, units: dict[str, str]
+) -> list[str]:
+    """Return the angles that both have at the same frames, and add the units of each to `units`.
+
+    Angles must be in degrees. Other values, such as moments, must be in the same units.
+    """
     what = f"agreement: trial {number}"
     for source, dataset in (("video", video), ("lab", lab)):
         if "time" not in dataset.dims:
@@ -264,12 +273,24 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
             f" lab: {shortened(theirs, most=5)})"
         )
     for name in names:
-        for source, dataset in (("video", video), ("lab", lab)):
-            units = dataset[name].attrs.get("units", "not stated")
-            if not in_degrees(units):
+        stated = [dataset[name].attrs.get("units", "not stated") for dataset in (video, lab)]
+        is_angle = name in definitions()
+        for source, unit in zip(("video", "lab"), stated, strict=True):
+            if is_angle and not in_degrees(unit):
                 raise BadInputError(
-                    f"{what}: {name} of the {source} must be in degrees (units: {units})"
+                    f"{what}: {name} of the {source} must be in degrees (units: {unit})"
                 )
+        unit = "degree" if is_angle else stated[0]
+        if unit == "not stated":
+            raise BadInputError(
+                f"{what}: {name} is not an angle and has no units; set its attribute units"
+            )
+        if not is_angle and {*stated, units.setdefault(name, unit)} != {unit}:
+            raise BadInputError(
+                f"{what}: {name} is in different units ({stated[0]} and {stated[1]}, but first "
+                f"{units[name]}); convert them to one unit"
+            )
+        units[name] = unit
         _same_sides(video, lab, name, what)
     return names
 

@@ -17,7 +17,7 @@ from mobility import tables
 from mobility.base.formatting import capital, spoken
 from mobility.base.uncertain import sd_name
 from mobility.kinematics.expected_error import half_width
-from mobility.lab.lab_comparison import value_words
+from mobility.lab.lab_comparison import units_of, value_words
 from mobility.plotting import trial_plots
 from mobility.plotting.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
@@ -33,42 +33,52 @@ _STYLES: dict[str, dict[str, Any]] = {
     "fitted": {"color": "#0072B2", "lw": 1.6, "ls": "-", "zorder": 4},
     "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
     "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
+    "lab_plates": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
+    "lab_markers": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
 }
 """Style of each estimator.
 
-`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles.
+`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles,
+`lab_plates` and `lab_markers`: loads with and without force plates.
 """
+
+_SIDES = ("left", "right")
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
-    """Draw the angles from video and lab over time: a row for each angle, a column for each side.
+    """Draw angles, or loads, from video and lab over time: a column for each side.
 
     All estimators are drawn. The curve from the video has the 95 % band of its error, and
-    repetitions are shaded.
+    repetitions are shaded. Quantities
+    without sides are drawn last.
     """
-    figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
+    places = [(name, side) for name in names if "side" in curves[name].dims for side in _SIDES]
+    places += [(name, "") for name in names if "side" not in curves[name].dims]
+    rows = -(-len(places) // 2)
+    figure, axes = panels(rows, 2, height=1.1 + 1.75 * rows, sharex=True)
     time = curves["time"].to_numpy()
     estimators = [str(e) for e in curves["estimator"].values]
-    for row, name in enumerate(names):
-        limits = _axis_limits(curves, name)
-        for column, side in enumerate(("left", "right")):
-            axis = axes[2 * row + column]
-            _shade(axis, curves)
-            values = curves[name].sel(side=side)
-            for estimator in estimators:
-                axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
-            if sd_name(name) in curves:
-                estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
-                middle = values.sel(estimator=estimator_with_sd).to_numpy()
-                half = half_width(curves[sd_name(name)].sel(side=side).to_numpy())
-                axis.fill_between(
-                    time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
-                )
-            axis.set_ylim(limits)
-            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
-            if column == 0:
-                axis.set_ylabel("Degrees", fontsize=NORMAL)
-    for axis in axes[-2:]:
+    for axis, (name, side) in zip(axes, places, strict=False):
+        at = {"side": side} if side else {}
+        _shade(axis, curves)
+        values = curves[name].sel(at)
+        for estimator in estimators:
+            axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
+        if sd_name(name) in curves:
+            estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
+            middle = values.sel(estimator=estimator_with_sd).to_numpy()
+            half = half_width(curves[sd_name(name)].sel(at).to_numpy())
+            axis.fill_between(
+                time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
+            )
+        axis.set_ylim(_axis_limits(curves, name))
+        axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
+        if side != "right" and units_of(name) == "°":
+            axis.set_ylabel("Degrees", fontsize=NORMAL)
+    for axis in axes[len(places) :]:
+        axis.remove()
+    for axis in axes[max(len(places) - 2, 0) : len(places)]:
+        axis.tick_params(labelbottom=True)
         axis.set_xlabel(tables.sentence("validation.time"), fontsize=NORMAL)
         axis.set_xlim(time[0], time[-1])
     handles = [line(tables.sentence(f"validation.ways.{e}"), **_STYLES[e]) for e in estimators]
@@ -99,7 +109,8 @@ def difference_curves(
         Title of the legend, which names the two methods whose difference is drawn.
     """
     selected = agreement.sel(comparison=comparison)
-    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
+    ylabel = "Degrees" if {units_of(name) for name in names} == {"°"} else ""
+    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel=ylabel)
     percent = selected["percent"].to_numpy()
     sides_drawn: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
@@ -141,7 +152,7 @@ def bland_altman(
     comparison, metric
         The comparison and the value of the repetitions to draw.
     names
-        Angles to draw, each in a row, with a column for each side.
+        Angles or loads to draw, each in a row, with a column for each side.
     """
     selected = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
@@ -153,12 +164,10 @@ def bland_altman(
             trial_plots.bland_altman(
                 selected, name, side=side, metric=metric, ax=axis, colours=marks
             )
-            axis.set_xlabel("")
-            axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
-            if column:
-                axis.set_ylabel("")
-    for axis in axes[-2:]:
-        axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
+            units = " (°)" if units_of(name) == "°" else ""
+            axis.set_xlabel("" if row + 1 < len(names) else f"Mean of both{units}")
+            axis.set_ylabel("" if column else f"Difference{units}", fontsize=NORMAL)
+            axis.set_title(_title(name, side), fontsize=NORMAL, loc="left", pad=4)
     handles = [
         line("mean difference", color="black", lw=1.1),
         line(tables.sentence("validation.limits"), color="black", lw=1.1, ls=(0, (4, 2))),
@@ -232,6 +241,12 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
     return figure
 
 
+def _title(name: str, side: str = "") -> str:
+    """Return the title of a panel; the units of loads differ, so the title contains them."""
+    words = capital(spoken(name)) + (f", {side}" if side else "")
+    return words if (units := units_of(name)) == "°" else f"{words} ({units})"
+
+
 def _words(agreement: xr.Dataset, metric: str) -> str:
     return capital(value_words(agreement, metric))
 
@@ -247,7 +262,7 @@ def _panels(
         axis.remove()
     used = list(axes[: len(names)])
     for i, (axis, name) in enumerate(zip(used, names, strict=True)):
-        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_title(_title(name), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlabel(xlabel, fontsize=NORMAL)
         if i % columns == 0:
             axis.set_ylabel(ylabel, fontsize=NORMAL)
@@ -274,7 +289,7 @@ def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
     if not finite.size:
         return (0.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
-    pad = max(5.0, 0.12 * (high - low))
+    pad = max(5.0 if units_of(name) == "°" else 0.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 
 

@@ -35,8 +35,9 @@ from mobility.base.writing import plain_cells
 from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import called
+from mobility.lab import loads_comparison
 from mobility.lab import validation_figures as figures
-from mobility.lab.lab_comparison import Study, Validation, value_words
+from mobility.lab.lab_comparison import Study, Validation, units_of, value_words
 from mobility.lab.lab_trial import COMPARISONS, DEFINITIONS
 from mobility.reports.html import (
     Cell,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 SIZES = (10, 20, 30, 50, 100, 200)
 """Numbers of participants for which the width of the intervals is shown."""
 
-_TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
+_TITLES = {each.name: each.title for each in (*COMPARISONS, *loads_comparison.COMPARISONS)}
 
 
 def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> list[str]:
@@ -80,7 +81,8 @@ def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> lis
         if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
     ]
     names_shown = [name for name in compared if name in names] or compared
-    return [name for name in names_shown if tables.load("angles")[name]["sided"] or not sided]
+    described = {**tables.load("angles"), **tables.load("lab_contents")["loads"]}
+    return [name for name in names_shown if described[name]["sided"] or not sided]
 
 
 def metric_names(agreement: xr.Dataset) -> list[str]:
@@ -227,11 +229,19 @@ def trial_facts(document: Mapping[str, Any]) -> Markup:
                 _with_mapping(document["files"]["angles"]) if "angles" in files else None
             ),
             "Static trial": files.get("static"),
+            "Force plates": _with_plates(document),
             "Lag": lag_text(sync),
             "Match": match_text(sync),
             "Margin of equivalence, as given": _margin(document),
         }
     )
+
+
+def _with_plates(document: Mapping[str, Any]) -> str | None:
+    if "loads" not in document:
+        return None
+    file = document["files"]["forces"]["source_file"]
+    return tables.sentence("validation.plates", file=file, **document["loads"])
 
 
 def _with_mapping(file: Mapping[str, str]) -> str:
@@ -539,6 +549,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
             ),
         ),
         *([tables.sentence("validation.methods.times")] if document["times"] else []),
+        *([tables.sentence("validation.methods.loads")] if "loads" in document else []),
         tables.sentence(
             f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
@@ -612,13 +623,21 @@ def provenance(document: Mapping[str, Any]) -> Markup:
     return facts({**entries, "Software": versions, "Made": document["made"]})
 
 
-def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_tables(
+    agreement: xr.Dataset,
+    document: Mapping[str, Any],
+    folder: Path,
+    *,
+    loads: xr.Dataset | None = None,
+) -> list[Path]:
     """Write the tables for a paper: CSV with all digits, LaTeX as printed, and the paragraph.
 
     Parameters
     ----------
     agreement, document
         Agreement and document of a comparison or a study.
+    loads
+        Agreement of the loads, if there were force plates.
     folder
         Folder for the tables; it is made if it does not exist.
     """
@@ -657,6 +676,17 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
             ),
             label=f"tab:{metric}",
         )
+    if loads is not None:
+        for name, frame in (
+            ("curves", waveform_frame(loads)),
+            ("values", value_frame(loads)),
+            ("repetitions", repetition_frame(loads)),
+        ):
+            # The units follow the name of each quantity.
+            frame.insert(2, "units", [units_of(quantity) for quantity in frame["angle"]])
+            texts[f"loads-{name}.csv"] = plain_cells(
+                frame.rename(columns={"angle": "quantity"})
+            ).to_csv(index=False)
     if times := document["times"]:
         rows = [{"time": name, **entry} for name, entry in times.items()]
         texts["times.csv"] = plain_cells(pd.DataFrame(rows)).to_csv(index=False)
@@ -669,12 +699,18 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
 
 
 def _of_curves(comparison: str) -> str:
-    return tables.sentence("validation.of_curves", title=_TITLES[comparison])
+    return tables.sentence("validation.of_curves", title=_TITLES[comparison], units=_in(comparison))
 
 
 def _of_values(agreement: xr.Dataset, comparison: str, metric: str) -> str:
     title, words = _TITLES[comparison], value_words(agreement, metric)
-    return tables.sentence("validation.of_values", title=title, metric=words)
+    units = _in(comparison)
+    return tables.sentence("validation.of_values", title=title, metric=words, units=units)
+
+
+def _in(comparison: str) -> str:
+    of_loads = {each.name for each in loads_comparison.COMPARISONS}
+    return tables.sentence(f"validation.units.{'loads' if comparison in of_loads else 'angles'}")
 
 
 def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
@@ -729,7 +765,7 @@ def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
 
 
 def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    head = ["Angle", "RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
+    head = ["RMSE", "MAE", "Bias", "RMSE, offset removed", "CMC", "In 1.96 SD", "Refused"]
     rows = []
     for row in frame.to_dict("records"):
         frames = row["frames_compared"] + row["frames_refused"]
@@ -744,12 +780,18 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 percent(row["frames_refused"] / frames if frames else math.nan),
             ]
         )
-    return head, rows
+    return [_first_column(frame), *head], rows
+
+
+def _first_column(frame: pd.DataFrame) -> str:
+    """Name the column of angles; loads have different units, which their names contain."""
+    names = frame["angle"] if len(frame) else ()
+    return "Quantity" if any(units_of(name) != "°" for name in names) else "Angle"
 
 
 def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     head = [
-        *("Angle", "n", "Mean difference", "Lower limit", "Upper limit"),
+        *(_first_column(frame), "n", "Mean difference", "Lower limit", "Upper limit"),
         *("ICC(A,1)", "SEM, video for lab", "Error of method, 95 %", "TOST p"),
     ]
     rows = [
@@ -809,8 +851,9 @@ def _span(values: Any) -> str:
 
 
 def _name_with_side(angle: str, side: str) -> str:
-    words = capital(called(angle))
-    return words if side == "middle" else f"{words}, {side}"
+    words = capital(called(angle)) + ("" if side == "middle" else f", {side}")
+    units = units_of(angle)
+    return words if units == "°" else f"{words} ({units})"
 
 
 @dataclass(frozen=True)
@@ -833,6 +876,11 @@ class ValidationPage(PageWithFiles):
     def agreement(self) -> xr.Dataset:
         """Its statistics."""
         return self.comparison.agreement()
+
+    @cached_property
+    def of_loads(self) -> tuple[xr.Dataset, xr.Dataset] | None:
+        """Curves and statistics of the loads; None without force plates."""
+        return self.comparison.loads() if isinstance(self.comparison, Validation) else None
 
     @cached_property
     def sided(self) -> list[str]:
@@ -884,10 +932,20 @@ class ValidationPage(PageWithFiles):
         )
 
     def _difference(
-        self, comparison: str, names: Sequence[str], file: str, *, title: str, alt: str
+        self,
+        comparison: str,
+        names: Sequence[str],
+        file: str,
+        *,
+        title: str,
+        alt: str,
+        agreement: xr.Dataset | None = None,
     ) -> Markup:
         drawn = figures.difference_curves(
-            self.agreement, comparison=comparison, names=names, title=title
+            self.agreement if agreement is None else agreement,
+            comparison=comparison,
+            names=names,
+            title=title,
         )
         return self.figure(drawn, file, alt=alt)
 
@@ -910,6 +968,44 @@ class ValidationPage(PageWithFiles):
         values = (value_table(agreement, primary, str(m)) for m in agreement["metric"].values)
         return pictures + html(values) + times_part(self.document)
 
+    def loads(self) -> Markup:
+        """Draw and list the loads of the legs; empty without force plates."""
+        if self.of_loads is None:
+            return Markup()
+        curves, agreement = self.of_loads
+        names = shown(agreement, loads_comparison.VIDEO)
+        sided = shown(agreement, loads_comparison.VIDEO, sided=True)
+        pictures = self.figure(
+            figures.overlays(curves, names=names),
+            "loads",
+            alt="Loads of the legs from the video and from force plates, over time",
+        ) + self._difference(
+            loads_comparison.VIDEO,
+            names,
+            "loads-difference",
+            title="Video less force plates over a repetition",
+            alt="Mean difference of video and force plates over a repetition, for each quantity",
+            agreement=agreement,
+        )
+        for metric in metric_names(agreement) if sided else ():
+            pictures += self.figure(
+                figures.bland_altman(
+                    agreement, comparison=loads_comparison.VIDEO, metric=metric, names=sided
+                ),
+                f"loads-bland-altman-{metric}",
+                alt=f"Differences of video and force plates over their means, {metric}",
+            )
+        curve_tables = (
+            waveform_table(agreement, each.name) for each in loads_comparison.COMPARISONS
+        )
+        values = (
+            value_table(agreement, loads_comparison.VIDEO, str(metric))
+            for metric in agreement["metric"].values
+        )
+        return paragraphs(tables.sentence("validation.about_loads")) + html(
+            pictures, curve_tables, values
+        )
+
     def definitions(self) -> Markup:
         """Draw and describe how the definitions of the lab's model differ."""
         drawn = Markup()
@@ -926,7 +1022,8 @@ class ValidationPage(PageWithFiles):
     def methods(self) -> Markup:
         """Write the texts for a paper, and store the tables for it."""
         folder = Path(self.out) / "tables"
-        files = write_tables(self.agreement, self.document, folder) if self.out else []
+        loads = None if self.of_loads is None else self.of_loads[1]
+        files = write_tables(self.agreement, self.document, folder, loads=loads) if self.out else []
         return (
             html(h.blockquote[paragraphs(methods_text(self.document, self.agreement))])
             + grras_table(self.agreement)
@@ -942,6 +1039,7 @@ VALIDATION: tuple[Section[ValidationPage], ...] = (
         ValidationPage.values,
         about=tables.sentence("validation.about.values"),
     ),
+    Section("Loads of the legs", ValidationPage.loads),
     Section(
         "Definitions",
         ValidationPage.definitions,

@@ -231,6 +231,59 @@ def loads_with_plates(
     )
 
 
+@checked
+def ground_forces(
+    pose: Pose, *, weight_kg: float, repetitions: Repetitions | None = None
+) -> xr.Dataset:
+    """Estimate the force of the ground on each foot, without force plates.
+
+    Parameters
+    ----------
+    pose, repetitions
+        As for :func:`loads`.
+    weight_kg
+        Mass of the person.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``force`` (time, side, axis) in N and ``centre_of_pressure`` (time, side, axis) in metres,
+        on the floor, in the axes of the pose, as force plates would give them. Each foot carries
+        its share of the whole force, at the same distance in front of its centre as the other.
+        Values are NaN if :func:`loads` does not report the share.
+
+    Raises
+    ------
+    BadInputError
+        The weight is not a person's, or the pose has no positions in space.
+    """
+    found = loads(pose, repetitions=repetitions, weight_kg=weight_kg)
+    movement = _movement(pose, _kind(pose), repetitions)
+    total, _ = reaction(movement.joints, movement.motion)
+    total[:, 1] = GRAVITY * found["vertical_force"].to_numpy()
+    share = found["weight_share"].transpose("time", "side").to_numpy()
+    point = found["centre_of_pressure"].transpose("time", "axis").to_numpy()
+    on_foot = on_feet(movement.joints, point, movement.standing).point
+    force = weight_kg * share[..., None] * total[:, None]
+    values = {
+        "force": (force, "N", "force of the ground on the foot"),
+        "centre_of_pressure": (on_foot, "m", "centre of pressure under the foot"),
+    }
+    result = xr.Dataset(
+        {
+            name: (
+                ("time", "side", "axis"),
+                np.where(np.isnan(share)[..., None], np.nan, value),
+                {"units": units, "long_name": words},
+            )
+            for name, (value, units, words) in values.items()
+        },
+        coords={"time": pose["time"].variable, "side": list(SIDES), "axis": list(_AXES)},
+        attrs={"ds_type": "forces"},
+    )
+    return with_history(result, "ground_forces", {"weight_kg": weight_kg}, source=found)
+
+
 _LEAST_LOAD, _LEAST_SHARE = 0.05, 0.02
 """Load of both feet, of body weight, below which there is no share; share of a foot below which its
 centre of pressure is noise."""

@@ -26,7 +26,18 @@ from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.lab.joint_centres import lab_pose
 from mobility.lab.lab_files import read_lab
-from mobility.lab.lab_writers import FORMATS, resampled, write_c3d, write_csv, write_mot, write_trc
+from mobility.lab.lab_text import motion_columns
+from mobility.lab.lab_writers import (
+    FORMATS,
+    is_export,
+    resampled,
+    write_c3d,
+    write_csv,
+    write_mot,
+    write_trc,
+)
+from mobility.leg_loads.dynamics import JOINTS
+from mobility.leg_loads.loads import loads, loads_with_plates
 from mobility.store import Store
 
 WRITERS = {"trc": write_trc, "c3d": write_c3d, "csv": write_csv}
@@ -415,6 +426,55 @@ def test_opensim_opens_and_plays_what_was_filled(
     np.testing.assert_array_equal(np.isnan(gaps["knee"]), np.isnan(position))
 
 
+_OPENSIM_LOADS = """
+import json, sys
+import opensim
+mot, sto = sys.argv[1:]
+model = opensim.Model()
+for side in "rl":
+    body = opensim.Body(f"calcn_{side}", 1, opensim.Vec3(0), opensim.Inertia(1))
+    model.addBody(body)
+    model.addJoint(opensim.FreeJoint(f"joint_{side}", model.getGround(), body))
+loads = opensim.ExternalLoads()
+for side in "rl":
+    force = opensim.ExternalForce()
+    force.setName(side)
+    force.set_applied_to_body(f"calcn_{side}")
+    force.set_force_identifier(f"ground_force_{side}_v")
+    force.set_point_identifier(f"ground_force_{side}_p")
+    force.set_torque_identifier(f"ground_torque_{side}_")
+    force.set_data_source_name("plates")
+    loads.cloneAndAppend(force)
+loads.setDataFileName(mot)
+model.addModelComponent(loads)
+state = model.initSystem()
+read = {"columns": list(opensim.TimeSeriesTable(sto).getColumnLabels())}
+for i, side in enumerate("rl"):
+    state.setTime(1.0)
+    force = opensim.ExternalForce.safeDownCast(loads.get(i))
+    read[side] = [force.getForceAtTime(1.0).get(j) for j in range(3)]
+    read[f"{side}_point"] = [force.getPointAtTime(1.0).get(j) for j in range(3)]
+print(json.dumps(read))
+"""
+
+
+def test_opensim_reads_loads_and_forces(other_readers, store, tmp_path: Path) -> None:
+    session = store.demo("Squat")
+    mot, sto = (
+        session.export_lab(tmp_path / name, loads=True, weight_kg=70, fill="interpolate")
+        for name in ("grf.mot", "loads.sto")
+    )
+    done = ended([sys.executable, "-W", "ignore", "-c", _OPENSIM_LOADS, str(mot), str(sto)])
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout.splitlines()[-1])
+    assert "knee_moment_nm_r" in read["columns"]
+    forces = mb.read_forces(mot).interp(time=1.0)
+    for side in ("left", "right"):
+        here = forces.sel(side=side)
+        np.testing.assert_allclose(read[side[0]], here["force"], atol=0.5)
+        np.testing.assert_allclose(read[f"{side[0]}_point"], here["centre_of_pressure"], atol=1e-3)
+
+
 # What cannot be written.
 
 
@@ -548,9 +608,49 @@ def test_each_format_has_what_it_holds(store, tmp_path: Path) -> None:
     assert not mb.read_lab(filled)["elbow_flexion"].isnull().any()
 
 
+def test_loads_and_forces_come_back(store, tmp_path: Path) -> None:
+    session = store.demo("Squat")
+    pose, repetitions = session.fitted(), session.repetitions()
+    height_m = session.participant.height_m
+    expected = loads(pose, repetitions=repetitions, weight_kg=70, height_m=height_m)
+    file = session.export_lab(tmp_path / "a.sto", loads=True, weight_kg=70)
+    time, columns = motion_columns(file.name, file.read_text().splitlines())
+    np.testing.assert_allclose(time, pose["time"], atol=1e-8)
+    assert set(columns) == {
+        *("vertical_force", "vertical_force_sd"),
+        *(f"centre_of_pressure_{axis}{sd}" for axis in "xyz" for sd in ("", "_sd")),
+        *(f"weight_share_{side}{sd}" for side in "rl" for sd in ("", "_sd")),
+        *(f"{j}_moment_nm_{s}{sd}" for j in JOINTS for s in "rl" for sd in ("", "_sd")),
+    }
+    right = expected.sel(side="right")
+    np.testing.assert_allclose(columns["weight_share_r"], right["weight_share"], atol=1e-7)
+    np.testing.assert_allclose(
+        columns["knee_moment_nm_r_sd"], right["knee_moment_nm_sd"], atol=1e-5
+    )
+    # The forces are read as those of plates, and give the same loads.
+    forces = mb.read_forces(session.export_lab(tmp_path / "b.mot", loads=True, weight_kg=70))
+    assert forces.attrs["plates"] == "left: ground_force_l; right: ground_force_r"
+    total = forces["force"].sel(axis="y").sum("side", skipna=False)
+    np.testing.assert_allclose(total, 70 * 9.81 * expected["vertical_force"], atol=1e-3)
+    again = loads_with_plates(pose, forces, weight_kg=70, height_m=height_m)
+    both = (again["weight_share"] + expected["weight_share"]).notnull()
+    assert float(both.mean()) > 0.8
+    for name, atol in (("weight_share", 1e-6), *((f"{j}_moment_nm", 6.0) for j in JOINTS)):
+        there, before = (each[name].where(both) for each in (again, expected))
+        assert float(abs(there - before).max()) < atol, name
+    assert is_export(file)
+    assert is_export(tmp_path / "b.mot")
+    resampled_to = session.export_lab(tmp_path / "c.mot", loads=True, weight_kg=70, rate=50)
+    assert mb.read_forces(resampled_to).attrs["rate_hz"] == 50
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("a.c3d", {"loads": True}, "loads are written as sto"),
+        ("a.sto", {"loads": True, "positions": True}, "loads are written as sto"),
+        ("a.mot", {"loads": True, "weight_kg": 700}, "700 is not a person's"),
+        ("a.mot", {"weight_kg": 70}, "weight_kg: is only used for loads"),
         ("a.c3dd", {}, "no format 'c3dd'; did you mean 'c3d'?"),
         ("a.mot", {"positions": True}, "positions: mot has only angles"),
         ("a.csv", {"landmarks": True}, "landmarks: landmarks are positions"),

@@ -97,8 +97,8 @@ def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     (``bottom_start`` to ``bottom_end``, with ``bottom`` in the middle) begins and ends at 5 % of
     the peak speed of the hips.
 
-    If a video begins with the person standing, the first descent to the seat belongs to no repetition. The
-    last repetition may end upright, with ``end_seen`` false.
+    If a video begins with the person standing, the first descent to the seat belongs to no
+    repetition. The last repetition may end upright, with ``end_seen`` false.
 
     Parameters
     ----------
