@@ -27,6 +27,7 @@ PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.lab.lab_files",
     "lab_pose": "mobility.lab.joint_centres",
+    "read_forces": "mobility.lab.force_plates",
     "read_keypoints": "mobility.exchange.keypoint_files",
     "from_movement": "mobility.exchange.movement_poses",
     "to_movement": "mobility.exchange.movement_poses",
@@ -35,6 +36,7 @@ PUBLIC = {
     "agreement": "mobility.lab.agreement",
     "read_study": "mobility.serve.batch.study",
     "groups": "mobility.studies.groups",
+    "loads": "mobility.leg_loads.loads",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
     "retest_curves": "mobility.studies.retest",
@@ -49,7 +51,7 @@ PUBLIC = {
 REPORT_ADDITIONS = ("mobility.studies.last_visit",)
 """Modules of wings that add to the report of a session; see :mod:`mobility.reports.additions`."""
 
-EXERCISE_EXTENSIONS: tuple[str, ...] = ()
+EXERCISE_EXTENSIONS = ("mobility.leg_loads",)
 """Packages of wings that add measures, rules and sections to exercises. Each has an
 ``extension.yaml``: :mod:`mobility.catalogue.extensions`."""
 

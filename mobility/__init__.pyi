@@ -22,10 +22,12 @@ from mobility.kinematics.fit.entry import fit_body as fit_body
 from mobility.kinematics.in_picture import picture_angles as picture_angles
 from mobility.kinematics.repetitions import find_repetitions as find_repetitions
 from mobility.lab.agreement import agreement as agreement
+from mobility.lab.force_plates import read_forces as read_forces
 from mobility.lab.joint_centres import lab_pose as lab_pose
 from mobility.lab.lab_files import read_lab as read_lab
 from mobility.lab.synchronise import align as align
 from mobility.lab.synchronise import find_lag as find_lag
+from mobility.leg_loads.loads import loads as loads
 from mobility.pipeline.recording_check import check_recording as check_recording
 from mobility.serve.batch.study import read_study as read_study
 from mobility.store import Session as Session

@@ -13,19 +13,20 @@ import numpy as np
 from mobility.base.processes import Send, serve
 from mobility.errors import BadInputError
 
-GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER", "ANALOG", "FORCE_PLATFORM")
 """The groups of parameters that are read."""
 
 
 def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
     """Write the points and pose matrices of `source` to `out` (NumPy's npz).
 
-    Return its parameters.
+    With `plates`, also write the forces of its force plates and their points of application.
+    Return its parameters, and the number of its plates.
     """
     import ezc3d
 
     try:
-        file = ezc3d.c3d(request["source"])
+        file = ezc3d.c3d(request["source"], extract_forceplat_data=request["plates"])
     except (OSError, RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         reason = str(error).removesuffix(": iostream error").partition("\n")[0]
         raise BadInputError(reason or type(error).__name__) from None
@@ -40,9 +41,14 @@ def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
         if group in groups
     }
     header = {k: _plain(v) for k, v in file["header"]["points"].items()}
+    header["analog_rate"] = float(file["header"]["analogs"]["frame_rate"])
     values = file["data"]
-    np.savez(request["out"], points=values["points"], rotations=values["rotations"])
-    return {"parameters": parameters, "header": header}
+    arrays = {"points": values["points"], "rotations": values["rotations"]}
+    plates = values["platform"] if request["plates"] else []
+    for i, plate in enumerate(plates):
+        arrays |= {f"{name}_{i}": plate[name] for name in ("force", "center_of_pressure")}
+    np.savez(request["out"], **arrays)
+    return {"parameters": parameters, "header": header, "plates": len(plates)}
 
 
 def _plain(value: Any) -> Any:

@@ -126,7 +126,7 @@ def lab_pose(
         ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks, NaN
         for those that the markers cannot determine. The attributes ``joint_centres`` and
         ``not_available`` are JSON objects: the origin of each landmark, and the reason why a
-        landmark is missing.
+        landmark is missing. ``turned_deg`` is the rotation about the vertical, in degrees.
 
     Raises
     ------
@@ -183,6 +183,8 @@ def lab_pose(
     )
     if "rate_hz" in attrs:
         pose.attrs["fps"] = attrs["rate_hz"]
+    if turned is not None:
+        pose.attrs["turned_deg"] = turned
     return with_history(
         pose,
         "lab_pose",

@@ -14,14 +14,27 @@ import numpy as np
 from mobility.base.processes import Process
 from mobility.errors import BadInputError, EndedError, MobilityError
 from mobility.kinematics.skeleton import Array
-from mobility.lab.lab_datasets import Event, LabFile, complete_positions, require_unique, unit_of
+from mobility.lab.lab_datasets import (
+    METRES,
+    Event,
+    LabFile,
+    complete_positions,
+    require_unique,
+    unit_of,
+)
 from mobility.lab.lab_mappings import OURS_C3D
 
-MARK = 0x50
+_MARK = 0x50
 """The second byte of every C3D file."""
 
 _ORDERS = {84: "<", 86: ">"}
 """Byte order for each processor type with IEEE numbers."""
+
+NEWTONS = {"N": 1.0, "kN": 1000.0}
+"""Newtons in each unit of force."""
+
+_SIX_CHANNELS = 2
+"""Type of plates whose channels are three forces and three moments."""
 
 _READER = "mobility.lab.c3d_worker"
 _MOST_FRAMES = 65535
@@ -33,11 +46,15 @@ _LONGEST_S = 300
 _MODELLED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")
 
 
+def is_c3d(content: bytes) -> bool:
+    """Return whether the bytes of a file begin as a C3D file does."""
+    return content[1:2] == bytes([_MARK]) and b"\0" in content[:512]
+
+
 def c3d(path: Path, content: bytes) -> LabFile:
     """Parse a C3D file."""
     what = path.name
-    if len(content) < 512 or content[1] != MARK:
-        raise BadInputError(f"{what}: is not a C3D file, or is cut off; export it again")
+    _require_mark(what, content)
     arrays, metadata = _opened(path, content)
     groups = metadata["parameters"]
     points, rotations = arrays["points"], arrays["rotations"]
@@ -98,7 +115,70 @@ def c3d(path: Path, content: bytes) -> LabFile:
     return file
 
 
-def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+def c3d_plates(path: Path, content: bytes) -> tuple[Array, list[tuple[Array, Array]]]:
+    """Return times (s) of the force plates of a C3D file, and the values of each plate.
+
+    The values are the force (time, 3) in N and its point of application (time, 3) in metres, both
+    along the axes of the file. ezc3d computes them from the analog channels.
+    """
+    what = path.name
+    _require_mark(what, content)
+    arrays, metadata = _opened(path, content, plates=True)
+    header, groups = metadata["header"], metadata["parameters"]
+    if not metadata["plates"]:
+        raise BadInputError(
+            f"{what}: has no force plates; export the plates with it, or use the file of the plates"
+        )
+    rate, frame_rate = float(header["analog_rate"]), float(header["frame_rate"])
+    if not (rate > 0 and frame_rate > 0):
+        raise BadInputError(f"{what}: has no rate of its force plates; export it again")
+    length = str(_value(groups, "POINT", "UNITS", ["mm"])[0])
+    metres = METRES[unit_of(length, what=what, kind="length") or "mm"]
+    values = [
+        (
+            _newtons(what, groups, plate, length.strip()) * arrays[f"force_{plate}"].T,
+            metres * arrays[f"center_of_pressure_{plate}"].T,
+        )
+        for plate in range(metadata["plates"])
+    ]
+    samples = max(len(force) for force, _ in values)
+    _require_whole(what, content, groups, round(samples * frame_rate / rate))
+    time = int(header["first_frame"]) / frame_rate + np.arange(samples) / rate
+    return time, values
+
+
+def _newtons(what: str, groups: Any, plate: int, length: str) -> float:
+    """Return the newtons in the unit of a plate's force; raise if its moment has another length.
+
+    ezc3d assumes newtons and the unit of the points. Other types of plates have channels in volts,
+    or one for each sensor.
+    """
+    if int(_value(groups, "FORCE_PLATFORM", "TYPE", [0] * (plate + 1))[plate]) != _SIX_CHANNELS:
+        return 1.0
+    channels = np.array(_value(groups, "FORCE_PLATFORM", "CHANNEL", []))[:, plate]
+    stated = [str(unit).strip() for unit in _value(groups, "ANALOG", "UNITS", [])]
+    units = [stated[int(c) - 1] if 0 < int(c) <= len(stated) else "" for c in channels]
+    force, moment = units[0] or "N", units[3].replace("*", "").replace(".", "")
+    if force not in NEWTONS:
+        raise BadInputError(
+            f"{what}: the unit '{force}' of its force plates is not supported; export N"
+        )
+    if moment and moment != f"{force}{length}":
+        raise BadInputError(
+            f"{what}: the moments of its force plates are in {moment}, but its points are in "
+            f"{length}, so their centre of pressure is wrong; export them in {force}{length}"
+        )
+    return NEWTONS[force]
+
+
+def _require_mark(what: str, content: bytes) -> None:
+    if len(content) < 512 or content[1] != _MARK:
+        raise BadInputError(f"{what}: is not a C3D file, or is cut off; export it again")
+
+
+def _opened(
+    path: Path, content: bytes, *, plates: bool = False
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read arrays, parameters and header of the file in a separate process."""
     with tempfile.TemporaryDirectory() as folder, Process(_READER) as reader:
         source, out = path, Path(folder) / "out.npz"
@@ -106,7 +186,8 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
             source = Path(folder) / "unpacked.c3d"
             source.write_bytes(content)
         try:
-            metadata = reader.ask({"source": str(source), "out": str(out)}, seconds=_LONGEST_S)
+            request = {"source": str(source), "out": str(out), "plates": plates}
+            metadata = reader.ask(request, seconds=_LONGEST_S)
         except MobilityError as error:
             reason = f"the reader {error}" if isinstance(error, EndedError) else error
             raise BadInputError(
@@ -114,7 +195,7 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
                 f"({reason}); export it again"
             ) from None
         with np.load(out) as saved:
-            return {name: saved[name] for name in ("points", "rotations")}, metadata
+            return dict(saved), metadata
 
 
 def _processor(content: bytes) -> int:

@@ -390,7 +390,7 @@ def _positions(
     axis, axis_origin = _vertical(file, options, mapping, values)
     turn = _TURNS[axis]
     formula = ", ".join(("-" if sign < 0 else "") + "xyz"[column] for column, sign in turn)
-    values = np.stack([sign * values[..., column] for column, sign in turn], axis=-1)
+    values = turned_upright(values, axis)
     places = xr.DataArray(
         values.transpose(0, 2, 1),
         dims=("time", "space", "marker"),
@@ -407,6 +407,11 @@ def _positions(
         "vertical_axis": axis,
         "vertical_axis_found": axis_origin,
     }
+
+
+def turned_upright(values: Array, axis: str) -> Array:
+    """Turn vectors (..., 3) so that the named axis becomes y, which points up."""
+    return np.stack([sign * values[..., column] for column, sign in _TURNS[axis]], axis=-1)
 
 
 def _span(values: Array) -> float:

@@ -21,7 +21,7 @@ from mobility.base.options import FilePath, checked
 from mobility.base.parsing import read_file
 from mobility.base.provenance import sha256
 from mobility.errors import BadInputError, NotFoundError
-from mobility.lab.lab_c3d import MARK, c3d
+from mobility.lab.lab_c3d import c3d, is_c3d
 from mobility.lab.lab_datasets import LabFile, ReadOptions, dataset
 from mobility.lab.lab_mappings import LabMapping, VerticalAxis, given_mapping
 from mobility.lab.lab_text import mot, table, text_lines, trc
@@ -136,18 +136,17 @@ def read_lab(
 
 def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
     """Parse a file in the format of its content, otherwise of its ending."""
-    content = _content(path)
+    content = lab_content(path)
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = endings[-1] if endings else ""
     # Text in UTF-16 has a zero byte for each letter.
     start = content[:65536].replace(b"\0", b"").lower()
-    is_c3d = content[1:2] == bytes([MARK]) and b"\0" in content[:512]
     is_trc = re.match(rb"\W*pathfiletype", start) is not None
     is_mot = re.search(rb"^\W*endheader", start, re.MULTILINE) is not None
-    undecided = not (is_c3d or is_trc or is_mot)
-    if is_c3d or (undecided and ending == ".c3d"):
+    undecided = not (is_c3d(content) or is_trc or is_mot)
+    if is_c3d(content) or (undecided and ending == ".c3d"):
         return c3d(path, content)
-    lines = _lines(path.name, content)
+    lines = lab_lines(path.name, content)
     if is_trc or (undecided and ending == ".trc"):
         return trc(path.name, lines)
     if is_mot or (undecided and ending in (".mot", ".sto")):
@@ -155,7 +154,7 @@ def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
     return table(path.name, lines, mapping)
 
 
-def _content(path: Path) -> bytes:
+def lab_content(path: Path) -> bytes:
     """Return the bytes of a file, unpacked."""
     try:
         content = read_file(path, most_bytes=LARGEST_BYTES)
@@ -181,7 +180,8 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _lines(what: str, content: bytes) -> list[str]:
+def lab_lines(what: str, content: bytes) -> list[str]:
+    """Return the lines of a text file with tabs between its cells; `what` names it in messages."""
     start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = next((kind for sign, kind in _OTHER_FORMATS.items() if start.startswith(sign)), None)
     if kind is not None:

@@ -157,26 +157,39 @@ def trc(what: str, lines: list[str]) -> LabFile:
 
 
 def mot(what: str, lines: list[str]) -> LabFile:
-    """Parse a MOT or STO file, which messages call `what`."""
-    ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
-    if not ends:
-        raise BadInputError(f"{what}: is not a MOT or STO file; its header has no line 'endheader'")
-    other_content = other_content_of_header(line.strip() for line in lines[: ends[0]])
+    """Parse a MOT or STO file with angles, which messages call `what`."""
+    head = _head_of_motion(what, lines)
+    other_content = other_content_of_header(line.strip() for line in head)
     if other_content is not None:
         raise no_angles([other_content], what=what)
-    header = {}
-    for line in lines[: ends[0]]:
-        stated = re.match(r"^\s*(\w+)\s*(?:=|\s)\s*(\S+)\s*$", line)
-        if stated:
-            header[stated[1].lower()] = stated[2]
-    body = [(n, line) for n, line in enumerate(lines[ends[0] + 1 :], ends[0] + 2) if line.strip()]
+    time, columns = motion_columns(what, lines)
+    in_degrees = _values_of_head(head).get("indegrees", "").lower()
+    if in_degrees not in ("", "yes", "no"):
+        raise BadInputError(f"{what}: inDegrees must be yes or no (got {in_degrees})")
+    return LabFile(
+        what=what,
+        file_format="STO" if what.lower().removesuffix(".gz").endswith(".sto") else "MOT",
+        time=time,
+        columns=columns,
+        angle_unit={"yes": "degree", "no": "radian"}.get(in_degrees),
+        mapping=OURS if any(line.startswith(BY_US) for line in head) else None,
+        notes={"inDegrees": in_degrees or "not said"},
+    )
+
+
+def motion_columns(what: str, lines: Sequence[str]) -> tuple[Array, dict[str, Array]]:
+    """Return the times of a MOT or STO file and its other columns, (time,), by name."""
+    head = _head_of_motion(what, lines)
+    stated = _values_of_head(head)
+    first = len(head) + 1
+    body = [(n, line) for n, line in enumerate(lines[first:], first + 1) if line.strip()]
     if not body:
         raise BadInputError(f"{what}: ends after its header; export it again")
     names = [name.strip() for name in _cells(body[0][1]) if name.strip()]
     if not names or names[0].lower() != "time":
         raise BadInputError(f"{what}: its first column must be 'time' (got {shortened(names[:1])})")
     require_unique(names, what=what, kind="columns")
-    stated_columns = header.get("ncolumns", header.get("datacolumns"))
+    stated_columns = stated.get("ncolumns", stated.get("datacolumns"))
     if stated_columns is not None and stated_columns != str(len(names)):
         raise BadInputError(
             f"{what}: its header states {stated_columns} columns, but has {len(names)} names; "
@@ -184,24 +197,27 @@ def mot(what: str, lines: list[str]) -> LabFile:
         )
     rows = [(n, line.lstrip()) for n, line in body[1:]]
     table = _numbers(rows, len(names), what=what)
-    stated_rows = header.get("nrows", header.get("datarows"))
+    stated_rows = stated.get("nrows", stated.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
         raise BadInputError(
             f"{what}: its header states {stated_rows} rows, but the file has {len(table)}; "
             "correct the header or export the file again"
         )
-    in_degrees = header.get("indegrees", "").lower()
-    if in_degrees not in ("", "yes", "no"):
-        raise BadInputError(f"{what}: inDegrees must be yes or no (got {in_degrees})")
-    return LabFile(
-        what=what,
-        file_format="STO" if what.lower().removesuffix(".gz").endswith(".sto") else "MOT",
-        time=table[:, 0],
-        columns={name: table[:, i] for i, name in enumerate(names) if i},
-        angle_unit={"yes": "degree", "no": "radian"}.get(in_degrees),
-        mapping=OURS if any(line.startswith(BY_US) for line in lines[: ends[0]]) else None,
-        notes={"inDegrees": in_degrees or "not said"},
-    )
+    return table[:, 0], {name: table[:, i] for i, name in enumerate(names) if i}
+
+
+def _head_of_motion(what: str, lines: Sequence[str]) -> list[str]:
+    """Return the lines of a MOT or STO file before 'endheader'."""
+    ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
+    if not ends:
+        raise BadInputError(f"{what}: is not a MOT or STO file; its header has no line 'endheader'")
+    return list(lines[: ends[0]])
+
+
+def _values_of_head(head: Sequence[str]) -> dict[str, str]:
+    """Return the values that a header states, by name in lower case."""
+    matches = (re.match(r"^\s*(\w+)\s*(?:=|\s)\s*(\S+)\s*$", line) for line in head)
+    return {match[1].lower(): match[2] for match in matches if match}
 
 
 def table(what: str, lines: list[str], mapping: LabMapping | None) -> LabFile:

@@ -1,0 +1,535 @@
+"""Weight share, ground reaction and joint moments, without force plates or with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.propagation import at_frames
+from mobility.base.options import checked, quoted
+from mobility.base.provenance import with_history
+from mobility.base.uncertain import sd_name
+from mobility.errors import BadInputError
+from mobility.kinematics.clean import low_pass
+from mobility.kinematics.datasets import Pose, Repetitions, check_recording, require_positions
+from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.skeleton import FITTED, SIDES, Array, direction, landmarks
+from mobility.leg_loads.body_mass import SEGMENTS
+from mobility.leg_loads.dynamics import (
+    GRAVITY,
+    JOINTS,
+    UP,
+    Motion,
+    foot_axes,
+    moments,
+    motion_of,
+    of_joint,
+    on_feet,
+    reaction,
+)
+from mobility.leg_loads.refusals import Refusal, refusals
+
+_TABLE = "leg_loads"
+_AXES = ("x", "y", "z")
+_DRAWS, _STEP_S = 64, 0.1
+"""Number of samples for a pose that has no posterior samples, and seconds between their times."""
+
+_DIMS: Mapping[str, tuple[str, ...]] = {
+    "weight_share": ("time", "side"),
+    "vertical_force": ("time",),
+    "centre_of_pressure": ("time", "axis"),
+    **{f"{joint}_moment": ("time", "side") for joint in JOINTS},
+}
+_MOMENTS = tuple(f"{joint}_moment" for joint in JOINTS)
+_ATTRS: Mapping[str, Mapping[str, str]] = {
+    "weight_share": {"units": "1", "long_name": "share of the weight on a leg"},
+    "vertical_force": {
+        "units": "1",
+        "long_name": "vertical force of the ground on both feet, of body weight",
+    },
+    "centre_of_pressure": {
+        "units": "m",
+        "long_name": "centre of pressure of both feet on the floor, in the axes of the pose",
+        "error": "relative to the feet",
+    },
+    **{
+        f"{joint}_moment": {
+            "units": "1",
+            "long_name": f"internal {joint} moment, of body weight times height",
+            "positive": "plantar flexion" if joint == "ankle" else "extension",
+            "perspective": "internal: what muscles and ligaments exert on the distal segment",
+            "axis": "flexion axis of the leg: perpendicular to thigh and shank, and to the foot if "
+            "the leg is straight",
+            "reference": "Derrick et al. 2020, J Biomech 99:109533",
+        }
+        for joint in JOINTS
+    },
+}
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Joints (time, joint, 3) at some times, and the accelerations of the segments."""
+
+    time: Array
+    joints: Array
+    motion: Motion
+
+
+@checked
+def loads(
+    pose: Pose,
+    *,
+    repetitions: Repetitions | None = None,
+    weight_kg: float | None = None,
+    height_m: float | None = None,
+) -> xr.Dataset:
+    r"""Compute how the legs are loaded, without force plates.
+
+    The masses of the segments, and their accelerations, give the force of the ground and the point
+    of the floor through which it acts (zero moment point). Its lateral position between the feet
+    gives the share of each leg. Inverse dynamics from the foot upward gives the moments. Hands are
+    assumed to be empty. The page `Loads` has the equations.
+
+    Parameters
+    ----------
+    pose
+        Fitted pose (:func:`~mobility.fit_body`), or the pose of a laboratory
+        (:func:`~mobility.lab_pose`).
+    repetitions
+        Repetitions of the pose. With them, hands that support the body are found, and in
+        sit-to-stand only the time between seat-off and sitting down is reported.
+    weight_kg
+        Mass of the person. With it, moments are also in Nm.
+    height_m
+        Height of the person. Without it, it is estimated from the lengths of the segments.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``time``: ``weight_share`` (side), 0 to 1; ``vertical_force``, of body weight;
+        ``centre_of_pressure`` (axis), metres, at y = 0; ``knee_moment``, ``hip_moment`` and
+        ``ankle_moment`` (side), internal, of body weight times height, positive if they extend the
+        joint. With `weight_kg` also ``<joint>_moment_nm``. Each has the standard deviation of its
+        error, ``<name>_sd``. Values are NaN if they cannot be known, and a warning in the history
+        gives the reason.
+
+    Raises
+    ------
+    BadInputError
+        The weight or height is not a person's, or the pose has no positions in space.
+
+    References
+    ----------
+    De Leva 1996, J Biomech 29:1223. Vukobratović & Borovac 2004, Int J Humanoid Robot 1:157 (zero
+    moment point). Derrick et al. 2020, J Biomech 99:109533. Winter 2009, Biomechanics and motor
+    control of human movement.
+    """
+    _check_person(weight_kg, height_m)
+    require_positions(pose, what="loads")
+    result, _ = loads_and_samples(pose, repetitions)
+    height = height_m or float(result.attrs["height_m"])
+    if height_m is not None and _kind(pose) == "markers":  # a fitted body has its own unit of length
+        scale = float(result.attrs["height_m"]) / height_m
+        moment_names = [each for name in _MOMENTS for each in (name, sd_name(name))]
+        with xr.set_options(keep_attrs=True):
+            result = result.assign({name: result[name] * scale for name in moment_names})
+    return _in_nm(result.assign_attrs(height_m=height), weight_kg, height)
+
+
+@checked
+def loads_with_plates(
+    pose: Pose,
+    forces: Any,
+    *,
+    weight_kg: float | None = None,
+    height_m: float | None = None,
+) -> xr.Dataset:
+    """Compute how the legs are loaded from measured forces: the reference for :func:`loads`.
+
+    Parameters
+    ----------
+    pose
+        Pose of a laboratory, or a fitted pose, on the clock of the plates.
+    forces
+        ``force`` (time, side, axis) in N, the force of the floor on each foot, and
+        ``centre_of_pressure`` (time, side, axis) in metres, in the axes of the pose (x, y, z).
+    weight_kg, height_m
+        As for :func:`loads`. Without `weight_kg`, the weight is the median vertical force while the
+        person stands upright.
+
+    Returns
+    -------
+    xarray.Dataset
+        As from :func:`loads`, without errors. Values are NaN outside the time of the plates, and
+        moments also if a foot that is loaded has no centre of pressure.
+
+    Raises
+    ------
+    BadInputError
+        The forces lack a variable, a side or an axis, or have no time in common with the pose.
+    """
+    _check_person(weight_kg, height_m)
+    require_positions(pose, what="loads_with_plates")
+    movement = _movement(pose, _kind(pose))
+    force, point = _plates(forces, movement.time)
+    stature = height_m or _stature(pose)
+    vertical = force[..., 1].sum(axis=1)
+    if weight_kg is None:
+        upright = _upright(movement.joints) & np.isfinite(vertical)
+        if not upright.any():
+            raise BadInputError(
+                "the plates do not show the weight: the person never stands upright on them. Pass "
+                "weight_kg"
+            )
+        weight = float(np.median(vertical[upright]))
+    else:
+        weight = weight_kg * GRAVITY
+    per_kg = force * (GRAVITY / weight)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = force[..., 1] / np.where(vertical > _LEAST_LOAD * weight, vertical, np.nan)[:, None]
+    loaded = share > _LEAST_SHARE
+    point = np.where(loaded[..., None], point, np.where(np.isnan(point), 0.0, point))
+    total = (np.where(loaded, share, 0.0)[..., None] * np.nan_to_num(point)).sum(axis=1)
+    total[np.isnan(share).any(axis=1) | (loaded[..., None] & np.isnan(point)).any(axis=(1, 2))] = (
+        np.nan
+    )
+    moment = moments(movement.joints, movement.motion, per_kg, point) / GRAVITY
+    values = {
+        "weight_share": share,
+        "vertical_force": vertical / weight,
+        "centre_of_pressure": total,
+        **_by_joint(moment / stature),
+    }
+    result = _in_nm(_dataset(pose, values, {}, []), weight / GRAVITY, stature)
+    return with_history(
+        result.assign_attrs(height_m=stature),
+        "loads_with_plates",
+        {"weight_kg": weight_kg, "height_m": height_m},
+        source=pose,
+        weight_n=round(weight, 1),
+    )
+
+
+_LEAST_LOAD, _LEAST_SHARE = 0.05, 0.02
+"""Load of both feet, of body weight, below which there is no share; share of a foot below which its
+centre of pressure is noise."""
+
+_UPRIGHT, _STILL_M_S = 0.97, 0.05
+"""Share of the greatest height of the hips, and speed of the hips, at which a person stands."""
+
+
+def _upright(joints: Array) -> NDArray[np.bool_]:
+    height = of_joint(joints, "hip")[..., 1].mean(axis=1)
+    finite = np.isfinite(height)
+    if not finite.any():
+        return finite
+    floor = np.nanmin(of_joint(joints, "heel")[..., 1])
+    return finite & (height - floor >= _UPRIGHT * (np.percentile(height[finite], 98) - floor))
+
+
+def _check_person(weight_kg: float | None, height_m: float | None) -> None:
+    table = tables.load(_TABLE)
+    for name, value, units in (
+        ("weight_kg", weight_kg, "kilograms"),
+        ("height_m", height_m, "metres"),
+    ):
+        low, high = table[name]
+        if value is not None and not low <= value <= high:
+            raise BadInputError.of(
+                {
+                    name: f"{name} of {value:g} is not a person's. Pass {units}, from {low:g} to "
+                    f"{high:g}"
+                }
+            )
+
+
+def _kind(pose: xr.Dataset) -> str:
+    """Return the entry of the tables of filters and errors that applies."""
+    return "camera" if "position_draws" in pose or "image_position" in pose else "markers"
+
+
+def _filter_words(kind: str) -> str:
+    cutoffs = tables.load(_TABLE)["filter"][kind]
+    return "Butterworth of order 4 without lag; " + ", ".join(
+        f"{name.removesuffix('_hz')} {value:g} Hz" for name, value in cutoffs.items()
+    )
+
+
+def _movement(pose: xr.Dataset, kind: str) -> Movement:
+    """Low-pass and differentiate the joints of a pose; NaN in and beside long gaps."""
+    time = pose["time"].to_numpy().astype(np.float64)
+    joints = landmarks(pose, keypoints=list(FITTED))
+    gap = float(tables.load(_TABLE)["filter"]["longest_gap_s"])
+    linear = np.full((time.size, len(SEGMENTS.mass), 3), np.nan)
+    turning = np.full((time.size, len(SIDES), 3, 3), np.nan)
+    smooth = np.full(joints.shape, np.nan)
+    for rows in _pieces(time, joints, gap):
+        if rows.size < _LEAST_FRAMES:
+            continue
+        span = time[rows[0] : rows[-1] + 1]
+        step = float(np.median(np.diff(span)))
+        grid = np.linspace(span[0], span[-1], round((span[-1] - span[0]) / step) + 1)
+        regular = _interpolated(grid, time[rows], joints[rows])
+        filtered, motion = _differentiated(regular, float(grid[1] - grid[0]), kind)
+        inside = slice(rows[0], rows[-1] + 1)
+        smooth[inside] = _interpolated(span, grid, filtered)
+        linear[inside] = _interpolated(span, grid, motion.linear)
+        turning[inside] = _interpolated(span, grid, motion.turning)
+    return Movement(time, smooth, Motion(linear, turning))
+
+
+_LEAST_FRAMES = 15
+"""Fewer frames in a row cannot be low-passed."""
+
+
+def _pieces(time: Array, joints: Array, gap: float) -> Iterator[NDArray[np.int_]]:
+    """Yield the frames with all joints, divided at gaps longer than `gap` seconds."""
+    rows = np.flatnonzero(np.isfinite(joints).all(axis=(1, 2)))
+    if rows.size:
+        yield from np.split(rows, np.flatnonzero(np.diff(time[rows]) > gap) + 1)
+
+
+def _interpolated(at: Array, time: Array, values: Array) -> Array:
+    columns = values.reshape(len(time), -1)
+    result = np.stack([np.interp(at, time, column) for column in columns.T], axis=-1)
+    return result.reshape(len(at), *values.shape[1:])
+
+
+def _differentiated(joints: Array, step: float, kind: str) -> tuple[Array, Motion]:
+    """Return low-passed joints, and accelerations whose components have their own cut-offs."""
+    cutoffs = tables.load(_TABLE)["filter"][kind]
+    rate = 1 / step
+
+    def filtered(name: str) -> Array:
+        cutoff = min(cutoffs[f"{name}_hz"], 0.45 * rate)
+        smooth: Array = low_pass(joints, cutoff_hz=cutoff, rate_hz=rate)
+        return smooth
+
+    ahead = _ahead(joints)[:, None]
+    right = np.cross(ahead, UP)
+    vertical = motion_of(filtered("vertical"), step)
+    linear = vertical.linear * UP
+    for name, axis in (("forward", ahead), ("sideways", right)):
+        if f"{name}_hz" in cutoffs:
+            of_axis = motion_of(filtered(name), step).linear
+            linear = linear + (of_axis * axis).sum(axis=-1, keepdims=True) * axis
+    return filtered("position"), Motion(linear, vertical.turning)
+
+
+def _ahead(joints: Array) -> Array:
+    """Return the horizontal direction in which both feet point, (time, 3)."""
+    return direction(foot_axes(joints)[0].sum(axis=1))
+
+
+def _stature(pose: xr.Dataset) -> float:
+    """Return the height of the body in the units of the pose, from lengths of its segments."""
+    ratio = {name: one["ratio"] for name, one in tables.load("body_segments")["segments"].items()}
+    fractions = {**ratio, **of_fit(pose).get("length_fractions", {})}
+    joints = landmarks(pose, keypoints=list(FITTED))
+    hip, knee, ankle = (of_joint(joints, name) for name in ("hip", "knee", "ankle"))
+    length = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
+    finite = length[np.isfinite(length)]
+    if not finite.size:
+        return float("nan")
+    return float(np.median(finite) / (fractions["thigh"] + fractions["shank"]))
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """One sample of the errors besides those of the joints, metres, and of body weight."""
+
+    forward: float = 0.0
+    sideways: float = 0.0
+    vertical: float = 0.0
+    apart: float = 0.0  # how much farther forward the left foot carries, in standard deviations
+
+
+def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> dict[str, Array]:
+    joints, motion = movement.joints, movement.motion
+    ahead = _ahead(joints)
+    total, point = reaction(joints, motion)
+    total = total + errors.vertical * GRAVITY * UP
+    forward = errors.forward - _too_far_forward(joints, ahead)
+    point = point + forward[:, None] * ahead + errors.sideways * np.cross(ahead, UP)
+    feet = on_feet(joints, point)
+    force = feet.share[..., None] * total[:, None]
+    on_foot = feet.point + _apart(feet.share, errors.apart)[..., None] * ahead[:, None]
+    moment = moments(joints, motion, force, on_foot) / (GRAVITY * stature)
+    return {
+        "weight_share": feet.share,
+        "vertical_force": total[:, 1] / GRAVITY,
+        "centre_of_pressure": point,
+        **_by_joint(moment),
+    }
+
+
+def _apart(share: Array, error: float) -> Array:
+    """Return how far each foot carries in front of where it is assumed to, for an error.
+
+    The whole force stays in its place. People who unload a leg stand on its toes, so the error is
+    larger if the shares are unequal.
+    """
+    table = tables.load(_TABLE)["errors"]
+    sd = table["feet_apart_m"] + table["feet_apart_uneven_m"] * abs(share[:, :1] - 0.5)
+    moved: Array = error * sd * share[:, ::-1] * np.array([1.0, -1.0])
+    return moved
+
+
+def _by_joint(moment: Array) -> dict[str, Array]:
+    return {name: moment[..., i] for i, name in enumerate(_MOMENTS)}
+
+
+def _too_far_forward(joints: Array, ahead: Array) -> Array:
+    """Return by how much the masses place the centre of pressure too far forward, metres."""
+    table = tables.load(_TABLE)["too_far_forward"]
+    trunk = of_joint(joints, "shoulder").mean(axis=1) - of_joint(joints, "hip").mean(axis=1)
+    shift: Array = table["upright"] * trunk[:, 1] + table["leaning"] * (trunk * ahead).sum(axis=-1)
+    return shift
+
+
+def _samples_of_errors(kind: str, count: int) -> list[_Errors]:
+    table = tables.load(_TABLE)["errors"][kind]
+    normal = np.random.default_rng(0).normal(size=(count, 4))
+    # Orthogonal columns: the spread is exactly the stated one.
+    normal = np.linalg.qr(normal)[0] * np.sqrt(count)
+    sizes = [table["forward_m"], table["sideways_m"], table["vertical"], 1.0]
+    return [_Errors(*row) for row in normal * sizes]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Loads at the times of the posterior samples, and how far each sample is from them.
+
+    ``values`` are (time, ...), ``deviations`` (draw, time, ...), by name.
+    """
+
+    time: Array
+    values: Mapping[str, Array]
+    deviations: Mapping[str, Array]
+
+
+def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) -> Samples:
+    if "position_draws" in pose:
+        order = ("fit_time", "fit_keypoint", "fit_space")
+        of_joints = pose[["fit_position", "position_draws"]].sel(
+            fit_keypoint=list(FITTED), fit_space=list(_AXES)
+        )
+        times = pose["fit_time"].to_numpy().astype(np.float64)
+        centre = of_joints["fit_position"].transpose(*order).to_numpy().astype(np.float64)
+        moved = of_joints["position_draws"].transpose("draw", *order).to_numpy()
+    else:
+        every = max(1, round(_STEP_S / max(float(np.median(np.diff(movement.time))), 1e-3)))
+        times, centre = movement.time[::every], movement.joints[::every]
+        moved = np.zeros((_DRAWS, 1, len(FITTED), 3))
+    at_times = Motion(
+        _interpolated(times, movement.time, movement.motion.linear),
+        _interpolated(times, movement.time, movement.motion.turning),
+    )
+    middle = _values(Movement(times, centre, at_times), stature)
+    # One sample after the other, to save memory.
+    drawn = [
+        _values(Movement(times, centre + draw, at_times), stature, errors)
+        for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
+    ]
+    deviations = {
+        name: np.stack([draw[name] for draw in drawn]) - value for name, value in middle.items()
+    }
+    # Relative to the feet, because a camera does not see how far away they are.
+    feet = [FITTED.index(f"{side}_{end}") for side in SIDES for end in ("heel", "foot_index")]
+    deviations["centre_of_pressure"] -= moved[:, :, feet].mean(axis=2) * (1 - UP)
+    return Samples(times, middle, deviations)
+
+
+def _sds(samples: Samples, time: Array) -> dict[str, Array]:
+    return {
+        name: at_frames(np.sqrt((values**2).mean(axis=0)), samples.time, time)
+        for name, values in samples.deviations.items()
+    }
+
+
+def loads_and_samples(
+    pose: xr.Dataset, repetitions: xr.Dataset | None = None
+) -> tuple[xr.Dataset, Samples]:
+    """Return the loads of a pose, and their samples, for the errors of numbers made from them."""
+    kind = _kind(pose)
+    movement = _movement(pose, kind)
+    values = _values(movement, stature := _stature(pose))
+    refused = refusals(pose, repetitions, movement.time, movement.joints, values)
+    samples = _samples(pose, movement, kind, stature)
+    result = _dataset(pose, values, _sds(samples, movement.time), refused)
+    result = with_history(
+        result.assign_attrs(filter=_filter_words(kind), height_m=stature),
+        "loads",
+        {"repetitions": repetitions is not None},
+        source=pose,
+        warnings=[refusal.warning(movement.time.size) for refusal in refused],
+    )
+    return result, samples
+
+
+def _dataset(
+    pose: xr.Dataset,
+    values: Mapping[str, Array],
+    sds: Mapping[str, Array],
+    refused: list[Refusal],
+) -> xr.Dataset:
+    variables: dict[str, Any] = {}
+    for name, dims in _DIMS.items():
+        value = np.array(values[name])
+        for refusal in refused:
+            if name in refusal.names:
+                value[refusal.frames] = np.nan
+        variables[name] = (dims, value, dict(_ATTRS[name]))
+        if name in sds:
+            sd = np.where(np.isnan(value), np.nan, sds[name])
+            units = _ATTRS[name]["units"]
+            words = f"standard deviation of the error of {name}"
+            variables[sd_name(name)] = (dims, sd, {"units": units, "long_name": words})
+    coords = {"time": pose["time"].variable, "side": list(SIDES), "axis": list(_AXES)}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _in_nm(result: xr.Dataset, weight_kg: float | None, height: float) -> xr.Dataset:
+    if weight_kg is None:
+        return result
+    added = {}
+    for name in _MOMENTS:
+        for variable in (name, sd_name(name)):
+            if variable in result:
+                moment = result[variable] * (weight_kg * GRAVITY * height)
+                new = variable.replace("_moment", "_moment_nm")
+                attrs = {**result[variable].attrs, "units": "N m"}
+                attrs["long_name"] = attrs["long_name"].replace(", of body weight times height", "")
+                added[new] = moment.assign_attrs(attrs)
+    return result.assign(added)
+
+
+def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
+    """Return force and centre of pressure at the times of a pose, (time, side, 3)."""
+    remedy = "pass force(time, side, axis) and centre_of_pressure(time, side, axis)"
+    if not isinstance(forces, xr.Dataset):
+        raise BadInputError(f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}")
+    for name in ("force", "centre_of_pressure"):
+        if name not in forces or set(forces[name].dims) != {"time", "side", "axis"}:
+            raise BadInputError(f"loads_with_plates: the forces have no '{name}'; {remedy}")
+    check_recording(forces)
+    plate_time = forces["time"].to_numpy().astype(np.float64)
+    inside = (time >= plate_time[0] - 1e-9) & (time <= plate_time[-1] + 1e-9)
+    if not inside.any():
+        raise BadInputError(
+            "the plates and the pose have no time in common. Put both on one clock, with find_lag"
+        )
+    both = []
+    for name in ("force", "centre_of_pressure"):
+        values = forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
+        at = _interpolated(time, plate_time, values.to_numpy().astype(np.float64))
+        at[~inside] = np.nan
+        both.append(at)
+    return both[0], both[1]

@@ -1,0 +1,86 @@
+"""The section on loads: a sentence, and the curves of both legs with their errors."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.assessment.number import nothing_measured
+from mobility.base.provenance import history, last_of
+from mobility.base.uncertain import sd_name
+from mobility.kinematics.expected_error import half_width
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import SIDES
+from mobility.leg_loads.dynamics import JOINTS
+from mobility.leg_loads.loads import loads_and_samples
+from mobility.plotting.axes import NORMAL, panel_title, side_style
+from mobility.reports.charts import charts
+from mobility.reports.gauges import values_of
+from mobility.reports.html import paragraphs
+from mobility.reports.page import ReportPage, section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@section("Loads", needs=["repetitions"], sided=True)
+def loads(page: ReportPage) -> Markup:
+    """Show how much weight each leg carries, and the moments of its joints."""
+    if why := nothing_measured(page.metrics, "weight_share"):
+        return paragraphs(tables.sentence("loads.not_reported", why=why), kind="missing")
+    shown, _ = loads_and_samples(page.pose, page.repetitions)
+    curves = normalise_repetitions(shown, page.repetitions)
+    panels = [
+        (
+            partial(_curve, curves, name, title),
+            tables.sentence("loads.alt", name=title),
+        )
+        for name, title in _panels().items()
+        if bool(curves[name].notnull().any())
+    ]
+    return paragraphs(sentence(page.metrics)) + charts(*panels) + paragraphs(*_notes(shown), kind="note")
+
+
+def sentence(metrics: xr.Dataset) -> str:
+    """Return for a client how much of the weight the leg that carries more of it carries."""
+    numbers = values_of(metrics, "weight_share")
+    side = max(numbers, key=lambda side: numbers[side].value)
+    return tables.sentence("loads.client", share=numbers[side].text, side=side)
+
+
+def _panels() -> dict[str, str]:
+    titles = {"weight_share": tables.sentence("loads.share")}
+    return titles | {
+        f"{joint}_moment": tables.sentence(f"loads.{joint}_moment") for joint in JOINTS[::-1]
+    }
+
+
+def _curve(curves: xr.Dataset, name: str, title: str, *, ax: Axes) -> None:
+    """Draw the mean over the repetitions of each leg with its 95 % interval."""
+    percent = curves["percent"].to_numpy()
+    for side in SIDES:
+        value, sd = (
+            100 * curves[each].sel(side=side).mean("rep").to_numpy()
+            for each in (name, sd_name(name))
+        )
+        style: dict[str, Any] = side_style(side)
+        half = half_width(sd)
+        ax.plot(percent, value, linewidth=2.0, **style)
+        ax.fill_between(percent, value - half, value + half, color=style["color"], alpha=0.15, lw=0)
+    ax.set_xlim(0, 100)
+    if name == "weight_share":
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(min(low, 30.0), 0.0), min(max(high, 70.0), 100.0))
+    ax.set_xlabel(tables.sentence("loads.axis"), fontsize=NORMAL)
+    panel_title(ax, title)
+
+
+def _notes(shown: xr.Dataset) -> list[str]:
+    warnings = last_of(history(shown), "loads")["warnings"]
+    notes = [tables.sentence("loads.note")]
+    return notes + [str(each["message"]) for each in warnings]
