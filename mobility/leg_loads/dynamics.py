@@ -160,7 +160,10 @@ def moments(joints: Array, motion: Motion, force: Array, point: Array) -> Array:
             moment = -np.cross(point[:, side] - place, force[:, side])
             for part in range(i + 1):  # foot, shank, thigh
                 leg = 2 - part
-                segment, radius = SEGMENTS.legs[side][leg], gyration[("thigh", "shank", "foot")[leg]]
+                segment, radius = (
+                    SEGMENTS.legs[side][leg],
+                    gyration[("thigh", "shank", "foot")[leg]],
+                )
                 mass = SEGMENTS.mass[segment]
                 push = mass * (motion.linear[:, segment] + GRAVITY * UP)
                 moment += np.cross(centres[:, segment] - place, push)

@@ -110,6 +110,8 @@ def _frames(repetitions: xr.Dataset, time: Array, *, low: bool) -> Mask:
 
 def _reason(loads: xr.Dataset) -> str:
     """Return the reason that leaves out most frames; empty if nothing is left out."""
-    warnings: list[Mapping[str, Mapping[str, object]]] = last_of(history(loads), "loads")["warnings"]
+    warnings: list[Mapping[str, Mapping[str, object]]] = last_of(history(loads), "loads")[
+        "warnings"
+    ]
     sided = [each["values"] for each in warnings if "weight_share" in str(each["values"]["names"])]
     return str(max(sided, key=lambda each: float(str(each["share"])))["reason"]) if sided else ""

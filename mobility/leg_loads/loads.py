@@ -135,7 +135,9 @@ def loads(
     require_positions(pose, what="loads")
     result, _ = loads_and_samples(pose, repetitions)
     height = height_m or float(result.attrs["height_m"])
-    if height_m is not None and _kind(pose) == "markers":  # a fitted body has its own unit of length
+    if (
+        height_m is not None and _kind(pose) == "markers"
+    ):  # a fitted body has its own unit of length
         scale = float(result.attrs["height_m"]) / height_m
         moment_names = [each for name in _MOMENTS for each in (name, sd_name(name))]
         with xr.set_options(keep_attrs=True):
@@ -515,7 +517,9 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
     """Return force and centre of pressure at the times of a pose, (time, side, 3)."""
     remedy = "pass force(time, side, axis) and centre_of_pressure(time, side, axis)"
     if not isinstance(forces, xr.Dataset):
-        raise BadInputError(f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}")
+        raise BadInputError(
+            f"loads_with_plates: forces must be a Dataset (got {quoted(forces)}); {remedy}"
+        )
     for name in ("force", "centre_of_pressure"):
         if name not in forces or set(forces[name].dims) != {"time", "side", "axis"}:
             raise BadInputError(f"loads_with_plates: the forces have no '{name}'; {remedy}")
@@ -528,7 +532,9 @@ def _plates(forces: Any, time: Array) -> tuple[Array, Array]:
         )
     both = []
     for name in ("force", "centre_of_pressure"):
-        values = forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
+        values = (
+            forces[name].sel(side=list(SIDES), axis=list(_AXES)).transpose("time", "side", "axis")
+        )
         at = _interpolated(time, plate_time, values.to_numpy().astype(np.float64))
         at[~inside] = np.nan
         both.append(at)

@@ -43,7 +43,11 @@ def loads(page: ReportPage) -> Markup:
         for name, title in _panels().items()
         if bool(curves[name].notnull().any())
     ]
-    return paragraphs(sentence(page.metrics)) + charts(*panels) + paragraphs(*_notes(shown), kind="note")
+    return (
+        paragraphs(sentence(page.metrics))
+        + charts(*panels)
+        + paragraphs(*_notes(shown), kind="note")
+    )
 
 
 def sentence(metrics: xr.Dataset) -> str:

@@ -168,8 +168,8 @@ def filled(body: Body) -> Body:
     axes[1] = axes[1][axes[1] > 0]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     mesh = pyvista.PolyData.from_regular_faces(body.vertices, body.faces)
-    within = pyvista.PolyData(grid).select_enclosed_points(mesh, check_surface=False)
-    points = grid[np.asarray(within["SelectedPoints"]) > 0]
+    within = pyvista.PolyData(grid).select_interior_points(mesh)
+    points = grid[np.asarray(within["selected_points"]) > 0]
     _, nearest = cKDTree(body.vertices).query(points)
     return dataclasses.replace(
         body,
