@@ -26,6 +26,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Squats": ("find_repetitions", "overhead_squat"),
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),
     "Single joints": ("joint_movements", "joint_mobility", "picture_angles", "reference_range"),
+    "Loads of the legs": ("loads",),
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
     "Other pose models": (
         *("Detector", "Keypoints", "read_keypoints", "from_movement", "to_movement"),
@@ -60,6 +61,7 @@ SEEN_AS = {
     "benchmarks/recording_checks.md": "measured-recording-checks",
     "benchmarks/either_side.md": "measured-either-side",
     "benchmarks/leans.md": "measured-leans",
+    "benchmarks/loads.md": "measured-loads",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
 

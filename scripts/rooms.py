@@ -17,7 +17,7 @@ PICTURE = ROOT / "docs" / "images" / "rooms.svg"
 FACE = "mobility"
 WIDTH, HEIGHT, ROW, LEFT = 132, 28, 46, 90
 DOORS = {"store", "plot"}
-WINGS = {"serve", "lab", "virtual_lab", "studies"}
+WINGS = {"serve", "lab", "virtual_lab", "studies", "leg_loads"}
 FILL = {"door": "#ffffff", "wing": "#fdf3e3", "core": "#e8f0f8"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.kinematics.skeleton import FITTED, SIDES, Array, direction
@@ -35,8 +36,11 @@ def of_joint(joints: Array, name: str) -> Array:
 
 @dataclass(frozen=True)
 class Motion:
-    """How segments accelerate: ``linear`` (time, segment, 3), m/s²; ``turning`` (time, side, 3 segments
-    of a leg, 3), rad/s²."""
+    """How segments accelerate.
+
+    ``linear`` (time, segment, 3) in m/s²; ``turning`` (time, side, 3 segments of a leg, 3) in
+    rad/s².
+    """
 
     linear: Array
     turning: Array
@@ -71,6 +75,11 @@ def reaction(joints: Array, motion: Motion) -> tuple[Array, Array]:
     return total, point
 
 
+def ahead_of(joints: Array) -> Array:
+    """Return the horizontal direction in which both feet point, (time, 3)."""
+    return direction(foot_axes(joints)[0].sum(axis=1))
+
+
 def foot_axes(joints: Array) -> tuple[Array, Array]:
     """Return the horizontal directions of the feet: forward and to the right, (time, side, 3)."""
     along = of_joint(joints, "foot_index") - of_joint(joints, "heel")
@@ -79,7 +88,7 @@ def foot_axes(joints: Array) -> tuple[Array, Array]:
 
 
 def foot_centres(joints: Array) -> Array:
-    """Return the points of the floor, (time, side, 3), that carry a foot in the middle of its sway."""
+    """Return the points of the floor, (time, side, 3), that carry feet in the middle of sway."""
     along = float(tables.load("leg_loads")["foot"]["along"])
     heel, toe = of_joint(joints, "heel"), of_joint(joints, "foot_index")
     centre: Array = ((1 - along) * heel + along * toe) * (1 - UP)
@@ -88,39 +97,33 @@ def foot_centres(joints: Array) -> Array:
 
 @dataclass(frozen=True)
 class OnFeet:
-    """How feet carry a force.
-
-    ``share`` (time, side); ``point`` (time, side, 3); ``along`` (time): place of the whole force
-    between the heels (0) and the toes (1).
-    """
+    """How feet carry a force: ``share`` (time, side), and ``point`` (time, side, 3), metres."""
 
     share: Array
     point: Array
-    along: Array
 
 
-def on_feet(joints: Array, point: Array) -> OnFeet:
+def on_feet(joints: Array, point: Array, standing: NDArray[np.int_] | None = None) -> OnFeet:
     """Divide a force between the feet by the lateral position of its point on the floor.
 
-    Each foot carries its part at the same distance in front of its centre.
+    Each foot carries its part at the same distance in front of its centre. In frames in which
+    `standing` (time) names a foot, 0 for the left and 1 for the right, this foot carries all; in
+    the others it is negative.
     """
     forward, _ = foot_axes(joints)
-    ahead = direction(forward.sum(axis=1))
+    ahead = ahead_of(joints)
     right = np.cross(ahead, UP)
     centre = foot_centres(joints)
     width = ((centre[:, 1] - centre[:, 0]) * right).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = ((point - centre[:, 0]) * right).sum(axis=-1) / width
     share = np.clip(share, 0.0, 1.0)  # the floor pushes, it does not pull
+    if standing is not None:
+        share = np.where(standing < 0, share, standing)
     shares = np.stack([1 - share, share], axis=-1)
     middle = (shares[..., None] * centre).sum(axis=1)
     off = ((point - middle) * ahead).sum(axis=-1)
-    heel, toe = of_joint(joints, "heel"), of_joint(joints, "foot_index")
-    back, front = (
-        (((each - point[:, None]) * ahead[:, None]).sum(axis=-1) * shares).sum(axis=-1)
-        for each in (heel, toe)
-    )
-    return OnFeet(shares, centre + off[:, None, None] * forward, -back / (front - back))
+    return OnFeet(shares, centre + off[:, None, None] * forward)
 
 
 def flexion_axes(joints: Array) -> Array:

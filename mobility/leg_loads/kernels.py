@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.kernels import MeasuredTrial, Values, of_trial
 from mobility.assessment.propagation import knots_within
-from mobility.base.provenance import last_of, history
+from mobility.base.provenance import history, last_of
 from mobility.kinematics.skeleton import SIDES, Array
 from mobility.leg_loads.dynamics import JOINTS
 from mobility.leg_loads.loads import Samples, loads_and_samples
@@ -37,7 +37,7 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
         of_frames: Callable[[Array], Array],
         of_sides: Callable[[Array], Array] | None = None,
     ) -> Values:
-        """Reduce frames to a number, and sides to their difference, in the fit and in each sample."""
+        """Reduce frames to a number, and sides to their difference, also in each sample."""
         measured = loads[name].to_numpy()
         time = loads["time"].to_numpy()
         inside = knots_within(frames, time, samples.time)
@@ -96,7 +96,7 @@ def _sd(
 
 
 def _frames(repetitions: xr.Dataset, time: Array, *, low: bool) -> Mask:
-    """Return the frames of each repetition, (rep, time): while moving, or while the hips are low."""
+    """Return the frames of each repetition, (rep, time): moving, or with the hips low."""
     if "seat_off" in repetitions:
         start = repetitions["seat_off"] + tables.load("leg_loads")["foot"]["settles_s"]
         end = start + _LOW_S if low else repetitions["bottom_start"]

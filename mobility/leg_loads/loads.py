@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.propagation import at_frames
+from mobility.assessment.propagation import at_frames, nearest_frames
 from mobility.base.options import checked, quoted
 from mobility.base.provenance import with_history
 from mobility.base.uncertain import sd_name
@@ -19,14 +19,14 @@ from mobility.errors import BadInputError
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Repetitions, check_recording, require_positions
 from mobility.kinematics.expected_error import of_fit
-from mobility.kinematics.skeleton import FITTED, SIDES, Array, direction, landmarks
+from mobility.kinematics.skeleton import FITTED, SIDES, Array, landmarks
 from mobility.leg_loads.body_mass import SEGMENTS
 from mobility.leg_loads.dynamics import (
     GRAVITY,
     JOINTS,
     UP,
     Motion,
-    foot_axes,
+    ahead_of,
     moments,
     motion_of,
     of_joint,
@@ -75,11 +75,16 @@ _ATTRS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Movement:
-    """Joints (time, joint, 3) at some times, and the accelerations of the segments."""
+    """A body at some times.
+
+    ``joints`` (time, joint, 3), the accelerations of its segments, and the foot that carries it
+    alone: 0 for the left, 1 for the right, negative for both, (time).
+    """
 
     time: Array
     joints: Array
     motion: Motion
+    standing: NDArray[np.int_]
 
 
 @checked
@@ -103,8 +108,9 @@ def loads(
         Fitted pose (:func:`~mobility.fit_body`), or the pose of a laboratory
         (:func:`~mobility.lab_pose`).
     repetitions
-        Repetitions of the pose. With them, hands that support the body are found, and in
-        sit-to-stand only the time between seat-off and sitting down is reported.
+        Repetitions of the pose. With them, hands that support the body are found in each. If the
+        person rises from a seat, only the time between seat-off and sitting down is reported. In
+        repetitions on one leg, this leg carries everything.
     weight_kg
         Mass of the person. With it, moments are also in Nm.
     height_m
@@ -113,12 +119,13 @@ def loads(
     Returns
     -------
     xarray.Dataset
-        Over ``time``: ``weight_share`` (side), 0 to 1; ``vertical_force``, of body weight;
-        ``centre_of_pressure`` (axis), metres, at y = 0; ``knee_moment``, ``hip_moment`` and
-        ``ankle_moment`` (side), internal, of body weight times height, positive if they extend the
-        joint. With `weight_kg` also ``<joint>_moment_nm``. Each has the standard deviation of its
-        error, ``<name>_sd``. Values are NaN if they cannot be known, and a warning in the history
-        gives the reason.
+        ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
+        ``centre_of_pressure`` (time, axis) is in metres, at y = 0. ``knee_moment``, ``hip_moment``
+        and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and
+        positive if they extend the joint. With `weight_kg` there are also ``<joint>_moment_nm``.
+
+        Each has the standard deviation of its error, ``<name>_sd``. Values are NaN if they cannot
+        be known, and a warning in the history gives the reason.
 
     Raises
     ------
@@ -139,9 +146,9 @@ def loads(
         height_m is not None and _kind(pose) == "markers"
     ):  # a fitted body has its own unit of length
         scale = float(result.attrs["height_m"]) / height_m
-        moment_names = [each for name in _MOMENTS for each in (name, sd_name(name))]
-        with xr.set_options(keep_attrs=True):
-            result = result.assign({name: result[name] * scale for name in moment_names})
+        names = [each for name in _MOMENTS for each in (name, sd_name(name))]
+        scaled = {name: (result[name] * scale).assign_attrs(result[name].attrs) for name in names}
+        result = result.assign(scaled)
     return _in_nm(result.assign_attrs(height_m=height), weight_kg, height)
 
 
@@ -223,17 +230,19 @@ _LEAST_LOAD, _LEAST_SHARE = 0.05, 0.02
 """Load of both feet, of body weight, below which there is no share; share of a foot below which its
 centre of pressure is noise."""
 
-_UPRIGHT, _STILL_M_S = 0.97, 0.05
-"""Share of the greatest height of the hips, and speed of the hips, at which a person stands."""
+_UPRIGHT = 0.97
+"""Share of the greatest height of the hips at which a person stands."""
 
 
 def _upright(joints: Array) -> NDArray[np.bool_]:
+    """Return the frames in which the hips are about as high as they get."""
     height = of_joint(joints, "hip")[..., 1].mean(axis=1)
-    finite = np.isfinite(height)
+    finite: NDArray[np.bool_] = np.isfinite(height)
     if not finite.any():
         return finite
     floor = np.nanmin(of_joint(joints, "heel")[..., 1])
-    return finite & (height - floor >= _UPRIGHT * (np.percentile(height[finite], 98) - floor))
+    least = _UPRIGHT * (np.percentile(height[finite], 98) - floor)
+    return np.asarray(finite & (height - floor >= least))
 
 
 def _check_person(weight_kg: float | None, height_m: float | None) -> None:
@@ -264,7 +273,7 @@ def _filter_words(kind: str) -> str:
     )
 
 
-def _movement(pose: xr.Dataset, kind: str) -> Movement:
+def _movement(pose: xr.Dataset, kind: str, repetitions: xr.Dataset | None = None) -> Movement:
     """Low-pass and differentiate the joints of a pose; NaN in and beside long gaps."""
     time = pose["time"].to_numpy().astype(np.float64)
     joints = landmarks(pose, keypoints=list(FITTED))
@@ -284,7 +293,18 @@ def _movement(pose: xr.Dataset, kind: str) -> Movement:
         smooth[inside] = _interpolated(span, grid, filtered)
         linear[inside] = _interpolated(span, grid, motion.linear)
         turning[inside] = _interpolated(span, grid, motion.turning)
-    return Movement(time, smooth, Motion(linear, turning))
+    return Movement(time, smooth, Motion(linear, turning), _standing(repetitions, time))
+
+
+def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
+    """Return the foot that carries the body in repetitions on one leg, otherwise -1."""
+    standing = np.full(time.size, -1)
+    if repetitions is not None and "leg" in repetitions:
+        for i in range(repetitions.sizes["rep"]):
+            one = repetitions.isel(rep=i)
+            inside = (time >= float(one["start"])) & (time <= float(one["end"]))
+            standing[inside] = SIDES.index(str(one["leg"].item()))
+    return standing
 
 
 _LEAST_FRAMES = 15
@@ -314,7 +334,7 @@ def _differentiated(joints: Array, step: float, kind: str) -> tuple[Array, Motio
         smooth: Array = low_pass(joints, cutoff_hz=cutoff, rate_hz=rate)
         return smooth
 
-    ahead = _ahead(joints)[:, None]
+    ahead = ahead_of(joints)[:, None]
     right = np.cross(ahead, UP)
     vertical = motion_of(filtered("vertical"), step)
     linear = vertical.linear * UP
@@ -323,11 +343,6 @@ def _differentiated(joints: Array, step: float, kind: str) -> tuple[Array, Motio
             of_axis = motion_of(filtered(name), step).linear
             linear = linear + (of_axis * axis).sum(axis=-1, keepdims=True) * axis
     return filtered("position"), Motion(linear, vertical.turning)
-
-
-def _ahead(joints: Array) -> Array:
-    """Return the horizontal direction in which both feet point, (time, 3)."""
-    return direction(foot_axes(joints)[0].sum(axis=1))
 
 
 def _stature(pose: xr.Dataset) -> float:
@@ -355,12 +370,12 @@ class _Errors:
 
 def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> dict[str, Array]:
     joints, motion = movement.joints, movement.motion
-    ahead = _ahead(joints)
+    ahead = ahead_of(joints)
     total, point = reaction(joints, motion)
     total = total + errors.vertical * GRAVITY * UP
     forward = errors.forward - _too_far_forward(joints, ahead)
     point = point + forward[:, None] * ahead + errors.sideways * np.cross(ahead, UP)
-    feet = on_feet(joints, point)
+    feet = on_feet(joints, point, movement.standing)
     force = feet.share[..., None] * total[:, None]
     on_foot = feet.point + _apart(feet.share, errors.apart)[..., None] * ahead[:, None]
     moment = moments(joints, motion, force, on_foot) / (GRAVITY * stature)
@@ -434,10 +449,13 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         _interpolated(times, movement.time, movement.motion.linear),
         _interpolated(times, movement.time, movement.motion.turning),
     )
-    middle = _values(Movement(times, centre, at_times), stature)
+    nearest = nearest_frames(times, movement.time)
+    middle = _values(Movement(times, centre, at_times, movement.standing[nearest]), stature)
     # One sample after the other, to save memory.
     drawn = [
-        _values(Movement(times, centre + draw, at_times), stature, errors)
+        _values(
+            Movement(times, centre + draw, at_times, movement.standing[nearest]), stature, errors
+        )
         for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
     ]
     deviations = {
@@ -461,9 +479,11 @@ def loads_and_samples(
 ) -> tuple[xr.Dataset, Samples]:
     """Return the loads of a pose, and their samples, for the errors of numbers made from them."""
     kind = _kind(pose)
-    movement = _movement(pose, kind)
+    movement = _movement(pose, kind, repetitions)
     values = _values(movement, stature := _stature(pose))
-    refused = refusals(pose, repetitions, movement.time, movement.joints, values)
+    refused = refusals(
+        pose, repetitions, movement.time, movement.joints, values, alone=movement.standing >= 0
+    )
     samples = _samples(pose, movement, kind, stature)
     result = _dataset(pose, values, _sds(samples, movement.time), refused)
     result = with_history(

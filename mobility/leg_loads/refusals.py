@@ -16,7 +16,7 @@ from mobility.base.provenance import cameras_of, warnings_of
 from mobility.keypoints.sources import source_of
 from mobility.keypoints.view import hides_frontal_plane
 from mobility.kinematics.skeleton import Array
-from mobility.leg_loads.dynamics import JOINTS, of_joint
+from mobility.leg_loads.dynamics import JOINTS, ahead_of, of_joint
 
 Mask = NDArray[np.bool_]
 
@@ -48,9 +48,14 @@ def refusals(
     time: Array,
     joints: Array,
     values: Mapping[str, Array],
+    *,
+    alone: Mask,
 ) -> list[Refusal]:
-    """List the values that are not reported; each reason applies to at least one frame."""
-    found = [*_of_recording(pose, repetitions, time), *_of_frames(time, joints, values)]
+    """List the values that are not reported; each reason applies to at least one frame.
+
+    `alone` are the frames in which one leg is known to carry the body.
+    """
+    found = [*_of_recording(pose, repetitions, time), *_of_frames(time, joints, values, alone)]
     if repetitions is not None and "seat_off" in repetitions:
         found.append(Refusal("seat", ALL, ~_off_the_seat(repetitions, time)))
     return [refusal for refusal in found if refusal.frames.any()]
@@ -72,19 +77,21 @@ def _of_recording(
         yield Refusal("view", SIDED, everywhere)
     shown = everywhere[None]
     if repetitions is not None and repetitions.sizes["rep"]:
-        shown = between(repetitions["time"], repetitions["start"], repetitions["end"])
-        shown = shown.transpose("rep", "time").to_numpy()
+        inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
+        shown = inside.transpose("rep", "time").to_numpy()
     if support_of_hands(pose, shown):
         yield Refusal("hands", ALL, everywhere)
 
 
-def _of_frames(time: Array, joints: Array, values: Mapping[str, Array]) -> Iterator[Refusal]:
+def _of_frames(
+    time: Array, joints: Array, values: Mapping[str, Array], alone: Mask
+) -> Iterator[Refusal]:
     limits = tables.load("leg_loads")["foot"]
-    missing = np.isnan(joints).any(axis=(1, 2))
+    missing = np.asarray(np.isnan(joints).any(axis=(1, 2)))
     yield Refusal("missing", ALL, missing)
     lifted = _lifted(joints, limits["lifted_m"])
-    yield Refusal("jump", ALL, lifted.all(axis=1))
-    yield Refusal("one_foot", SIDED, lifted.sum(axis=1) == 1)
+    yield Refusal("jump", ALL, np.asarray(lifted.all(axis=1)))
+    yield Refusal("one_foot", SIDED, (lifted.sum(axis=1) == 1) & ~alone)
     outside = _outside(joints, values["centre_of_pressure"], limits["outside_m"])
     yield Refusal("carried", ALL, _beside(outside, time, limits["settles_s"]) & ~missing)
 
@@ -100,12 +107,9 @@ def _lifted(joints: Array, least: float) -> Mask:
 
 def _outside(joints: Array, point: Array, margin: float) -> Mask:
     """Return when the force acts behind both heels or before both toes."""
-    from mobility.leg_loads.dynamics import foot_axes
-
-    forward, _ = foot_axes(joints)
-    middle = forward.sum(axis=1) / np.linalg.norm(forward.sum(axis=1), axis=-1, keepdims=True)
+    ahead = ahead_of(joints)[:, None]
     heel, toe = (
-        ((of_joint(joints, name) - point[:, None]) * middle[:, None]).sum(axis=-1)
+        ((of_joint(joints, name) - point[:, None]) * ahead).sum(axis=-1)
         for name in ("heel", "foot_index")
     )
     return np.asarray((heel.min(axis=1) > margin) | (toe.max(axis=1) < -margin))
