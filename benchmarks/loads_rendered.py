@@ -131,7 +131,7 @@ def rows_of(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: Any
             loads, truth, sd = (each[:, 1] for each in (loads, truth, sd))
         constant = {"weight_share": 0.5, "vertical_force": 1.0}.get(name, np.nanmean(truth, axis=0))
         error = loads - truth
-        has_value = np.isfinite(error)
+        has_value = np.isfinite(error) & np.isfinite(sd)
         if not has_value.any():
             yield {**who, "quantity": name, "reported": 0.0}
             continue
