@@ -142,6 +142,11 @@ def loads(
     """
     _check_person(weight_kg, height_m)
     require_positions(pose, what="loads")
+    if "image_position" in pose and "position_draws" not in pose:
+        raise BadInputError(
+            "the landmarks of a video move with the hips, so they do not show forces. Fit a body "
+            "(fit_body) and pass it"
+        )
     result, _ = loads_and_samples(pose, repetitions)
     height = height_m or float(result.attrs["height_m"])
     if (
@@ -265,7 +270,7 @@ def _check_person(weight_kg: float | None, height_m: float | None) -> None:
 
 def _kind(pose: xr.Dataset) -> str:
     """Return the entry of the tables of filters and errors that applies."""
-    return "camera" if "position_draws" in pose or "image_position" in pose else "markers"
+    return "camera" if "position_draws" in pose else "markers"
 
 
 def _filter_words(kind: str) -> str:
@@ -487,11 +492,48 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
     return Samples(times, middle, deviations)
 
 
+def _standing_evenly(
+    values: dict[str, Array], samples: Samples, movement: Movement
+) -> tuple[dict[str, Array], Samples]:
+    """Move values and samples towards an even share in standing, as far as this is likely.
+
+    A roll of the camera looks like a body that leans to one side, in all frames. What people are
+    known to do in standing therefore improves every value that errs together with the share in
+    standing, by a Kalman update.
+    """
+    table = tables.load(_TABLE)["standing"]
+    stands = _upright(movement.joints)[nearest_frames(samples.time, movement.time)]
+    stands &= np.isfinite(samples.values["weight_share"]).all(axis=1)
+    if not stands.any():
+        return values, samples
+    share = float(samples.values["weight_share"][stands, 1].mean())
+    errors = samples.deviations["weight_share"][:, stands, 1].mean(axis=1)
+    spread = np.random.default_rng(1).normal(size=errors.size)
+    spread *= table["sd"] / np.sqrt((spread**2).mean())
+    variance = float((errors**2).mean()) + table["sd"] ** 2
+    moved, middle, deviations = dict(values), dict(samples.values), dict(samples.deviations)
+    for name, deviation in samples.deviations.items():
+        gain = np.einsum("d...,d->...", deviation, errors) / (errors.size * variance)
+        gain = np.nan_to_num(gain)  # no value there
+        shift = gain * (0.5 - share)
+        middle[name] = samples.values[name] + shift
+        moved[name] = values[name] + at_frames(shift, samples.time, movement.time)
+        deviations[name] = deviation - np.multiply.outer(errors + spread, gain)
+    deviations["weight_share"] *= tables.load(_TABLE)["errors"]["share_factor"]
+    for shares in (moved, middle):
+        shares["weight_share"] = np.clip(shares["weight_share"], 0.0, 1.0)
+    return moved, Samples(samples.time, middle, deviations)
+
+
 def _sds(samples: Samples, time: Array) -> dict[str, Array]:
-    return {
-        name: at_frames(np.sqrt((values**2).mean(axis=0)), samples.time, time)
-        for name, values in samples.deviations.items()
-    }
+    sds = {}
+    for name, values in samples.deviations.items():
+        sd = np.sqrt((values**2).mean(axis=0))
+        has_value = np.isfinite(sd).all(axis=tuple(range(1, sd.ndim)))
+        sds[name] = np.full((time.size, *sd.shape[1:]), np.nan)
+        if has_value.any():
+            sds[name] = at_frames(sd[has_value], samples.time[has_value], time)
+    return sds
 
 
 def loads_and_samples(
@@ -505,6 +547,8 @@ def loads_and_samples(
         pose, repetitions, movement.time, movement.joints, values, alone=movement.standing >= 0
     )
     samples = _samples(pose, movement, kind, stature)
+    if kind == "camera":
+        values, samples = _standing_evenly(values, samples, movement)
     result = _dataset(pose, values, _sds(samples, movement.time), refused)
     result = with_history(
         result.assign_attrs(filter=_filter_words(kind), height_m=stature),

@@ -65,7 +65,7 @@ def _of_recording(
     pose: xr.Dataset, repetitions: xr.Dataset | None, time: Array
 ) -> Iterator[Refusal]:
     everywhere = np.ones(time.size, bool)
-    if "position_draws" not in pose and "image_position" not in pose:
+    if "position_draws" not in pose:
         return  # a laboratory sees everything
     codes = {warning["code"] for warning in warnings_of(pose)}
     one_camera = len(cameras_of(pose)) < 2

@@ -275,6 +275,11 @@ def test_points_in_the_picture_are_not_enough() -> None:
         mb.loads(pose.drop_vars("position"))
 
 
+def test_landmarks_without_a_fitted_body_are_refused() -> None:
+    with pytest.raises(BadInputError, match="Fit a body"):
+        mb.loads(squat_pose(reps=1).pose)
+
+
 def plates_of(loads: xr.Dataset, pose: xr.Dataset, newtons: float) -> xr.Dataset:
     """Plates under each foot that measure what the masses give."""
     vertical = loads["vertical_force"] * loads["weight_share"] * newtons
