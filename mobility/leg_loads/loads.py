@@ -20,14 +20,13 @@ from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Repetitions, check_recording, require_positions
 from mobility.kinematics.expected_error import of_fit
 from mobility.kinematics.skeleton import FITTED, SIDES, Array, landmarks
-from mobility.leg_loads.body_mass import SEGMENTS, segment_centres
+from mobility.leg_loads.body_mass import SEGMENTS
 from mobility.leg_loads.dynamics import (
     GRAVITY,
     JOINTS,
     UP,
     Motion,
     ahead_of,
-    foot_centres,
     moments,
     motion_of,
     of_joint,
@@ -86,7 +85,6 @@ class Movement:
     joints: Array
     motion: Motion
     standing: NDArray[np.int_]
-    kind: str = "markers"
 
 
 @checked
@@ -300,7 +298,7 @@ def _movement(pose: xr.Dataset, kind: str, repetitions: xr.Dataset | None = None
         smooth[inside] = _interpolated(span, grid, filtered)
         linear[inside] = _interpolated(span, grid, motion.linear)
         turning[inside] = _interpolated(span, grid, motion.turning)
-    return Movement(time, smooth, Motion(linear, turning), _standing(repetitions, time), kind)
+    return Movement(time, smooth, Motion(linear, turning), _standing(repetitions, time))
 
 
 def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
@@ -381,9 +379,7 @@ def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> 
     total, point = reaction(joints, motion)
     total = total + errors.vertical * GRAVITY * UP
     forward = errors.forward - _too_far_forward(joints, ahead)
-    sideways = errors.sideways - _tilted(movement, point)
-    right = np.cross(ahead, UP)
-    point = point + forward[:, None] * ahead + sideways[:, None] * right
+    point = point + forward[:, None] * ahead + errors.sideways * np.cross(ahead, UP)
     feet = on_feet(joints, point, movement.standing)
     force = feet.share[..., None] * total[:, None]
     on_foot = feet.point + _apart(feet.share, errors.apart)[..., None] * ahead[:, None]
@@ -394,23 +390,6 @@ def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> 
         "centre_of_pressure": point,
         **_by_joint(moment),
     }
-
-
-def _tilted(movement: Movement, point: Array) -> Array:
-    """Return how far to the right the tilt of a camera places the centre of pressure, metres.
-
-    A camera does not show its own roll, so people are assumed to stand evenly while they stand
-    upright on both feet. The shift by a roll is proportional to the height of the centre of mass.
-    """
-    joints = movement.joints
-    upright = _upright(joints) & np.isfinite(point).all(axis=1)
-    if movement.kind != "camera" or (movement.standing >= 0).any() or not upright.any():
-        return np.zeros(len(joints))
-    height = np.einsum("s,ts->t", SEGMENTS.mass, segment_centres(joints)[..., 1])
-    beside = point - foot_centres(joints).mean(axis=1)
-    aside = (beside * np.cross(ahead_of(joints), UP)).sum(axis=1)
-    shift: Array = height * np.median((aside / height)[upright])
-    return shift
 
 
 def _apart(share: Array, error: float) -> Array:
@@ -476,11 +455,12 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         _interpolated(times, movement.time, movement.motion.turning),
     )
     nearest = nearest_frames(times, movement.time)
-    standing = movement.standing[nearest]
-    middle = _values(Movement(times, centre, at_times, standing, kind), stature)
+    middle = _values(Movement(times, centre, at_times, movement.standing[nearest]), stature)
     # One sample after the other, to save memory.
     drawn = [
-        _values(Movement(times, centre + draw, at_times, standing, kind), stature, errors)
+        _values(
+            Movement(times, centre + draw, at_times, movement.standing[nearest]), stature, errors
+        )
         for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
     ]
     deviations = {
