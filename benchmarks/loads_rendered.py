@@ -153,7 +153,7 @@ def statement(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: A
     """Return what is reported of the weight shift of a person, and the truth."""
     metrics, truth = parts["metrics"], parts["truth"].isel(time=moving)
     right = truth["weight_share"].sel(side="right")
-    height = truth["centre_of_mass"].sel(axis="y")
+    lowest = int(truth["centre_of_mass"].sel(axis="y").to_numpy().argmin())
     check = [each for each in find(metrics) if each.rule == RULE]
     low = metrics["weight_share_low"].sel(side="right")
     low_sd = metrics[sd_name("weight_share_low")].sel(side="right")
@@ -163,7 +163,7 @@ def statement(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: A
         "true shift": float(right.mean()) - 0.5,
         "shift": float(metrics["weight_shift"]),
         "sd": float(metrics[sd_name("weight_shift")]),
-        "true at the bottom": float(right[int(height.argmin())]) - 0.5,
+        "true at the bottom": float(right[lowest]) - 0.5,
         "at the bottom": float(low) - 0.5,
         "sd at the bottom": float(low_sd),
         "inside": row.get("inside", np.nan),
@@ -171,9 +171,15 @@ def statement(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: A
     }
 
 
+def shift_cm(case: Case) -> int:
+    """Return how far a case moves the centre of mass to the left, as in `loads.yaml`."""
+    return round(100 * float(getattr(case.motion, "shift_m", 0.0)) / 1.08)
+
+
 def all_rows(cache: Path, grids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Analyse all cases; return the errors and the statements."""
-    errors, statements = [], []
+    errors: list[Any] = []
+    statements: list[Any] = []
     for grid in grids:
         for case in grid_cases(read_grid(PAGE.with_name(f"{grid}.yaml"))):
             try:
@@ -186,8 +192,10 @@ def all_rows(cache: Path, grids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]
             phases = read_truth(case_folder(cache / grid, case) / "truth.nc")
             moving = (time >= float(phases["start"][0])) & (time <= float(phases["end"][-1]))
             moving &= truth["vertical_force"].notnull().to_numpy()
-            who = {"grid": grid, "case": case.name, "view": view_of_azimuth(case.camera.azimuth)}
-            who["cm"] = round(100 * case.motion.shift_m / 1.08, 0) + 0.0
+            who = {
+                **{"grid": grid, "case": case.name, "cm": shift_cm(case)},
+                "view": view_of_azimuth(case.camera.azimuth),
+            }
             errors += rows_of(who, parts, moving)
             statements.append(statement(who, parts, moving))
     return pd.DataFrame(errors), pd.DataFrame(statements)

@@ -17,8 +17,8 @@ from mobility.kinematics.skeleton import SIDES, Array, direction
 from mobility.virtual_lab.case import Case, perform_case
 from mobility.virtual_lab.parametric_body import SUFFIX, Body
 from mobility.virtual_lab.parametric_body import skinned as posed
-from mobility.virtual_lab.single_leg_squat import SingleLegSquat
 from mobility.virtual_lab.sit_to_stand import SitToStand
+from mobility.virtual_lab.squat import Squat
 from mobility.virtual_lab.standing_body import Trial, rest_forward
 
 SPACING_M = 0.02
@@ -53,10 +53,10 @@ def true_loads(case: Case, time: Array | None = None) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``weight_share`` (time, side) as a share of the vertical force; ``vertical_force`` (time) as
-        a multiple of body weight; ``centre_of_pressure`` and ``centre_of_mass`` (time, axis) in
-        metres, in the axes of the truth (x to the subject's left, y up, z forwards);
-        ``ankle_moment``, ``knee_moment`` and ``hip_moment`` (time, side) as a share of body weight
+        ``weight_share`` (time, side) is a share of the vertical force, and ``vertical_force``
+        (time) a multiple of body weight. ``centre_of_pressure`` and ``centre_of_mass`` (time, axis)
+        are in metres, in the axes of the truth: x to the subject's left, y up, z forwards.
+        ``ankle_moment``, ``knee_moment`` and ``hip_moment`` (time, side) are shares of body weight
         times height. A moment is internal, about the flexion axis of the leg, and positive if it
         extends the joint (plantar flexion for the ankle). While a seat carries the person, all are
         NaN, except the centre of mass.
@@ -68,9 +68,12 @@ def true_loads(case: Case, time: Array | None = None) -> xr.Dataset:
     The lateral position between these points determines the share. A person who would fall sideways
     raises an error, and so does a motion on one leg.
     """
-    motion = case.stance
-    if isinstance(motion, SingleLegSquat):
-        raise BadInputError(f"{case.name}: true loads need both feet on the floor; use a squat")
+    motion = case.motion
+    if not isinstance(motion, (Squat, SitToStand)):
+        raise BadInputError(
+            f"{case.name}: true loads need both feet on the floor; use a squat on both legs, or a "
+            "sit-to-stand"
+        )
     if time is None:
         rate = case.video.frame_rate
         time = np.arange(round(motion.phases.duration_s * rate)) / rate
@@ -95,8 +98,8 @@ def true_loads(case: Case, time: Array | None = None) -> xr.Dataset:
             moment[i, k] = turning[part].sum(axis=0) / len(push)
     total, about = force[:, 0], moment[:, 0]
     pressure = np.stack([about[:, 2], 0 * total[:, 1], -about[:, 0]], axis=1) / total[:, 1:2]
-    now = slice(n, 2 * n)
-    feet = np.stack([_under(trial, side, now, pressure) for side in SIDES], axis=1)
+    frames = slice(n, 2 * n)
+    feet = np.stack([_under(trial, side, frames, pressure) for side in SIDES], axis=1)
     right = (pressure - feet[:, 0])[:, 0] / (feet[:, 1] - feet[:, 0])[:, 0]
     carried = np.ones(n, dtype=bool)
     if isinstance(motion, SitToStand):
@@ -109,11 +112,11 @@ def true_loads(case: Case, time: Array | None = None) -> xr.Dataset:
     for k, joint in enumerate(_BELOW):
         values = np.empty((n, 2))
         for s, side in enumerate(SIDES):
-            place = trial.points[f"{side}_{joint}"][now]
-            part = 1 + 2 * k + s
-            inertia = moment[:, part] - np.cross(place, force[:, part])
+            place = trial.points[f"{side}_{joint}"][frames]
+            of_leg = 1 + 2 * k + s
+            inertia = moment[:, of_leg] - np.cross(place, force[:, of_leg])
             floor = np.cross(feet[:, s] - place, share[:, s, None] * total)
-            axis = _flexion_axis(body, trial, side)[now]
+            axis = _flexion_axis(body, trial, side)[frames]
             values[:, s] = _EXTENDS[joint] * ((inertia - floor) * axis).sum(axis=1)
         moments[f"{joint}_moment"] = (
             ("time", "side"),
@@ -187,9 +190,9 @@ def _below(points: Body, joint: str, side: str) -> Array:
     return np.array(below)[points.main_bones]
 
 
-def _under(trial: Trial, side: str, now: slice, pressure: Array) -> Array:
+def _under(trial: Trial, side: str, frames: slice, pressure: Array) -> Array:
     """Return where a foot presses on the floor: beside the centre of pressure, heel to toe."""
-    heel, toe = (trial.points[f"{side}_{end}"][now] for end in ("heel", "foot_index"))
+    heel, toe = (trial.points[f"{side}_{end}"][frames] for end in ("heel", "foot_index"))
     along = (pressure - heel)[:, 2] / (toe - heel)[:, 2]
     place: Array = (heel + along[:, None] * (toe - heel)) * [1.0, 0.0, 1.0]
     return place

@@ -152,5 +152,5 @@ def test_impossible_loads_are_refused(extra: None) -> None:
         loads_of([2.7], repetitions=1, shift_m=0.15, stance_width=0.5)
     with pytest.raises(BadInputError, match="need both feet on the floor"):
         loads_of([2.7], kind="single-leg-squat")
-    with pytest.raises(BadInputError, match="standing motion"):
+    with pytest.raises(BadInputError, match="use a squat on both legs"):
         loads_of([2.7], movement="knee_flexion", to=90)
