@@ -154,3 +154,14 @@ def test_the_page_shows_the_sentence_and_the_curves() -> None:
     )
     (section,) = [each for each in sections_of(exercise) if each.name == "loads"]
     assert "is not reported: this view hides it" in unescape(section.of(page))
+
+
+def test_a_joint_that_is_hidden_for_a_moment_leaves_an_error_to_each_number() -> None:
+    pose = leaning(0.02)
+    since = pose["time"] - mb.find_repetitions(pose)["start"]
+    hidden = ((since > 0) & (since < 0.4)).any("rep")
+    pose["position"] = pose["position"].where(~hidden | (pose["keypoint"] != "left_wrist"))
+    metrics = metrics_of("squat", pose)
+    for name in ("weight_shift", "weight_share", "knee_moment", "knee_moment_difference"):
+        assert metrics[name].notnull().all()
+        assert metrics[f"{name}_sd"].notnull().all()
