@@ -65,7 +65,9 @@ class RisesPage(RepeatedPage):
         """State how long five repetitions take, or how many there are in 30 s."""
         words = exercise_of(metrics).own_table("sentences")["client"]
         if (number := number_of(metrics, "five_times")).is_measured:
-            return str(words["five"].format(seconds=rounded(number.value, 0)))
+            reason = metrics["five_times"].attrs.get("no_norm", "")
+            key = "five_apart" if reason else "five"
+            return str(words[key].format(seconds=rounded(number.value, 0), reason=reason))
         if np.isfinite(count := value_of(metrics, "thirty_seconds")):
             return str(words["in_30_s"].format(count=round(count)))
         return ""

@@ -538,7 +538,12 @@ def test_the_client_reads_the_time_or_the_count() -> None:
     timed = page.metrics["five_times"].copy(data=17.8)
     metrics = page.metrics.assign(five_times=timed, thirty_seconds=timed * np.nan)
     sentence = page_of(page.exercise).result_for_client
-    assert sentence(metrics) == "You stood up and sat down five times in 18 seconds."
+    said = "You stood up and sat down five times in 18 seconds."
+    assert sentence(metrics) == (  # the seat of the demo is high
+        f"{said} This is not compared with other people, because {timed.attrs['no_norm']}."
+    )
+    compared = timed.drop_attrs().assign_attrs(timed.attrs | {"no_norm": ""})
+    assert sentence(metrics.assign(five_times=compared)) == said
     assert client_page.of_session(page).count("You stood up") == 1
     counted = metrics.assign(five_times=timed * np.nan, thirty_seconds=timed.copy(data=9.0))
     assert sentence(counted) == "You stood up 9 times in 30 seconds."
