@@ -28,7 +28,7 @@ OF_EACH_WING = {"commands.py", "report_files.py"}
 
 
 def test_a_file_is_found_by_its_name(project):
-    """But for the files that each exercise may have, and what a room has of the same name."""
+    """But for the files of each exercise and extension, and what a room has of the same name."""
     package = project / "mobility"
     exercises = {f"{folder.name}.py" for folder in package.glob("exercises/*/")}
     for top, more in (
@@ -39,7 +39,8 @@ def test_a_file_is_found_by_its_name(project):
             file.name
             for file in sorted(top.rglob("*.py"))
             if not (
-                file.name.removeprefix("test_") in OF_EACH_EXERCISE and "exercises" in file.parts
+                file.name.removeprefix("test_") in OF_EACH_EXERCISE
+                and ("exercises" in file.parts or file.with_name("extension.yaml").is_file())
             )
         ]
         assert {name for name in files if files.count(name) > 1} <= more

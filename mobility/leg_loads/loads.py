@@ -472,8 +472,8 @@ def _too_far_forward(joints: Array, ahead: Array) -> Array:
 def _samples_of_errors(kind: str, count: int) -> list[_Errors]:
     table = tables.load(_TABLE)["errors"][kind]
     normal = np.random.default_rng(0).normal(size=(count, 4))
-    # Orthogonal columns: the spread is exactly the stated one.
-    normal = np.linalg.qr(normal)[0] * np.sqrt(count)
+    if count >= normal.shape[1]:  # orthogonal columns: the spread is exactly the stated one
+        normal = np.linalg.qr(normal)[0] * np.sqrt(count)
     sizes = [table["forward_m"], table["sideways_m"], table["vertical"], 1.0]
     return [_Errors(*row) for row in normal * sizes]
 

@@ -65,6 +65,8 @@ def _of_recording(
     pose: xr.Dataset, repetitions: xr.Dataset | None, time: Array
 ) -> Iterator[Refusal]:
     everywhere = np.ones(time.size, bool)
+    if "position_draws" not in pose and "image_position" in pose:
+        yield Refusal("not_fitted", ALL, everywhere)
     if "position_draws" not in pose:
         return  # a laboratory sees everything
     codes = {warning["code"] for warning in warnings_of(pose)}
