@@ -57,6 +57,9 @@ def test_plates_and_markers_are_on_the_clock_of_the_video(trial: dict[str, Any])
     middle = statistics.sel(comparison="lab_markers_lab_plates", side="middle")
     assert float(middle["rmse"].sel(angle="vertical_force")) < 1
     assert float(middle["rmse"].sel(angle="centre_of_pressure")) < 5
+    means = curves.mean("time").sel(estimator="lab_plates")
+    assert float(means["weight_share"].sum("side")) == pytest.approx(100)
+    assert float(means["vertical_force"]) == pytest.approx(100, abs=3)
     # The video of the same body has the errors of a camera, but not another weight.
     video = statistics.sel(comparison="fitted_lab_plates", side="middle", angle="vertical_force")
     assert 0 < float(video["rmse"]) < 3
