@@ -48,8 +48,9 @@ PAGE = Path(__file__).with_suffix(".md")
 GRIDS = ("loads", "loads_rises", "loads_tuning")
 TUNING = "loads_tuning"
 RULE = "weight_shifts"
+SHARE = "weight_share"
 LOW_S = 0.3
-"""Seconds at the bottom, or after seat-off, of which the mean share is shown."""
+"""Seconds at the bottom of which the mean share is shown."""
 MOMENTS = ("knee_moment", "hip_moment", "ankle_moment")
 SHOWN = {
     "weight_share": ("weight share", 1, 3),
@@ -113,13 +114,20 @@ def relative(loads: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     right = np.stack([-along[:, 2], 0 * along[:, 0], along[:, 0]], axis=1)
     point = loads["centre_of_pressure"].to_numpy() - feet.mean(axis=1)
     spread = {sd_name("centre_of_pressure")} & set(loads)
-    result = loads
+    apart = np.diff(feet, axis=1)[:, ::2].mean(axis=1)
+    result = loads.assign(apart=("time", (apart * right).sum(axis=1)))
     for name, axis in (("forward", along), ("sideways", right)):
         result = result.assign({name: ("time", (point * axis).sum(axis=1))})
         for sd in spread:
             size = np.sqrt(((loads[sd].to_numpy() * axis) ** 2).sum(axis=1))
             result = result.assign({sd_name(name): ("time", size)})
     return result
+
+
+def by_acceleration(truth: xr.Dataset) -> float:
+    """Return the mean square of what the sideways acceleration adds to the true share."""
+    aside = (truth["centre_of_mass"] - truth["centre_of_pressure"]).sel(axis="x")
+    return float(((aside / truth["apart"]) ** 2).mean())
 
 
 def rows_of(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: Any) -> Iterator[Any]:
@@ -129,7 +137,7 @@ def rows_of(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: Any
             parts[key][each].isel(time=moving).to_numpy()
             for key, each in (("loads", name), ("truth", name), ("loads", sd_name(name)))
         )
-        if name == "weight_share":
+        if name == SHARE:
             loads, truth, sd = (each[:, 1] for each in (loads, truth, sd))
         constant = {"weight_share": 0.5, "vertical_force": 1.0}.get(name, np.nanmean(truth, axis=0))
         error = loads - truth
@@ -148,29 +156,24 @@ def rows_of(who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: Any
             "inside": (abs(ratio) <= Z95).mean(),
             "half": Z95 * np.median(sd[has_value]),
             "ratio": (ratio**2).mean(),
+            "moved": by_acceleration(parts["truth"].isel(time=moving)) if name == SHARE else np.nan,
         }
 
 
 def statement(
-    who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], moving: Any, low: Any
+    who: Mapping[str, Any], parts: Mapping[str, xr.Dataset], loaded: Any, inside: float
 ) -> dict[str, Any]:
     """Return what is reported of the weight shift of a person, and the truth."""
     metrics = parts["metrics"]
-    right = parts["truth"]["weight_share"].sel(side="right")
-    check = [each for each in find(metrics) if each.rule == RULE]
-    name = "weight_share_low"
-    of_low, sd_of_low = (metrics[key].sel(side="right") for key in (name, sd_name(name)))
-    (row,) = [*rows_of(who, parts, moving)][:1]
+    right = parts["truth"][SHARE].sel(side="right")[loaded]
+    check = [each.result for each in find(metrics) if each.rule == RULE]
     return {
         **who,
-        "true shift": float(right[moving].mean()) - 0.5,
+        "true": float(right.mean()) - 0.5,
         "shift": float(metrics["weight_shift"]),
         "sd": float(metrics[sd_name("weight_shift")]),
-        "true at the bottom": float(right[low].mean()) - 0.5,
-        "at the bottom": float(of_low) - 0.5,
-        "sd at the bottom": float(sd_of_low),
-        "inside": row.get("inside", np.nan),
-        "result": check[0].result if check else "none",
+        "inside": inside,
+        "result": check[0] if check else "none",
     }
 
 
@@ -179,11 +182,11 @@ def shift_cm(case: Case) -> int:
     return round(100 * float(getattr(case.motion, "shift_m", 0.0)) / 1.08)
 
 
-def lowest_s(phases: xr.Dataset) -> float:
-    """Return the middle of the time at the bottom, or of that 0.1 to 0.4 s after seat-off."""
+def loaded_frames(phases: xr.Dataset, time: Any) -> Any:
+    """Return the frames of the weight shift: at the bottom, or from seat-off to standing."""
     if "seat_off" in phases:
-        return float(phases["seat_off"][0]) + 0.1 + LOW_S / 2
-    return float(phases["bottom"][0])
+        return (time >= float(phases["seat_off"][0]) + 0.1) & (time <= float(phases["standing"][0]))
+    return np.abs(time - float(phases["bottom"][0])) <= LOW_S / 2
 
 
 def all_rows(cache: Path, grids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -206,9 +209,10 @@ def all_rows(cache: Path, grids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]
                 **{"grid": grid, "case": case.name, "cm": shift_cm(case)},
                 "view": view_of_azimuth(case.camera.azimuth),
             }
-            errors += rows_of(who, parts, moving)
-            low = np.abs(time - lowest_s(phases)) <= LOW_S / 2
-            statements.append(statement(who, parts, moving, low))
+            rows = [*rows_of(who, parts, moving)]
+            errors += rows
+            loaded, inside = loaded_frames(phases, time), rows[0].get("inside", np.nan)
+            statements.append(statement(who, parts, loaded, inside))
     return pd.DataFrame(errors), pd.DataFrame(statements)
 
 
@@ -231,6 +235,7 @@ def table_of(errors: pd.DataFrame) -> pd.DataFrame:
                 "inside": f"{100 * reported['inside'].mean():.0f} %",
                 "half-width": show(reported["half"].median()),
                 "factor": f"{np.sqrt(reported['ratio'].mean()):.2f}",
+                "acceleration": show(np.sqrt(reported["moved"].mean())) if name == SHARE else "",
             }
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
@@ -240,15 +245,13 @@ def statements_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Write what is reported of the weight shift, by shift of the centre of mass."""
     shown = rows[rows["view"] != "side"].copy()
     shown = shown.sort_values(["grid", "cm", "case"], key=lambda c: abs(c) if c.name == "cm" else c)
-    for value, sd in (("shift", "sd"), ("at the bottom", "sd at the bottom")):
-        shown[value] = [
-            f"{100 * a:.0f} ± {100 * Z95 * b:.0f} %"
-            for a, b in zip(shown[value], shown[sd], strict=True)
-        ]
-        shown[f"true {value}"] = [f"{100 * a:.0f} %" for a in shown[f"true {value}"]]
+    shown["shift"] = [
+        f"{100 * value:.0f} ± {100 * Z95 * sd:.0f} %"
+        for value, sd in zip(shown["shift"], shown["sd"], strict=True)
+    ]
+    shown["true"] = [f"{100 * value:.0f} %" for value in shown["true"]]
     shown["inside"] = [f"{100 * a:.0f} %" for a in shown["inside"]]
-    columns = ["grid", "case", "view", "cm", "true shift", "shift", "true at the bottom"]
-    return shown[[*columns, "at the bottom", "inside", "result"]]
+    return shown[["grid", "case", "view", "cm", "true", "shift", "inside", "result"]]
 
 
 def main() -> None:
@@ -269,13 +272,14 @@ def main() -> None:
             " come from the volume of the bodies, at uniform density. RMS and bias are those of the"
             " frames of the true repetitions. A constant is half of the weight, the weight, or the"
             " mean of the truth. The factor is the root mean square ratio of actual to stated"
-            " errors.",
+            " errors. The last column is what the sideways acceleration adds to the true share"
+            " (RMS), which the loads of a video leave out. In the uneven rises of the woman with"
+            " plates (loads.md) it adds 0.034, so that these rendered rises are too abrupt.",
             markdown(table_of(errors)),
             "## Uneven people",
-            "Centre of mass moved to the left by so many cm, weight beyond half on the right leg"
-            " while moving and at the bottom (in rises, 0.1 to 0.4 s after seat-off), share of"
-            " frames inside the stated 95 % interval, and"
-            " the result of the check.",
+            "Centre of mass moved to the left by so many cm, weight beyond half on the right leg at"
+            " the bottom (in rises, from seat-off to standing), share of frames inside the stated"
+            " 95 % interval, and the result of the check.",
             markdown(statements_of(statements)),
         ]
     )

@@ -29,6 +29,8 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
     moving, low = (
         _frames(trial.repetitions, loads["time"].to_numpy(), low=low) for low in (False, True)
     )
+    # A squat may begin and end evenly, so its mean while moving is smaller than the shift.
+    loaded = moving if "seat_off" in trial.repetitions else low
     reason = _reason(loads)
 
     def values(
@@ -71,7 +73,7 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
     outputs = {
         "share": values("weight_share", moving, mean),
         "share_low": values("weight_share", low, mean),
-        "shift": values("weight_share", moving, mean, lambda sides: sides[..., 1] - 0.5),
+        "shift": values("weight_share", loaded, mean, lambda sides: sides[..., 1] - 0.5),
     }
     for joint in JOINTS:
         outputs[joint] = values(f"{joint}_moment", moving, largest)
