@@ -1,10 +1,10 @@
-"""Errors of the angles against known truth: rendered squats, and a real one with lab data.
+"""Errors of the angles compared with known truth: rendered squats, and a real one with lab data.
 
 usage: python benchmarks/accuracy.py [--cases FOLDER] [--cache FOLDER] [--lab FOLDER]
 
-Needs the extra virtual-lab. The cases are rendered once into the cache. The lab data
-(--lab, default ../shared/data beside the checkout) are optional: five squats of one
-person, filmed by a phone, with joint centres of a marker-driven model.
+Needs the extra virtual-lab. The cases are rendered once into the cache. The lab data (--lab,
+default ../shared/data beside the checkout) are optional: five squats of one person, filmed with a
+phone, with joint centres from a marker-driven model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ METHODS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
 
 
 def rendered(cases: Path, cache: Path) -> Iterator[tuple[str, xr.Dataset, xr.Dataset]]:
-    """Pose and true angles of each case, and of the demo."""
+    """Yield the pose and the true angles of each case, and of the demo."""
     demo = ROOT / "data" / "demo" / "overhead-squat"
     files = [("demo", demo / "video.mp4", demo / "truth.nc")]
     for case in sorted(cases.glob("*.yaml")):
@@ -48,9 +48,9 @@ def rendered(cases: Path, cache: Path) -> Iterator[tuple[str, xr.Dataset, xr.Dat
 
 
 def filmed(shared: Path, cache: Path) -> tuple[str, xr.Dataset, xr.Dataset]:
-    """Pose and lab angles of five real squats; the lab's joint centres have no heel.
+    """Return pose and lab angles of five real squats; the lab's joint centres have no heel.
 
-    One lag for the trial, found from the mean knee flexion.
+    The mean knee flexion determines one lag for the whole trial.
     """
     pose = pose_of(shared / "videos" / "opencap_s4_squats1_phone.mp4", cache / "filmed.pose.nc")
     angles = of_model(shared / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv")
@@ -68,7 +68,7 @@ def filmed(shared: Path, cache: Path) -> tuple[str, xr.Dataset, xr.Dataset]:
 
 
 def pose_of(video: Path, kept: Path) -> xr.Dataset:
-    """Pose of a video, estimated once."""
+    """Return the pose of a video, which is estimated only once."""
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         mb.estimate_pose(video).to_netcdf(kept, engine="h5netcdf")
@@ -76,14 +76,14 @@ def pose_of(video: Path, kept: Path) -> xr.Dataset:
 
 
 def true_angles(truth: Path) -> xr.Dataset:
-    """Angles of the truth by the same formulas."""
+    """Return the true angles, computed with the same formulas."""
     return mb.joint_angles(truth_pose(read_truth(truth)))
 
 
 def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, dict[str, float]]:
-    """Error of each angle: mean absolute, root mean square, the same while deep, coverage.
+    """Return the errors of each angle: mean absolute, root mean square, both while deep, coverage.
 
-    Deep: the true knees (mean of the sides) within a tenth of their largest flexion.
+    Deep means that the true knee flexion (mean of the sides) is above 90 % of its largest value.
     """
     at = truth.interp(time=found["time"])
     knees = at["knee_flexion"].mean("side")
@@ -105,7 +105,7 @@ def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, dict[str, float]]:
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """One row a case: mean absolute errors; then what holds over the cases."""
+    """Return a row of mean absolute errors for each case, and rows for all cases together."""
     each = {
         kind: pd.DataFrame(
             {c: {n: v[kind] for n, v in row.items()} for c, row in results.items()}

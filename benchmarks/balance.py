@@ -1,12 +1,13 @@
-"""Errors on a man who balances, seen by four calibrated cameras: one view, two, two calibrated.
+"""Errors for a man who balances, filmed by four cameras: one view, two views, two calibrated views.
 
 usage: python benchmarks/balance.py [--data FOLDER] [--poses FOLDER] [--json]
 
-The videos and their calibration (Qualisys) are in ../shared/data beside the checkout; poses are
-kept in a folder, by the name of the video, and estimated where they are not there. The reference
-are MediaPipe's own landmarks of all four views, triangulated with the calibration: their depth is
-measured, but where a landmark lies off the joint in every view, the reference has it too. So it
-tells errors of depth, not of the landmarks. The videos share one clock, which no fit is told.
+The videos and their calibration (Qualisys) are in ../shared/data beside the checkout. Poses are
+stored in a folder under the names of the videos, and estimated if they are missing. The reference
+is made of MediaPipe's own landmarks in all four views, triangulated with the calibration. Their
+depth is measured, but if a landmark is off the joint in every view, it is also off in the
+reference. The comparison therefore shows errors of depth, not of the landmarks. The videos share
+one clock, but no fit makes use of this.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CLIP = "pose2sim_balance"
 CALIBRATION = Path("lab") / CLIP / "Calib.qca.txt"
 ANGLES = ("knee_flexion", "hip_flexion", "trunk_lean")
 _ROUNDS, _OUTLIER = 10, 0.01
-"""Rounds, and radians, of the Cauchy weights with which lines of sight are crossed."""
+"""Rounds, and scale in radians, of the Cauchy weights with which lines of sight are intersected."""
 
 
 def poses_of(
@@ -44,7 +45,7 @@ def poses_of(
     rate: float | Literal["usual", "all"] = "usual",
     model: str | None = None,
 ) -> list[xr.Dataset]:
-    """Poses of videos, from a folder where they are there."""
+    """Return the poses of videos, from a folder if it contains them."""
     found = []
     for video in videos:
         kept = None if folder is None else folder / f"{video.stem}.nc"
@@ -60,22 +61,22 @@ def poses_of(
 
 
 def _seen(pose: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks in the picture (time, 33, 2), and the weights of their visibility."""
+    """Return the landmarks in the picture (time, 33, 2), and weights from their visibility."""
     image, visible = landmarks(pose, "image_position"), landmarks(pose, "confidence")
     known = np.isfinite(image).all(axis=-1) & np.isfinite(visible)
     return image, np.where(known, np.nan_to_num(visible) ** 2, 0.0)
 
 
 def triangulated(poses: Sequence[xr.Dataset], calibration: Path) -> tuple[np.ndarray, list[float]]:
-    """Landmarks where the lines of sight of calibrated cameras on one clock cross.
+    """Triangulate landmarks: intersect the lines of sight of calibrated cameras with one clock.
 
     Returns
     -------
     points
         (time, 33, 3), metres, y up, at the times of the first pose.
     residual
-        For each camera the root mean square of the landmarks of the body off its picture, pixels,
-        by the same weights.
+        For each camera, the root mean square distance in pixels between the reprojected landmarks
+        and its picture, with the same weights.
     """
     known = known_cameras(calibration, poses)
     assert known.tilt is not None
@@ -128,7 +129,7 @@ _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "index")
 def pairs(
     cleaned: Sequence[xr.Dataset], calibration: Path
 ) -> Iterator[tuple[str, Callable[[], xr.Dataset]]]:
-    """Name each pair of views, with its places found or known, and say how its body is fitted."""
+    """Name each pair of views, with camera positions found or known, and the options of its fit."""
     for i, j in itertools.combinations(range(len(cleaned)), 2):
         two = [cleaned[i], cleaned[j]]
         yield f"{i + 1} and {j + 1}, places found", functools.partial(mb.fit_body, two)
@@ -141,7 +142,7 @@ def pairs(
 def errors(
     fitted: xr.Dataset, reference: dict[str, np.ndarray], time: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Mean absolute error and bias of each angle, share given, and share within 1.96 sd."""
+    """Return mean absolute error, bias, share reported, and share within 1.96 sd of each angle."""
     got = angles_from_points(landmarks(fitted))
     given = mb.joint_angles(fitted)
     nearest = np.abs(fitted["time"].to_numpy()[:, None] - time[None]).argmin(axis=1)
@@ -162,7 +163,7 @@ def errors(
 
 
 def measured(data: Path, poses: Path | None) -> dict[str, Any]:
-    """Reprojection error of the reference, and errors of every view and pair."""
+    """Return the reprojection error of the reference, and the errors of every view and pair."""
     videos = sorted((data / "videos").glob(f"{CLIP}_cam*.mp4"))
     assert len(videos) == 4, f"{data} has not the four videos"
     cleaned = [

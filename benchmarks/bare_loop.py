@@ -1,4 +1,4 @@
-"""The yardstick: decode with PyAV and call `detect_for_video`, nothing else."""
+"""The baseline for speed: decode with PyAV and call `detect_for_video`, nothing else."""
 
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
-"""Batches: their throughput, what a report costs, and whether anything grows over many sessions.
+"""Batches: their throughput, the cost of a report, and whether anything grows over many sessions.
 
 usage: python benchmarks/batch.py throughput [--runs 5] [--videos 4] [--workers 1,2,4]
        python benchmarks/batch.py reports [--runs 5]
        python benchmarks/batch.py soak [--sessions 200] [--workers 2]
 
-``throughput``: videos per hour of batches of one and of more workers beside the ideal (one
-worker's rate times the workers, of which no more than there are processors can help), and beside
-two independent runs side by side: batches of one worker of half of the videos each, and plain
-loops that start a kernel for every report. ``reports``: seconds of a report before and after
-kernels were forked, and of reading the metrics by xarray and by ours. ``soak``: memory, processes
-and open files of a batch of many short sessions, early and late, and what it leaves behind.
+``throughput`` measures the videos per hour of batches with one worker and with more. The ideal is
+the rate of one worker times the number of workers, of which at most one per processor counts. For
+comparison, two independent runs work at the same time: batches with one worker and half of the
+videos each, and plain loops that start a kernel for every report.
+
+``reports`` measures the seconds that a report takes with a new and with a forked kernel, and the
+seconds for reading the metrics with xarray and with this package. ``soak`` measures memory,
+processes and open files early and late in a batch of many short sessions, and lists what the batch
+leaves behind.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ for video in sys.argv[2:]:
 
 
 def clips(folder: Path, count: int, seconds: float) -> list[Path]:
-    """Cut different parts of the demo video."""
+    """Cut different parts out of the demo video."""
     made = []
     for number in range(count):
         start = 1.0 + number * 9 / max(1, count - 1)
@@ -60,7 +63,7 @@ def clips(folder: Path, count: int, seconds: float) -> list[Path]:
 
 
 def batch(videos: Path, place: Path, workers: int) -> list[str]:
-    """Command of a batch of a folder into an empty place."""
+    """Return the command of a batch of a folder, with an empty store."""
     return [
         *(
             sys.executable,
@@ -76,7 +79,7 @@ def batch(videos: Path, place: Path, workers: int) -> list[str]:
 
 
 def seconds_of(make: Callable[[Path], list[list[str]]]) -> float:
-    """Seconds until the last of some processes side by side has ended; all must succeed."""
+    """Return the seconds until all of several concurrent processes have ended successfully."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         running = [
@@ -89,7 +92,7 @@ def seconds_of(make: Callable[[Path], list[list[str]]]) -> float:
 
 
 def throughput(given: argparse.Namespace) -> dict[str, float]:
-    """Batches of some workers beside two independent runs, interleaved."""
+    """Compare batches with several workers with two independent runs, interleaved."""
     processors = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "all"
@@ -137,7 +140,7 @@ def throughput(given: argparse.Namespace) -> dict[str, float]:
 
 
 def reports(given: argparse.Namespace) -> dict[str, float]:
-    """Seconds of a report with a fresh and a forked kernel, and of reading its largest file."""
+    """Measure the seconds for a report with a new and a forked kernel, and for reading metrics."""
     import xarray as xr
 
     from mobility.reports.render import render_report
@@ -185,7 +188,7 @@ def reports(given: argparse.Namespace) -> dict[str, float]:
 
 
 def soak(given: argparse.Namespace) -> dict[str, float]:
-    """Memory, processes and open files of a batch of many short sessions, and what it leaves."""
+    """Measure memory, processes and open files of a batch of many sessions, and remaining files."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for name in ("clips", "in", "temporary"):
@@ -251,7 +254,7 @@ def soak(given: argparse.Namespace) -> dict[str, float]:
 
 
 class Sample(NamedTuple):
-    """How a batch was at one moment."""
+    """State of a batch at one moment."""
 
     done: int
     memory: dict[int, int]
@@ -260,7 +263,7 @@ class Sample(NamedTuple):
 
 
 def sample(pid: int, place: Path) -> Sample:
-    """Look at a batch: its sessions with a report, its processes and their open files."""
+    """Count a batch's sessions with a report, its processes and their open files."""
     done = sum(1 for _ in (place / "reports").glob("video-*/.*.key"))
     memory: dict[int, int] = {}
     files = 0
@@ -274,7 +277,7 @@ def sample(pid: int, place: Path) -> Sample:
 
 
 def low(source: Path, target: Path) -> Path:
-    """Write a clip again in a fifth of the pixels."""
+    """Write a video again with a fifth of the pixels."""
     import cv2
 
     def frames() -> Iterator[tuple[float, Any]]:

@@ -1,19 +1,21 @@
-"""False and true changes between visits of one repetition each, of real people.
+"""False and true changes between visits with one repetition each, of real people.
 
 usage: python benchmarks/changes.py [--data FOLDER] [--poses FOLDER] [--write] [--write-table]
 
-The repetitions of a person in one recording are taken as visits of one repetition each, so that
-every change that is claimed between two of them is false:
+The repetitions of a person in one recording are treated as visits with one repetition each, so
+every change that is reported between two of them is false:
 
 - *markers*: ten people of UI-PRMD, three recordings of `real_motions` and two more people, whose
-  joint centres are those of a lab (../shared/data beside the checkout). The stated error of a
-  camera that is put up again is added at random, and in a second row the variation from day to day
-  of the table `between_visits`. What is known of other people is computed without the person.
-- *videos*: single squats, cut out of recordings of several, each fitted and measured by itself.
+  joint centres come from a lab (../shared/data beside the checkout). The stated error of setting up
+  a camera again is added at random. In a second row, the variation from day to day (table
+  `between_visits`) is added, too. What is known from other people is computed without the person.
+- *videos*: single squats, cut out of recordings of several squats. Each is fitted and measured
+  separately.
 
 A true change is twice the smallest detectable change, added to one of the two visits.
-`--write-table` writes the scatter of the repetitions of the people with markers into the table
-`between_visits`; `--poses` has the poses of the videos, which are estimated otherwise.
+`--write-table` writes the variation between the repetitions of the people with markers into the
+table `between_visits`. `--poses` is the folder with the poses of the videos; missing poses are
+estimated.
 """
 
 from __future__ import annotations
@@ -66,15 +68,15 @@ FILMS = {
     "side_squats_arms_forward": "arms forward",
 }
 CAMERA = "oblique"
-"""Kind of view whose error is added to people with markers."""
+"""Kind of view whose error is added for people with markers."""
 LEAST_PEOPLE = 4
-"""Fewest people of a scatter in the table."""
+"""Smallest number of people for a variation in the table."""
 DRAWS = 200
-"""Draws of the errors of camera and day for each pair of repetitions."""
+"""Number of draws of the errors of camera and day for each pair of repetitions."""
 
 
 def numbers(metrics: xr.Dataset) -> pd.DataFrame:
-    """Numbers of a trial that visits are compared by."""
+    """Return the numbers of a recording that are compared between visits."""
     table = metrics_table(metrics).to_pandas()
     texts = ["metric", "kind", "side", "units", "level", "item"]
     table = table.astype(dict.fromkeys(texts, "str"))
@@ -84,7 +86,7 @@ def numbers(metrics: xr.Dataset) -> pd.DataFrame:
 
 
 def with_markers(data: Path) -> pd.DataFrame:
-    """Numbers of each repetition of the people with markers."""
+    """Return the numbers of each repetition of the people with markers."""
     parts = []
     for path in uiprmd.trials(data / "lab" / "uiprmd"):
         person, repetition = path.name.split("_")[1:3]
@@ -114,7 +116,7 @@ def cuts(pose: xr.Dataset) -> Iterator[xr.Dataset]:
 
 
 def in_videos(data: Path, poses: Path | None) -> pd.DataFrame:
-    """Numbers of single squats that are cut out of recordings of several."""
+    """Return the numbers of single squats that are cut out of recordings of several squats."""
     parts = []
     for film, person in FILMS.items():
         landmarks = data / "lab" / "landmarks" / f"{film}_pose.nc"
@@ -140,7 +142,7 @@ def in_videos(data: Path, poses: Path | None) -> pd.DataFrame:
 
 
 def variances(rows: pd.DataFrame) -> pd.DataFrame:
-    """Variance of the repetitions of each person, both sides together, and its freedom."""
+    """Return the variance of each person's repetitions, both sides together, and its freedom."""
     groups = rows.groupby(["metric", "units", "person", "side"], sort=False)["value"]
     each = groups.agg(["var", "count"]).reset_index()
     each = each[each["count"] >= 2]
@@ -153,9 +155,10 @@ def variances(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def prior_freedom(table: pd.DataFrame) -> float:
-    """Degrees of freedom for which the scatter of other people counts, of Smyth (2004).
+    """Return the degrees of freedom with which the variation of other people counts (Smyth 2004).
 
-    The more the variances of people differ beyond chance, the fewer. All metrics together.
+    The more the variances of people differ beyond chance, the fewer degrees of freedom there are.
+    All metrics are evaluated together.
     """
     half = table["freedom"] / 2
     logs = np.log(table["variance"]) - digamma(half) + np.log(half)
@@ -168,13 +171,13 @@ def prior_freedom(table: pd.DataFrame) -> float:
 
 
 def pooled(table: pd.DataFrame) -> dict[str, float]:
-    """Pool the standard deviation of the repetitions of a person over people, by metric."""
+    """Pool the standard deviation of a person's repetitions over people, by metric."""
     parts = table.assign(total=table["variance"] * table["freedom"]).groupby("metric")
     return dict(np.sqrt(parts["total"].sum() / parts["freedom"].sum()))
 
 
 def scatter(rows: pd.DataFrame) -> dict[str, Any]:
-    """Give what the table keeps of the scatter of repetitions."""
+    """Return the entries of the table on the variation of repetitions."""
     table = variances(rows)
     people = table.groupby("metric")["person"].nunique()
     table = table[table["metric"].map(people) >= LEAST_PEOPLE]
@@ -198,7 +201,7 @@ def _short(value: float) -> float:
 
 
 def write_known(rows: pd.DataFrame) -> None:
-    """Write the scatter of repetitions into the table, whose other parts are by hand."""
+    """Write the variation of repetitions into the table, whose other parts are written by hand."""
     text = KNOWN.read_text(encoding="utf-8")
     by_hand = text[: text.index("\nscatter:") + 1]
     found = scatter(rows)
@@ -212,9 +215,9 @@ def write_known(rows: pd.DataFrame) -> None:
 
 
 def with_errors(rows: pd.DataFrame, known: Mapping[str, Any]) -> pd.DataFrame:
-    """Add the standard error between visits of one repetition, and its part from day to day.
+    """Add the standard error between visits with one repetition, and its part from day to day.
 
-    `known` is what is known of other people, as the table has it.
+    `known` contains the variation of other people, in the form of the table.
     """
     of_metric = {
         (metric, units): known_of(metric, units, known)
@@ -237,9 +240,9 @@ def pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(compared: pd.DataFrame, *, camera: bool, days: bool, seed: int = 0) -> dict[str, Any]:
-    """Say how many of the changes are claimed, false ones and true ones.
+    """Return the shares of false and of true changes that are reported as changes.
 
-    `camera` and `days` add these errors at random; else they are what the repetitions have.
+    `camera` and `days` add these errors at random; otherwise the repetitions already contain them.
     """
     rng = np.random.default_rng(seed)
     change = (compared["value_later"] - compared["value"]).to_numpy()[:, None]
@@ -266,7 +269,7 @@ def shares(compared: pd.DataFrame, *, camera: bool, days: bool, seed: int = 0) -
 
 
 def evaluated(markers: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Shares by source; and for each metric of the videos, its least change and false ones."""
+    """Return the shares by source, and each metric's detectable change and false changes."""
     by_hand = tables.load(trial_errors.TABLE)
     parts: dict[str, list[pd.DataFrame]] = {"markers": [], "videos": []}
     for source, rows in (("markers", markers), ("videos", videos)):
@@ -302,7 +305,7 @@ def evaluated(markers: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def on_pages() -> list[str]:
-    """Name the numbers that a report compares with the last visit."""
+    """List the numbers that a report compares with the last visit."""
     rules = in_place(registered("Overhead Squat")).values()
     return list(dict.fromkeys(rule["metric"] for rule in rules))
 
@@ -312,7 +315,7 @@ def _least(value: float, units: str) -> str:
 
 
 def lines(table: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Write both tables in Markdown."""
+    """Return both tables in Markdown."""
     text = [
         "# Changes between visits of one repetition",
         "",

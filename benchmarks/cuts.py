@@ -1,11 +1,12 @@
-"""Whether captions count as cuts, and other shots do not.
+"""How often captions are mistaken for cuts, and how often cuts to other shots are missed.
 
 usage: python benchmarks/cuts.py [--data FOLDER] [--height PIXELS]
 
 Captions, counters, bars and jumps of the exposure are drawn on parts of filmed and rendered
-exercises, and other shots are put behind parts of them. By the sudden changes of the picture alone,
-and by what is found again after them (`mobility.capture.shots.cuts`): how many changes count as
-cuts, and how many cuts are missed. The limits of `shots.py` were chosen on a set much like this.
+exercises, and other shots are appended to parts of them. The script counts how many changes are
+mistaken for cuts, and how many cuts are missed, in two ways: from the sudden changes of the picture
+alone, and with the search after each change (`mobility.capture.shots.cuts`). The limits of
+`shots.py` were chosen on a set much like this one.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMOS = ("overhead-squat", "squat", "sit-to-stand", "single-leg-squat", "joint-angle-mobility")
 FILMS = ("opencap_s4_squats1_phone", "cmbbe_squats_cam0", "tfjs_pose_squats", "opencap_walk")
 FIRST, LAST, EVERY = 30, 190, 45
-"""Frames of each film, and after how many the caption changes."""
+"""Number of frames of each video, and after how many the caption changes."""
 NOISE = 2.0
-"""Levels of noise, as rendered films have none."""
+"""Levels of noise, because rendered videos have none."""
 WORDS = ("Squat down now", "Keep the back flat", "Push the knees out", "Well done, breathe")
 
 Picture = np.ndarray
@@ -38,7 +39,7 @@ Change = Callable[[Picture, int], Picture]
 
 
 class Film(NamedTuple):
-    """Frames, and where the landmarks are in them, pixels."""
+    """Frames, and the positions of the landmarks in them, pixels."""
 
     times: np.ndarray
     frames: list[Picture]
@@ -46,7 +47,7 @@ class Film(NamedTuple):
 
 
 def read(video: Path, pose: Path | None, height: int) -> Film:
-    """Read a part of a film, with its landmarks at the time of each frame."""
+    """Read a part of a video, with its landmarks at the time of each frame."""
     found = mb.estimate_pose(video) if pose is None else read_dataset(pose)
     frames = [(f.time, f.image) for f in read_frames(video, most_height=height, stop=10.0)]
     frames = frames[FIRST:LAST]
@@ -81,7 +82,7 @@ def on_and_off(change: Callable[[Picture], Picture]) -> Change:
 
 
 def brighter(image: Picture, factor: float, levels: int) -> Picture:
-    """Expose the picture otherwise."""
+    """Change the exposure of the picture."""
     return np.clip(image * factor + levels, 0, 255).astype(np.uint8)
 
 
@@ -100,7 +101,7 @@ CAPTIONS: dict[str, Change] = {
 
 
 def nearer(image: Picture, times: float) -> tuple[Picture, np.ndarray]:
-    """Show the middle of the picture larger; and where its corner was."""
+    """Enlarge the middle of the picture; also return where its corner was."""
     height, width = image.shape[:2]
     corner = np.array([width, height]) * (1 - 1 / times) / 2
     left, top = corner.astype(int)
@@ -109,7 +110,7 @@ def nearer(image: Picture, times: float) -> tuple[Picture, np.ndarray]:
 
 
 def other_shots(film: Film, another: Film) -> Iterator[tuple[str, Film]]:
-    """Give films with a cut in the middle: nearer, mirrored, and of somebody else."""
+    """Yield videos with a cut in the middle: to a closer, a mirrored and a different picture."""
     half, size = len(film.frames) // 2, film.frames[0].shape[1::-1]
     for times in (1.12, 1.3, 1.8):
         parts = [nearer(image, times) for image in film.frames[half:]]
@@ -136,7 +137,7 @@ def other_shots(film: Film, another: Film) -> Iterator[tuple[str, Film]]:
 
 
 def counted(film: Film, rng: np.random.Generator) -> tuple[list[float], list[float]]:
-    """Give the times of the sudden changes, and of the cuts."""
+    """Return the times of the sudden changes, and of the cuts."""
     changes = shots.PictureChanges()
     step = -(-max(film.frames[0].shape[:2]) // 128)
     for time, image in zip(film.times, film.frames, strict=True):

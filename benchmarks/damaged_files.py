@@ -1,11 +1,12 @@
-"""Damaged keypoint files of every format, and files that ask for too much: what reading them costs.
+"""Damaged keypoint files of every format, and files that ask for too much: the cost of reading.
 
 usage: PYTHONPATH=tests python benchmarks/damaged_files.py [--number N] [--seed SEED] [--write]
 
-A file is cut, has bytes changed, fields of another type, no numbers or huge ones. Each is read in
-a process of its own, which may take `MEMORY` and `SECONDS`: it is read, refused with one line, or
-ends with another exception, which is a bug, or is killed. Memory is what the process takes beyond
-the imports. `--write` keeps the table in damaged_files.md.
+A file is cut off, or has changed bytes, fields of another type, no numbers, or huge numbers. Each
+file is read in a separate process, which may use at most `MEMORY` and `SECONDS`. The file is read,
+or rejected with one line. If the process ends with another exception, or is killed, this is a bug.
+Memory is what the process uses in addition to the imports. `--write` stores the table in
+damaged_files.md.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ MEMORY = 8 << 30
 SECONDS = 120
 HERE = Path(__file__).parent
 IMPORTED = (scipy.interpolate, scipy.io, scipy.signal)
-"""What readers import late; else its memory would count as that of the first file."""
+"""Modules that readers import late; otherwise their memory would count for the first file."""
 
 
 class Outcome(NamedTuple):
-    """How a process that read a file ended, the most memory that it took, and its time."""
+    """How a process that read a file ended, its largest memory, and its time."""
 
     how: str
     megabytes: float
@@ -58,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 def outcome_of(read: Callable[[], object]) -> Outcome:
-    """Do what reads a file in a fork of this process, within limits."""
+    """Read a file in a fork of this process, within limits."""
     receive, send = os.pipe()
     began = time.monotonic()
     child = os.fork()
@@ -141,7 +142,7 @@ def _bytes(file: Path, draw: random.Random) -> None:
 def _values(
     texts: tuple[str, ...], change: Callable[[np.ndarray, random.Random], np.ndarray]
 ) -> Callable[[Path, random.Random], None]:
-    """Return what changes numbers of a text to one of `texts`, or an array of a file."""
+    """Return a function that changes numbers in a text to one of `texts`, or an array in a file."""
 
     def damage(file: Path, draw: random.Random) -> None:
         content = file.read_bytes()
@@ -229,7 +230,7 @@ DAMAGES = {
 
 
 def damaged(number: int, seed: int) -> list[tuple[str, str, Outcome]]:
-    """Format, damage and outcome of each of so many files; undamaged, each format is read."""
+    """Return format, damage and outcome of so many files; undamaged files must be readable."""
     for make in FORMATS.values():
         with tempfile.TemporaryDirectory() as folder:
             mb.read_keypoints(make(Path(folder)), rate=RATE, size=SIZE)
@@ -271,7 +272,7 @@ def _wide_csv(file: Path) -> Path:
 
 
 def _long_label(file: Path) -> Path:
-    """One text of 50 kB for each of 90,000 columns."""
+    """Write a text of 50 kB for each of 90,000 columns."""
     with h5py.File(file, "w") as out:
         group = out.create_group("df_with_missing")
         group.attrs["block0_items_nlevels"] = 3
@@ -285,7 +286,7 @@ def _long_label(file: Path) -> Path:
 
 
 def _people(file: Path, number: int, *, with_names: bool) -> Path:
-    """Write a hundred people in each frame, each elsewhere and new."""
+    """Write a hundred people in each frame, each new and in another place."""
     draw = random.Random(0)
     with file.open("w") as out:
         for n in range(number):
@@ -321,7 +322,7 @@ def _link(place: Path, target: str) -> Path:
 
 
 def bombs(folder: Path) -> dict[str, tuple[Callable[[], Path | None], Callable[[Path], object]]]:
-    """Return what makes a file that asks for too much, and what reads it, by its name."""
+    """Return functions that make and read files that ask for too much, by name."""
 
     def keypoints(path: Path) -> object:
         return mb.read_keypoints(path, rate=RATE)

@@ -1,11 +1,11 @@
-"""Results of checks on rendered people on either side of their targets, by which checks stay or go.
+"""Results of checks for people on both sides of a target, which decide whether checks stay.
 
 usage: python benchmarks/either_side.py --cache CACHE [--write]
 
-CACHE has the poses and truths of either_side.yaml, whose head says which views count and by which
-rule a check stays. Targets are kept here, as a check that was removed has none in its table. A case
-counts if its true value is farther from the target than the margin. Probabilities of results are
-those of today's findings.yaml.
+CACHE contains the poses and truths of either_side.yaml. The head of that file states which views
+count, and by which rule a check stays. The targets are stored here, because a check that was
+removed has no target in its table. A case counts if its true value is farther from the target than
+the margin. The probabilities of results come from the current findings.yaml.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ GRID = ROOT / "benchmarks" / "either_side.yaml"
 PAGE = GRID.with_suffix(".md")
 RESULTS = ("outside", "met", "borderline", "inconclusive", "not reported")
 FEWEST = 8
-"""People on either side of a target."""
+"""Number of people on either side of a target."""
 
 
 class Check(NamedTuple):
-    """Target of a check, and the views in which it is counted."""
+    """The target of a check, and the views in which it is counted."""
 
     metric: str
     direction: str
@@ -57,13 +57,13 @@ CHECKS = {
 
 
 def beyond(value: Any, check: Check) -> Any:
-    """Give how far a value is beyond the target; less than 0 where it is within it."""
+    """Return how far a value is outside the target; below 0 if it is within the target."""
     of = {"outside": np.abs(value), "above": value, "below": -value}[check.direction]
     return of - (-check.target if check.direction == "below" else check.target)
 
 
 def result(value: float, sd: float, check: Check) -> str:
-    """Give the result of a check."""
+    """Return the result of a check."""
     if not np.isfinite(value + sd):
         return "not reported"
 
@@ -81,7 +81,7 @@ def result(value: float, sd: float, check: Check) -> str:
 
 
 def case_rows(folder: Path) -> list[dict[str, Any]]:
-    """Give the results of each check of a case whose true value is clear, one row a side."""
+    """Yield the results of the checks of a case whose true value is clear, one row per side."""
     metrics, truth = assessed(folder, resume=True)
     case = read_case(folder / "case.yaml")
     view = view_of_azimuth(case.camera.azimuth)
@@ -91,7 +91,7 @@ def case_rows(folder: Path) -> list[dict[str, Any]]:
 def rows_of(
     metrics: xr.Dataset, truth: xr.Dataset, *, view: str, person: str
 ) -> list[dict[str, Any]]:
-    """Give the results of each check that is counted in a view, one row a side."""
+    """Return the results of each check that is counted in a view, one row per side."""
     rows = []
     for name, check in CHECKS.items():
         if view not in check.views:
@@ -118,7 +118,7 @@ def rows_of(
 
 
 def decision(rows: pd.DataFrame, check: Check) -> str:
-    """Say whether a check stays, or that a view has too few people to decide."""
+    """State whether a check stays, or that a view has too few people to decide."""
     people = rows.groupby("view")["person"].nunique()
     if any(people.get(view, 0) < FEWEST for view in check.views):
         return "stays, open"
@@ -157,13 +157,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rendered(cache: Path) -> list[Path]:
-    """Folders of the cases of the grid that were rendered."""
+    """Return the folders of the rendered cases of the grid."""
     drawn = map(partial(case_folder, cache), grid_cases(read_grid(GRID)))
     return [folder for folder in drawn if (folder / "pose.nc").is_file()]
 
 
 def page(rows: pd.DataFrame, folders: list[Path]) -> str:
-    """Write the counts as Markdown."""
+    """Return the counts as Markdown."""
     views = pd.Series([view_of_azimuth(read_case(f / "case.yaml").camera.azimuth) for f in folders])
     videos = ", ".join(f"{count} {view}" for view, count in views.value_counts().items())
     errors = rows.groupby("check", sort=False)["z"].agg(lambda z: np.sqrt((z**2).mean()))

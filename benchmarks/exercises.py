@@ -1,11 +1,11 @@
-"""Exercises with repetitions against rendered truth: repetitions found, errors, what is refused.
+"""Exercises with repetitions against rendered truth: repetitions, errors, values not reported.
 
 usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--write]
 
-Needs the extra virtual-lab. Each clip of exercises_reporting2.yaml, or of another grid, is rendered
-into the cache, and analysed there as a session of its exercise. True is what the same functions
-give of the true joint centres. ``--write`` writes exercises.md beside this file, and which view
-decides which rule into the table ``views_of_rules``.
+Needs the extra virtual-lab. Each video of exercises_reporting2.yaml, or of another grid, is
+rendered into the cache, and analysed there as a session of its exercise. The true values are the
+results of the same functions for the true joint centres. ``--write`` writes exercises.md beside
+this file. It also writes into the table ``views_of_rules`` which view decides which rule.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ TABLE = ROOT / "benchmarks" / "exercises.md"
 
 
 def view_of(case: Case) -> str:
-    """Name the view by the side of 90 degrees from the front to which it is nearer."""
+    """Name the view that is nearest to the camera, on either side: front, oblique or side."""
     return ("front", "oblique", "side")[round(min(abs(case.camera.azimuth), 90) / 45)]
 
 
 def exercise_of(case: Case) -> Exercise:
-    """Exercise that a case shows; squats with the arms down are no overhead squats."""
+    """Return the exercise that a case shows; squats with the arms down are not overhead squats."""
     return registry.exercise(getattr(case.motion, "kind", "squat"))
 
 
 def true_results(exercise: Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Repetitions and metrics of the true joint centres."""
+    """Return repetitions and metrics from the true joint centres."""
     stages: dict[str, xr.Dataset] = {"fitted": truth_pose(truth)}
     trial = Trial(
         exercise=exercise,
@@ -66,7 +66,7 @@ def true_results(exercise: Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.
 
 
 class Compared(NamedTuple):
-    """What was found in a clip: its repetitions, errors of its numbers, results of its rules."""
+    """Results for a video: its repetitions, errors of its numbers, results of its rules."""
 
     found: dict[str, Any]
     errors: list[dict[str, Any]]
@@ -74,7 +74,7 @@ class Compared(NamedTuple):
 
 
 def compared(case: Case, cache: Path) -> Compared:
-    """Say of a clip how many repetitions were found, of each number how far off it is."""
+    """Return the repetitions found in a video, and the error of each number."""
     exercise, folder = exercise_of(case), cache / f"{case.name}-{case_digest(case)[:12]}"
     video = folder / "video.mp4"
     if not video.is_file():
@@ -101,7 +101,7 @@ def compared(case: Case, cache: Path) -> Compared:
 
 
 def errors(metrics: xr.Dataset, true: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Give each number over the repetitions that truth has, and is reported with an error."""
+    """Yield the errors of numbers that have an error and a known true value."""
     for name, values in metrics.data_vars.items():
         wanted = values.attrs.get("kind") in ("median", "time", "asymmetry", "from_standing")
         if not wanted or f"{name}_sd" not in metrics or name not in true:
@@ -117,7 +117,7 @@ def errors(metrics: xr.Dataset, true: xr.Dataset) -> Iterator[dict[str, Any]]:
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Errors by exercise, view and metric."""
+    """Return the errors by exercise, view and metric."""
 
     def of_group(group: pd.DataFrame) -> pd.Series:
         given = group.dropna(subset=["error"])
@@ -137,7 +137,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(clips: pd.DataFrame, rows: pd.DataFrame, grid: str) -> str:
-    """Write the page."""
+    """Return the page."""
     whole = rows[~rows["metric"].str.endswith("_asymmetry")]
     shares = whole.dropna(subset=["error"])
     inside = (shares["error"].abs() <= shares["half"]).groupby(shares["exercise"]).mean()

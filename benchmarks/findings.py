@@ -5,14 +5,16 @@ usage: python benchmarks/findings.py [--cache FOLDER] [--grid GRID ...] [--clips
                                      [--json] [--write]
 
 Needs the poses and truths that `mobility virtual-lab sweep benchmarks/reporting2.yaml` left in its
-cache (what was counted on reporting.yaml, whose people are not built like people, is kept). The
-true positions of a trial go through the same assessment;
-what lies within a margin of a threshold there is neither true nor untrue, and is counted apart
-("grey"). The others are stated rightly (TP: the fault is there and is stated; TN: it is not there
-and that is stated), wrongly (FP, FN), or it is said that they cannot be told. --each also prints
-the trials that were told wrongly; --errors prints instead how far the metrics are from the truth,
-by view; --contradictions the trials with an index above 90 beside a fault that it measures;
---looked-at what is said of filmed squats beside what their frames show (looked_at.yaml).
+cache. Earlier counts on reporting.yaml, whose people do not have the proportions of real people,
+are kept. The true positions of a case go through the same assessment. If the true value is within a
+margin of the threshold, it counts neither as true nor as untrue, and the statement is counted
+separately ("grey"). Other statements are right (TP: the finding exists and is stated; TN: it does
+not exist, and this is stated) or wrong (FP, FN), or the report states that it cannot decide.
+
+--each also prints the cases with wrong statements. --errors prints instead how far the metrics are
+from the truth, by view. --contradictions prints the cases in which an index is above 90 although
+something that it measures is outside its target. --looked-at prints the statements about filmed
+squats next to what their frames show (looked_at.yaml).
 """
 
 from __future__ import annotations
@@ -57,38 +59,38 @@ TABLE = ROOT / "benchmarks" / "findings.md"
 VIEWS_OF_RULES = ROOT / "mobility" / "tables" / "views_of_rules.yaml"
 LOOKED_AT = ROOT / "benchmarks" / "looked_at.yaml"
 BY_HAND = "## Remarks"
-"""Heading from which on the table is written by hand, to the counts of grids with successors."""
+"""Heading at which the part begins that is written by hand, up to the counts of earlier grids."""
 LEFT_OUT = 0.1
-"""Most of the cases of a grid that need not be there."""
+"""Largest number of cases of a grid that may be missing."""
 
 LEAST_FOR_QUARTILES = 4
-"""Least number of intervals whose quartiles say how wide they are."""
+"""Smallest number of intervals for which quartiles of their width are stated."""
 
 MARGIN = {
     rule["metric"]: rule["margin"]["value"]
     for rule in tables.load("findings")["rules"].values()
     if "margin" in rule and not rule.get("spread")
 }
-"""How far from its threshold a true value must lie to be clearly beyond it or not."""
+"""Distance from its threshold at which a true value is clearly beyond it, or clearly not."""
 
 DECIDED = ("outside", "met", "borderline")
-"""Answers that can be right or wrong."""
+"""Results that can be right or wrong."""
 
 _PROCESSES = 2
 
 
 class Told(NamedTuple):
-    """What was said of one item in one trial, and what is true.
+    """The statement about one item in one case, and the truth.
 
     Attributes
     ----------
     true
-        None where the truth is too close to the threshold, or has no value.
+        None if the truth is too close to the threshold, or has no value.
     stated
-        None where it was said that it cannot be told.
+        None if the report states that it cannot decide.
     value, sd, truth
-        Of the metric: as measured, its error, and the true one, each of the side that has more of
-        the fault.
+        The measured metric, its error, and the true metric, each on the side that is farther beyond
+        the threshold.
     """
 
     kind: str
@@ -105,7 +107,7 @@ class Told(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """One of TP, FP, TN, FN, "not told", "grey"."""
+        """Return one of TP, FP, TN, FN, "not told", "grey"."""
         if self.true is None:
             return "grey"
         if self.stated is None:
@@ -114,7 +116,7 @@ class Told(NamedTuple):
 
 
 def assessed(folder: Path, *, resume: bool = False) -> tuple[xr.Dataset, xr.Dataset]:
-    """Metrics of the recording and of the truth of a case of the cache."""
+    """Return the metrics of the recording and of the truth for a case in the cache."""
     kept = folder / "fitted.nc"
     if resume and kept.is_file():
         fitted = read_pose(kept)
@@ -126,12 +128,12 @@ def assessed(folder: Path, *, resume: bool = False) -> tuple[xr.Dataset, xr.Data
 
 
 def measured(pose: xr.Dataset) -> xr.Dataset:
-    """Metrics of a pose."""
+    """Return the metrics of a pose."""
     return overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
 
 
 def true_or_not(value: np.ndarray, threshold: float, side: str, margin: float) -> bool | None:
-    """Whether a true value, on any side of the body, is clearly beyond a threshold, or is not."""
+    """Return whether a true value, on any side, is clearly beyond a threshold; None if unclear."""
     if not np.isfinite(value).all():
         return None
     if side == "outside":
@@ -143,7 +145,7 @@ def true_or_not(value: np.ndarray, threshold: float, side: str, margin: float) -
 
 
 class Item(NamedTuple):
-    """A fault that is looked for, and what the report says of it."""
+    """A criterion, compensation or rule, and the statement of the report about it."""
 
     kind: str
     item: str
@@ -155,7 +157,7 @@ class Item(NamedTuple):
 
 
 def items(metrics: xr.Dataset) -> list[Item]:
-    """Collect the criteria, compensations and rules of which the truth is known."""
+    """Collect the criteria, compensations and rules whose truth is known."""
     found = []
     for kind, name, dim in (
         ("FMS", "fms_probability", "fms_criterion"),
@@ -191,7 +193,7 @@ def items(metrics: xr.Dataset) -> list[Item]:
 
 
 def by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """Group the findings of the rules of whose metrics the truth is known."""
+    """Group the findings of the rules whose metrics have a known truth."""
     found: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.metric in MARGIN:
@@ -200,14 +202,14 @@ def by_rule(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def clip_told(folder: Path, *, resume: bool = False) -> list[Told]:
-    """Collect what was said of each item in a trial."""
+    """Collect the statements about each item in a case."""
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
     return told_of(metrics, truth, view_of_azimuth(case.camera.azimuth), case.name)
 
 
 def told_of(metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str) -> list[Told]:
-    """Compare what is said of each item from metrics with what is true."""
+    """Compare the statements about each item, from metrics, with the truth."""
     told = []
     for kind, item, measure, side, threshold, probability, stated in items(metrics):
         true = np.atleast_1d(truth[measure].to_numpy())
@@ -224,9 +226,9 @@ def told_of(metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str) -> li
 
 
 def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
-    """Measured less true value of each metric that is compared, and of each side.
+    """Return the measured minus the true value of each compared metric and side.
 
-    Cases of two grids may have one name; their folders never do.
+    Cases of two grids may have the same name, but their folders never do.
     """
     metrics, truth = assessed(folder, resume=resume)
     case = read_case(folder / "case.yaml")
@@ -234,7 +236,7 @@ def clip_errors(folder: Path, *, resume: bool = False) -> list[dict[str, Any]]:
 
 
 def looked_at(poses: Path) -> pd.DataFrame:
-    """Compare what is said of filmed squats with what their frames show, one row a fault."""
+    """Compare the statements about filmed squats with their frames, one row per finding."""
     rows = []
     for clip, seen in yaml.safe_load(LOOKED_AT.read_text(encoding="utf-8")).items():
         pose = clean_pose(
@@ -255,7 +257,7 @@ def looked_at(poses: Path) -> pd.DataFrame:
 
 
 def contradictions(folder: Path, *, resume: bool = False) -> list[str]:
-    """Name each index above 90 in whose trial a fault is told that it measures."""
+    """List each index above 90 although something that it measures is outside its target."""
     metrics = assessed(folder, resume=resume)[0]
     faults = {finding.rule for finding in find(metrics) if finding.status == "found"}
     table = tables.load("indices")
@@ -270,7 +272,7 @@ def contradictions(folder: Path, *, resume: bool = False) -> list[str]:
 def errors_of(
     metrics: xr.Dataset, truth: xr.Dataset, view: str, trial: str
 ) -> list[dict[str, Any]]:
-    """Measured less true values of a trial, one row each."""
+    """Return the measured minus the true values of a case, one row each."""
     rows = []
     for measure in MARGIN:
         value, sd, true = (
@@ -291,9 +293,9 @@ def errors_of(
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Bias and spread of the errors by metric and view, and the errors the metrics state.
+    """Return bias and spread of the errors by metric and view, and the stated errors.
 
-    `own` is the root mean square of the errors in units of those that are stated.
+    `own` is the root mean square of the errors in units of the stated errors.
     """
     known = errors[errors["error"].notna()]
     grouped = known.groupby(["metric", "view"], sort=False)
@@ -316,14 +318,14 @@ def _worst(true: np.ndarray, side: str) -> int:
 
 
 def all_told(clips: list[list[Told]]) -> pd.DataFrame:
-    """Collect what was said of each item in all trials, one row each, with its outcome."""
+    """Collect the statements about each item in all cases, one row each, with its outcome."""
     return pd.DataFrame(
         [{**told._asdict(), "outcome": told.outcome} for clip in clips for told in clip]
     )
 
 
 def of_clips(function: Callable[[Any], list[Any]], clips: Sequence[Any]) -> list[list[Any]]:
-    """Apply a function to each clip in processes of their own."""
+    """Apply a function to each case in separate processes."""
     # Read by BLAS when the processes start; more threads than cores wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     bar = progress_bar("assessing", total=len(clips), unit="clip")
@@ -341,7 +343,7 @@ COUNTS = ("TP", "FN", "FP", "TN", "not told", "grey")
 
 
 def counted(told: pd.DataFrame) -> dict[str, Any]:
-    """Count the outcomes, and give the shares that were right of what was told."""
+    """Count the outcomes, and return the shares of statements that were right."""
     n = {name: int((told["outcome"] == name).sum()) for name in COUNTS}
     positive, negative = n["TP"] + n["FN"], n["TN"] + n["FP"]
     there = int((told["true"] == True).sum())  # noqa: E712
@@ -356,7 +358,7 @@ def counted(told: pd.DataFrame) -> dict[str, Any]:
 
 
 def table(told: pd.DataFrame) -> pd.DataFrame:
-    """Count each item over all trials."""
+    """Count each item over all cases."""
     groups = told.groupby(["kind", "item"], sort=False)
     return pd.DataFrame(
         [{"kind": kind, "item": item, **counted(part)} for (kind, item), part in groups]
@@ -364,9 +366,9 @@ def table(told: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_view(told: pd.DataFrame) -> pd.DataFrame:
-    """Count by view the statements that could be right or wrong, those made, and those right.
+    """Count by view the possible statements, the statements made, and the right statements.
 
-    Of the three kinds of items only the findings count, which say again what the others say.
+    Only findings count among the three kinds of items, because they repeat the others.
     """
     clear = told[(told["kind"] == "finding") & (told["outcome"] != "grey")]
     rows = []
@@ -387,9 +389,9 @@ def by_view(told: pd.DataFrame) -> pd.DataFrame:
 
 
 def clip_results(folder: Path) -> list[dict[str, Any]]:
-    """Collect the result of each rule on each side of a trial, and how far beyond is true.
+    """Collect the result of each rule on each side of a case, and how far the truth is beyond it.
 
-    The fitted body is that of `clip_told`.
+    The fitted body is the one of `clip_told`.
     """
     metrics, truth = assessed(folder, resume=True)
     view = view_of_azimuth(read_case(folder / "case.yaml").camera.azimuth)
@@ -419,13 +421,13 @@ def clip_results(folder: Path) -> list[dict[str, Any]]:
 
 
 def hidden_and_half_width(finding: Finding) -> dict[str, Any]:
-    """Say of a finding whether the near side hides it, and half of its interval."""
+    """Return whether the near side hides a finding, and half of the finding's interval."""
     low, high = finding.interval or (np.nan, np.nan)
     return {"hidden": finding.hidden, "half_width": (high - low) / 2}
 
 
 def views_of_rules(rows: pd.DataFrame) -> str:
-    """Give the lines of the table ``views_of_rules`` of results (`clip_results`)."""
+    """Return the lines of the table ``views_of_rules`` for results of `clip_results`."""
     seen, lines = rows[~rows["hidden"]], []
     for rule, of_rule in seen.groupby("rule", sort=False):
         lines.append(f"      {rule}:")
@@ -444,7 +446,7 @@ def views_of_rules(rows: pd.DataFrame) -> str:
 
 
 def write_views(grid: str, lines: str) -> None:
-    """Put what was counted on a grid into the table ``views_of_rules``."""
+    """Write the counts from a grid into the table ``views_of_rules``."""
     text = VIEWS_OF_RULES.read_text(encoding="utf-8")
     before, found, after = text.partition(f"  {grid}:\n")
     kept = re.match(r"    source: .*\n    rules:\n", after)
@@ -458,9 +460,9 @@ def write_views(grid: str, lines: str) -> None:
 def results_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the results by view, and how many are right.
 
-    A fault is right where the true value is beyond the threshold, *met* where it is not,
-    *borderline* where it is within the margin of it, on either side; clearly right or wrong are
-    faults and *met* whose true value is more than the margin from the threshold.
+    The result *outside* is right if the true value is beyond the threshold, *met* if it is not, and
+    *borderline* if it is within the margin on either side of the threshold. *outside* and *met* are
+    clearly right or wrong if the true value is more than the margin away from the threshold.
     """
     rows = judged(rows)
     rows = rows.assign(
@@ -488,7 +490,7 @@ def results_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say of each result whose truth is known whether it is right."""
+    """State for each result with a known truth whether it is right."""
     rows = rows[np.isfinite(rows["beyond"])]
     right = {
         "outside": rows["beyond"] > 0,
@@ -500,7 +502,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-    """Give the rows of each view, and all of them."""
+    """Yield the rows of each view, and all rows."""
     for view in VIEWS:
         if view in set(rows["view"]):
             yield view, rows[rows["view"] == view]
@@ -508,10 +510,10 @@ def of_views(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 
 def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare how many results are expected to be wrong, by their probabilities, with how many are.
+    """Compare the number of results expected to be wrong, from their probabilities, with the truth.
 
-    *between* are the counts within which the true one lies in 95 % of samples whose results are
-    independent (Poisson).
+    *between* is the range that contains the count in 95 % of samples with independent results
+    (Poisson).
     """
     made = []
     for view, own in of_views(judged(rows)):
@@ -529,9 +531,9 @@ def wrong_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def doubtful_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare, by rule, faults that are said with 0.2 to 0.5 with how often they are there.
+    """Compare, by rule, findings with a probability of 0.2 to 0.5 with how often they are true.
 
-    `z` is the root mean square of all errors of the rule, in units of those that are stated.
+    `z` is the root mean square of all errors of the rule, in units of the stated errors.
     """
     known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
     likely = known["probability"].astype(float)
@@ -550,7 +552,7 @@ def doubtful_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare the probabilities of faults with how often these are there, in ten bins."""
+    """Compare the probabilities of findings with how often the findings are true, in ten bins."""
     known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
     of_bin = np.minimum((10 * known["probability"].astype(float)).astype(int), 9)
     grouped = known.assign(there=known["beyond"] > 0).groupby(of_bin)
@@ -566,10 +568,10 @@ def bins_table(rows: pd.DataFrame) -> pd.DataFrame:
 def skill_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Compare the probabilities of each rule with its base rate.
 
-    `skill` is 1 - B / B0: B is the Brier score, the mean squared difference of the probability from
-    what is true (1 or 0), and B0 that of somebody who always says how often the fault is there
-    among these values. 1 is perfect, 0 is no better than the base rate. It is not defined if the
-    fault is there always or never.
+    `skill` is 1 - B / B0. B is the Brier score, the mean squared difference of the probability from
+    the truth (1 or 0). B0 is the Brier score of the base rate, the share of these values for which
+    the finding is true. 1 is perfect, 0 is no better than the base rate. The skill is not defined
+    if the finding is always or never true.
     """
     known = rows[rows["probability"].notna() & np.isfinite(rows["beyond"])]
     there = (known["beyond"] > 0).astype(float)
@@ -588,7 +590,7 @@ def skill_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def results_markdown(rows: pd.DataFrame) -> str:
-    """Give the results by view, and what was said beside what came true, as Markdown."""
+    """Return the results by view, and the probabilities beside the truth, as Markdown."""
     results, bins = results_table(rows), bins_table(rows)
     wrong, doubtful, skill = wrong_table(rows), doubtful_table(rows), skill_table(rows)
     lines = [
@@ -668,7 +670,7 @@ def _table(frame: pd.DataFrame) -> list[str]:
 
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
-    """Give the table as Markdown."""
+    """Return the table as Markdown."""
     limits = tables.load("findings")["results"]
     columns = ["", "fault", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
@@ -702,7 +704,7 @@ def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
 
 
 def views_markdown(frame: pd.DataFrame) -> str:
-    """Give the counts by view as Markdown."""
+    """Return the counts by view as Markdown."""
     lines = [
         "## By view",
         "",
@@ -722,12 +724,12 @@ def views_markdown(frame: pd.DataFrame) -> str:
 
 
 def with_record(text: str, before: str) -> str:
-    """Put what was written by hand, of the text before, after what is counted now."""
+    """Append the part of the earlier text that was written by hand to the new counts."""
     return text + "\n" + before[before.index(BY_HAND) :]
 
 
 def between(right: int, told: int) -> str:
-    """Give the 95 % interval of a share (Clopper and Pearson 1934, Biometrika 26:404)."""
+    """Return the 95 % interval of a share (Clopper and Pearson 1934, Biometrika 26:404)."""
     if not told:
         return ""
     low, high = stats.binomtest(right, told).proportion_ci(0.95, method="exact")
@@ -735,13 +737,13 @@ def between(right: int, told: int) -> str:
 
 
 def folders(grids: Iterable[Path], cache: Path) -> list[Path]:
-    """Give the folders of the cases of the grids that were rendered.
+    """Return the folders of the rendered cases of the grids.
 
     Raises
     ------
     BadInputError
-        Too many are not there: some of those that are drawn would fall, weigh what no such body
-        does, or are not found, but not more than LEFT_OUT.
+        Too many cases are missing. Some drawn cases would fall, have an impossible weight, or are
+        not found, but at most LEFT_OUT.
     """
     found = []
     for grid in grids:
@@ -754,18 +756,18 @@ def folders(grids: Iterable[Path], cache: Path) -> list[Path]:
 
 
 def main() -> None:
-    """Print what is asked for, and write the table."""
+    """Print the requested results, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "virtual-lab")
     parser.add_argument(
-        "--grid", type=Path, nargs="+", default=GRIDS, help="other grids, to choose settings on"
+        "--grid", type=Path, nargs="+", default=GRIDS, help="other grids, for choosing settings"
     )
-    parser.add_argument("--clips", type=int, help="only the first N clips")
+    parser.add_argument("--clips", type=int, help="only the first N cases")
     parser.add_argument(
-        "--resume", action="store_true", help="use fitted bodies of the cache again"
+        "--resume", action="store_true", help="use the fitted bodies in the cache again"
     )
     parser.add_argument("--errors", action="store_true", help="print errors of the metrics instead")
-    parser.add_argument("--each", action="store_true", help="print what was told wrongly")
+    parser.add_argument("--each", action="store_true", help="print wrong statements")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument(
         "--write", action="store_true", help=f"also write {TABLE.name} and {VIEWS_OF_RULES.name}"

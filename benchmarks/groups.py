@@ -1,12 +1,13 @@
-"""Simulated studies of groups: how often a difference is found that is there, or is not.
+"""Simulated studies of groups: how often a difference is found, whether or not there is one.
 
     python benchmarks/groups.py [--write]
 
-Participants have 1 to 3 visits, two sides and one value in ten refused; the values of a person are
-alike (standard deviation 4 between people, 2 between visits, 2 between sides, 1.5 of the rest).
-In the second table all have two visits, and a quarter or two fifths of the values are lost by
-chance; sizes and shares were chosen before any was seen. In the third and fourth one group is
-smaller, and may vary more. `--write` puts all into groups.md.
+Participants have 1 to 3 visits and two sides, and one value in ten is missing. The values of a
+person are correlated (standard deviation 4 between people, 2 between visits, 2 between sides, 1.5
+for the rest). In the second table, all participants have two visits, and a quarter or two fifths of
+the values are lost by chance; sizes and shares were chosen before any result was seen. In the third
+and fourth tables, one group is smaller, and may vary more. `--write` writes all tables into
+groups.md.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LOST_STUDIES = 60
 UNEQUAL_STUDIES = 400
 CURVE_STUDIES = 2000
 AT_ONCE = 25
-"""Studies that are compared together, as measures of one table, which is faster."""
+"""Number of studies that are compared together, as measures of one table, which is faster."""
 EFFECTS = ("group", "visit", "side", "group × visit", "group × side")
 BETWEEN, OF_VISIT, OF_SIDE, REST = 4.0, 2.0, 2.0, 1.5
 REFUSED = 0.1
@@ -42,10 +43,10 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "2 visits, group × visit": {"visits": 2, "within": ["visit"], "effect": "group × visit"},
 }
 DESIGNS_OF = {(5, 12): tuple(DESIGNS), (8, 8): ("one value", "1 to 3 visits")}
-"""By the people of the first group, which may vary more, and of the second."""
+"""Numbers of people in the first group, which may vary more, and in the second."""
 SPREADS = (1.0, 3.0)
 POINTS, WIDTH = 21, 0.12
-"""Of a curve: points, and how far neighbours are alike, as a part of it."""
+"""Number of points of a curve, and the share of it over which neighbours are similar."""
 
 
 def study(
@@ -75,7 +76,7 @@ def study(
 
 
 def compared(tables: Iterable[pd.DataFrame], **options: Any) -> pd.DataFrame:
-    """Compare the groups of each study: its differences, with its number as the metric."""
+    """Return the group differences of each study, with the number of the study as the metric."""
     numbered = (table.assign(metric=f"{number}") for number, table in enumerate(tables))
     parts = []
     while some := list(itertools.islice(numbered, AT_ONCE)):
@@ -86,7 +87,7 @@ def compared(tables: Iterable[pd.DataFrame], **options: Any) -> pd.DataFrame:
 def rates(
     each: int, *, difference: float, studies: int = STUDIES, seed: int = 0
 ) -> dict[str, float]:
-    """Share of studies with p < 0.05 and with the difference inside the interval, of one side."""
+    """Return the shares of studies with p < 0.05 and with the difference inside the interval."""
     rng = np.random.default_rng([seed, each, round(10 * difference)])
     tables = (study(rng, (each, each), difference=difference) for _ in range(studies))
     rows = compared(table[table["side"].eq("left")] for table in tables)
@@ -108,7 +109,7 @@ def rates(
 def lost_rates(
     each: int, lost: float, *, studies: int = LOST_STUDIES, seed: int = 0
 ) -> tuple[dict[str, float], float, float]:
-    """Share of p < 0.05 of each effect where there is none, of p < 0.001, of those refused."""
+    """Return shares without a true effect: p < 0.05 for each effect, p < 0.001, and no result."""
     rng = np.random.default_rng([seed, each, round(100 * lost)])
     tables = (study(rng, (each, each), visits=2, lost=lost) for _ in range(studies))
     rows = compared(tables, within=["visit", "side"])
@@ -129,7 +130,7 @@ def unequal_rates(
     difference: float = 0.0,
     studies: int = UNEQUAL_STUDIES,
 ) -> tuple[float, float]:
-    """Share of p < 0.05 of this package, and of Student's t of people's means or changes."""
+    """Return the shares of p < 0.05 with this package, and with Student's t of means or changes."""
     rng = np.random.default_rng([sum(sizes), sizes[0], round(10 * spread), round(difference)])
     how: dict[str, Any] = {"visits": visits, "spread": spread, "difference": difference}
     how["lost"] = 0.0 if visits else REFUSED
@@ -148,7 +149,7 @@ def unequal_rates(
 def curve_rates(
     sizes: tuple[int, int], spread: float, *, difference: float = 0.0, studies: int = CURVE_STUDIES
 ) -> float:
-    """Share of studies in which curves of two groups differ anywhere."""
+    """Return the share of studies in which curves of two groups differ anywhere."""
     rng = np.random.default_rng([sum(sizes), sizes[0], round(10 * spread), round(difference)])
     at = np.linspace(0, 1, POINTS)
     alike = np.exp(-0.5 * ((at[:, None] - at) / WIDTH) ** 2) + 1e-8 * np.eye(POINTS)
@@ -162,7 +163,7 @@ def curve_rates(
 
 
 def of_equal_groups() -> Iterator[str]:
-    """Lines on groups that vary alike, some of whose values are refused."""
+    """Return lines on groups that vary equally, with some missing values."""
     yield from (
         "# Groups",
         "",
@@ -182,7 +183,7 @@ def of_equal_groups() -> Iterator[str]:
 
 
 def of_lost_values() -> Iterator[str]:
-    """Lines on studies many of whose values are lost."""
+    """Return lines on studies with many lost values."""
     yield from (
         "",
         "## Values lost",
@@ -203,7 +204,7 @@ def of_lost_values() -> Iterator[str]:
 
 
 def of_unequal_groups() -> Iterator[str]:
-    """Lines on groups one of which may vary more."""
+    """Return lines on two groups, one of which may vary more."""
     yield from (
         "",
         "## Groups that vary differently",
@@ -227,7 +228,7 @@ def of_unequal_groups() -> Iterator[str]:
 
 
 def of_curves() -> Iterator[str]:
-    """Lines on curves of such groups."""
+    """Return lines on curves of such groups."""
     yield from (
         "",
         "## Curves",

@@ -1,12 +1,12 @@
-"""Errors of the heel rise of a squat, and how they depend on the value.
+"""Errors of the heel rise in a squat, and how they depend on the value.
 
 usage: python benchmarks/heels.py CACHE ...
 
-CACHES hold people2.yaml, people3.yaml and people4.yaml as `mobility virtual-lab sweep` leaves them.
-Prints the curve of `with_value` in tables/expected_error.yaml that is the most likely for these
-heels, and a table by reported value: the heels, how many of them rise, their error and the stated
-one. Run with the caches of reporting2.yaml and reporting3.yaml, only the table counts, because
-nothing is chosen on them.
+CACHES are the results of `mobility virtual-lab sweep` for people2.yaml, people3.yaml and
+people4.yaml. The script prints the curve `with_value` of tables/expected_error.yaml that is the
+most likely for these heels. It also prints a table by reported value: the number of heels, how many
+of them rise, their error and the stated error. With the caches of reporting2.yaml and
+reporting3.yaml, only the table counts, because nothing is chosen on them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EDGES_DEG = (-90.0, -2.0, 1.0, 2.0, 4.0, 8.0, 90.0)
 
 
 def heels_of(folder: Path) -> list[dict[str, float]]:
-    """Give value, error and sd of both heels of a case; `drawn` is the sd before the curve."""
+    """Yield value, error and sd of both heels of a case; `drawn` is the sd without the curve."""
     try:
         metrics, truth = assessed(folder, resume=True)
     except BadInputError:  # a view from which nothing is measured
@@ -47,7 +47,7 @@ def heels_of(folder: Path) -> list[dict[str, float]]:
 
 
 def curve(heels: pd.DataFrame) -> tuple[float, float, float]:
-    """Give the most likely `at_zero`, `per_degree` and `at_most`, for normal errors.
+    """Return the most likely `at_zero`, `per_degree` and `at_most`, for normal errors.
 
     Values below 0 count as 0: many heels are exact there, which would make `at_zero` 0.
     """
@@ -63,7 +63,7 @@ def curve(heels: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def table(heels: pd.DataFrame) -> pd.DataFrame:
-    """Errors by reported value."""
+    """Return the errors by reported value."""
     error = heels["value"] - heels["true"]
     by = pd.cut(heels["value"], list(EDGES_DEG))
     return pd.DataFrame(

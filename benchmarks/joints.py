@@ -1,19 +1,22 @@
-"""Errors of movements of single joints against rendered truth.
+"""Errors of single-joint movements against rendered truth.
 
 usage: python benchmarks/joints.py [--grid GRID.yaml] [--cache FOLDER] [--cases NAME ...]
                                     [--rendered-only] [--only-render]
 
-Needs the extra virtual-lab. Each clip of movements.yaml, or of another grid, is rendered, its pose
-estimated and kept in the cache, and measured as a session of Joint Angle Mobility is. For each side
-that moves and that the camera sees: the largest and the smallest angle, the half-width of its 95 %
-interval, the true angle, and what the picture's own landmarks give at the same instants. True is
-the angle of goniometry between true joint centres, where the movement turns and where it rests.
-Then the errors by movement, crop and degrees beside the right view, and the aims; and for each
-joint that was measured, moving or not, the root mean square error of its values.
+Needs the extra virtual-lab. Each video of movements.yaml, or of another grid, is rendered. Its pose
+is estimated and stored in the cache, and it is measured like a session of Joint Angle Mobility. For
+each side that moves and that the camera sees, the script prints the largest and the smallest angle,
+the margin of error (95 %), the true angle, and the angle of the landmarks in the picture at the
+same times. The true angle is the goniometric angle between true joint centres, at the end of range
+and at rest.
 
-Of a grid with `takes` (movements_twice.yaml) it prints instead by how much the end of the range
-differs between the two takes, in truth and as measured, beside the change that is stated as
-detectable.
+The script then prints the errors by movement, framing, and degrees away from the recommended view,
+and compares them with the targets. For each joint that was measured, moving or not, it prints the
+root mean square error of the values.
+
+For a grid with `takes` (movements_twice.yaml), it prints instead by how much the end of range
+differs between the two takes, in truth and as measured, beside the stated smallest detectable
+change.
 """
 
 from __future__ import annotations
@@ -61,14 +64,14 @@ ANGLE = {"ankle": "ankle_dorsiflexion"}
 SIDE_SIGN = {"left": 1.0, "right": -1.0}
 OTHER = {"left": "right", "right": "left"}
 AIMS = {0: 5.0, 20: 10.0}
-"""Degrees by which either end may be off, by degrees beside the right view."""
+"""Largest error of either end, in degrees, by degrees away from the recommended view."""
 
 HALF_WIDTH = 10.0
-"""Degrees, of a 95 % interval in the right view."""
+"""Margin of error (95 %), in degrees, in the recommended view."""
 
 
 class Clip(NamedTuple):
-    """A case, and how it is filmed: how much of the body, degrees beside the right view, again."""
+    """A case, and how it is filmed: framing, degrees away from the right view, number of take."""
 
     case: Case
     setup: str
@@ -78,7 +81,7 @@ class Clip(NamedTuple):
 
 
 def clips(grid: Path) -> Iterator[Clip]:
-    """Clips of a grid: its cases laid over its defaults, or each set-up with a person drawn."""
+    """Yield the cases of a grid, with its defaults, or each set-up with a random person."""
     table = yaml.safe_load(grid.read_text(encoding="utf-8"))
     if "like" in table:
         table = yaml.safe_load((grid.parent / table["like"]).read_text(encoding="utf-8")) | table
@@ -107,7 +110,7 @@ def _drawn(
     number: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Values of a case of a set-up; women and men take turns."""
+    """Draw the values of a case for a set-up; women and men alternate."""
     ranges, how = table["ranges"], table["setups"][setup]
 
     def pick(stretch: list[Any]) -> Any:
@@ -154,7 +157,7 @@ def _drawn(
 def _again(
     table: Mapping[str, Any], values: Mapping[str, Any], take: int, number: int
 ) -> dict[str, Any]:
-    """Values of the same case, filmed once more."""
+    """Return the values of the same case, filmed a second time."""
     rng = np.random.default_rng([table["seed"], number, take])
     found = {**values, "name": f"{values['name']}-take{take}"}
     for section, offs in table["again"].items():
@@ -166,12 +169,12 @@ def _again(
 
 
 def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Dataset]:
-    """Pose of a case, or why there is none, and its truth, rendered unless the cache has them.
+    """Return the pose of a case, or why there is none, and its truth; render it if not cached.
 
     Raises
     ------
     BadInputError
-        What the cache has under this name is another case.
+        The cache contains a different case with this name.
     """
     folder = cache / case.name
     if not (folder / "truth.nc").is_file():
@@ -190,7 +193,7 @@ def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Datase
 def measured(
     pose: xr.Dataset, joint: Any, *, movement: str | None = None
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Fitted body of a pose, and what is measured of a joint, where a movement is asked for."""
+    """Return the fitted body of a pose, and the measures of a joint for a requested movement."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     planted = {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
@@ -199,7 +202,7 @@ def measured(
 
 
 def take(clip: Clip, cache: Path) -> list[dict[str, Any]]:
-    """Measure one of several takes, of the movement that is asked for; a row for each side."""
+    """Measure the requested movement in one of several takes; return a row for each side."""
     pose, truth = pose_and_truth(clip.case, cache)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
@@ -221,7 +224,7 @@ def take(clip: Clip, cache: Path) -> list[dict[str, Any]]:
 
 
 def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Measure a clip; one row for each end of each side that moves, and one for each limb seen."""
+    """Measure a case; return rows for each end of each moving side, and for each visible limb."""
     pose, truth = pose_and_truth(clip.case, cache)
     motion = clip.case.motion
     assert isinstance(motion, JointMotion)
@@ -249,7 +252,7 @@ def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
 
 
 def _seen(clip: Clip) -> tuple[str, ...]:
-    """Sides that move; from the side only the one near the camera."""
+    """Return the sides that move; in a side view, only the side near the camera."""
     motion, azimuth = clip.case.motion, clip.case.camera.azimuth
     assert isinstance(motion, JointMotion)
     if motion.side == "both" and np.sin(np.radians(azimuth)) ** 2 > 0.5:
@@ -258,7 +261,7 @@ def _seen(clip: Clip) -> tuple[str, ...]:
 
 
 def _ends(curve: xr.DataArray, truth: xr.Dataset) -> tuple[float, float]:
-    """Smallest and largest of the medians at the turns and between the movements."""
+    """Return the smallest and largest median at the ends of range and between movements."""
     time = truth["time"].values
     turn, rest = np.zeros(time.shape, dtype=bool), np.ones(time.shape, dtype=bool)
     for start, bottom, end in zip(
@@ -275,10 +278,10 @@ def _ends(curve: xr.DataArray, truth: xr.Dataset) -> tuple[float, float]:
 
 
 def true_angle(truth: xr.Dataset, motion: JointMotion, side: str) -> xr.DataArray:
-    """Angle of goniometry between true joint centres, in the body's own plane of the movement.
+    """Return the goniometric angle between true joint centres, in the body's plane of the movement.
 
-    Flexion, abduction and a bend to the side that is named are positive. Of hinges (elbow, knee,
-    ankle) it is the angle in space, with the sign that it has in that plane.
+    Flexion, abduction and a bend to the named side are positive. For hinges (elbow, knee, ankle),
+    it is the angle in space, with the sign of the angle in that plane.
     """
     position = truth["position"].astype(np.float64).transpose("time", "space", "keypoint")
 
@@ -312,7 +315,7 @@ def true_angle(truth: xr.Dataset, motion: JointMotion, side: str) -> xr.DataArra
 
 
 def picture_angle(pose: xr.Dataset, case: Case, side: str) -> xr.DataArray:
-    """Angle of the landmarks in the picture, as they are, with the sign of :func:`true_angle`."""
+    """Return the angle of the raw landmarks in the picture, with the sign of :func:`true_angle`."""
     motion = case.motion
     assert isinstance(motion, JointMotion)
     image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
@@ -341,7 +344,7 @@ def _frontal(motion: JointMotion) -> bool:
 
 
 def _in_plane(points: Points, motion: JointMotion, side: str) -> Array:
-    """Angle of goniometry of points (time, 2), forwards or outwards and up, degrees."""
+    """Return the goniometric angle of points (time, 2), forwards or outwards and up, degrees."""
 
     def line(one: str, other: str) -> Array:
         return points(f"{side}_{other}") - points(f"{side}_{one}")
@@ -366,7 +369,7 @@ def _in_plane(points: Points, motion: JointMotion, side: str) -> Array:
 
 
 def _turn(one: Array, other: Array) -> Array:
-    """Signed angle from one line to the other, degrees."""
+    """Return the signed angle from one line to the other, degrees."""
     cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
     angle: Array = np.degrees(np.arctan2(cross, (one * other).sum(axis=1)))
     return angle
@@ -379,7 +382,7 @@ def _point(name: str, at: Points) -> Array:
 
 
 def in_sight(name: str, fitted: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
-    """Errors of the values of all joints that are measured, also with large expected errors."""
+    """Return the errors of the values of all measured joints, even if they are not reported."""
     endless = dict.fromkeys(single_joint_limits(), 180.0)
     angles = mb.joint_angles(fitted, limits=endless, in_picture=True)
     found = mb.joint_mobility(fitted, angles)
@@ -396,7 +399,7 @@ def in_sight(name: str, fitted: xr.Dataset, truth: xr.Dataset) -> list[dict[str,
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """By how much the end of the range differs between two takes, in truth and as measured."""
+    """Return by how much the end of range differs between two takes, in truth and as measured."""
     rows = []
     for (movement, side), two in table.groupby(["movement", "side"], sort=False):
         if len(two) != 2:
@@ -420,7 +423,7 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def repeated(table: pd.DataFrame) -> pd.DataFrame:
-    """How well pairs of takes agree: SEM and what is detectable from them, and what is stated.
+    """Return SEM and smallest detectable change from pairs of takes, and the stated ones.
 
     References
     ----------
@@ -446,7 +449,7 @@ def repeated(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Errors by movement, crop and degrees beside the right view."""
+    """Return the errors by movement, framing and degrees away from the recommended view."""
     return pd.DataFrame(
         {
             **dict(zip(("movement", "crop", "beside"), key, strict=True)),
@@ -462,7 +465,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def aims(table: pd.DataFrame) -> pd.DataFrame:
-    """Compare what was asked for with what there is, by degrees beside the right view."""
+    """Compare the errors with the targets, by degrees away from the recommended view."""
     rows = []
     for beside, part in table.groupby("beside"):
         given = part.dropna(subset=["error"])
@@ -494,7 +497,7 @@ def main() -> None:
     parser.add_argument("--grid", type=Path, default=ROOT / "benchmarks" / "movements.yaml")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "joints")
     parser.add_argument("--cases", nargs="*", help="only these")
-    parser.add_argument("--rendered-only", action="store_true", help="only what the cache has")
+    parser.add_argument("--rendered-only", action="store_true", help="only cached cases")
     parser.add_argument("--only-render", action="store_true", help="measure nothing")
     options = parser.parse_args()
     rows, seen, takes = [], [], []

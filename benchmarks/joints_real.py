@@ -1,16 +1,19 @@
-"""Both ends of movements of real people, beside the angle of the picture's own three landmarks.
+"""Both ends of movements of real people, compared with the angle of three landmarks in the picture.
 
 usage: python benchmarks/joints_real.py [--poses FOLDER] [--data FOLDER]
 
-Clips of real.yaml in which a limb moves in the picture, each measured as a session of Joint Angle
-Mobility is. For each joint and side that is told: the largest and the smallest angle with the
-half-width of the 95 % interval, and the picture's, of landmarks after cleaning, whose sides are not
-exchanged: 180 degrees less the angle at the middle landmark (of a shoulder that at the side's own
-shoulder, between hip and elbow; of a hip in abduction that between thigh and pelvis), its extremes
-in each movement, median over the movements, positive to the side to which the joint goes farthest.
-`to_trunk` is the same of a hip in abduction between thigh and trunk, else what `picture` is.
-Then, of two movements or more, by how much their turns differ (standard deviation), as measured and
-in the picture, and, of three, the change to another recording that is stated as detectable.
+The videos of real.yaml in which a limb moves in the image plane are each measured like a session of
+Joint Angle Mobility. For each reported joint and side, the script prints the largest and the
+smallest angle with the margin of error (95 %), and the angle in the picture, from cleaned landmarks
+whose sides are not exchanged. This angle is 180 degrees minus the angle at the middle landmark. For
+a shoulder, it is the angle at the shoulder, between hip and elbow of that side. For a hip in
+abduction, it is the angle between thigh and pelvis. The value is the median, over the movements, of
+the extreme in each of them, and is positive on the side to which the joint goes farthest.
+
+`to_trunk` is the same angle between thigh and trunk for a hip in abduction; for other joints, it
+equals `picture`. For joints with two movements or more, the script then prints by how much their
+ends differ (standard deviation), as measured and in the picture. With three or more, it also prints
+the stated smallest detectable change between recordings.
 """
 
 from __future__ import annotations
@@ -50,16 +53,16 @@ SEEN = {
     "side_squats_hands_at_chest": ("knee", "hip", "shoulder"),
     "pose2sim_balance_cam02_front": ("hip",),
 }
-"""Joints that move in the picture, by clip."""
+"""Joints that move in the image plane, by video."""
 
 
 def in_picture(
     pose: xr.Dataset, joint: str, side: str, *, of_pelvis: bool = False
 ) -> NDArray[np.float64]:
-    """Angle of three landmarks in the picture, degrees, zero where a limb is straight.
+    """Return the angle of three landmarks in the picture, degrees, zero for a straight limb.
 
-    `of_pelvis`: of a hip, zero where the thigh is square to the line from hip to hip, as the
-    goniometer has it in abduction.
+    `of_pelvis`: for a hip, zero if the thigh is perpendicular to the line from hip to hip, as with
+    a goniometer in abduction.
     """
     image = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
     one, middle, other = (image.sel(keypoint=f"{side}_{k}").values for k in LANDMARKS[joint])
@@ -75,12 +78,12 @@ def in_picture(
 
 
 def spread(turns: Sequence[float]) -> float:
-    """Give the standard deviation of two turns or more, degrees."""
+    """Return the standard deviation of two or more ends of range, degrees."""
     return float(np.std(turns, ddof=1)) if len(turns) > 1 else np.nan
 
 
 def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Rows of a clip: each end of each joint and side that is told."""
+    """Return the rows of a video: each end of each joint and side that is reported."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
     planted = {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)

@@ -1,9 +1,9 @@
-"""By how much the angles of videos come late, on rendered squats whose clocks are the same.
+"""By how much angles from a video are late, on rendered squats with the same clock as the truth.
 
 usage: python benchmarks/lag.py CACHE
 
-CACHE is that of `mobility virtual-lab sweep benchmarks/reporting2.yaml --cache CACHE`. What is
-printed is what `mobility/tables/synchronisation.yaml` holds.
+CACHE is the cache of `mobility virtual-lab sweep benchmarks/reporting2.yaml --cache CACHE`.
+`mobility/tables/synchronisation.yaml` contains the printed values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ANGLES = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
 
 
 def lags(cache: Path, estimator: str = "fitted") -> pd.DataFrame:
-    """Lag of the truth against an estimator, s, with its sd, of every case in the cache."""
+    """Return the lag (s) of the truth relative to an estimator, and its sd, for every case."""
     rows = []
     for file in sorted(cache.glob("*/angles.nc")):
         measured = read_dataset(file)

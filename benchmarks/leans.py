@@ -3,13 +3,13 @@
 usage: python benchmarks/leans.py --rendered CACHE ... [--fits FOLDER] [--people DATA POSES]
                                   [--write]
 
-CACHES are those of sweeps of leans.yaml, leans2.yaml, people2.yaml, people3.yaml, people4.yaml,
+CACHES come from sweeps of leans.yaml, leans2.yaml, people2.yaml, people3.yaml, people4.yaml,
 reporting2.yaml and reporting3.yaml, each in a folder with the name of its grid. Only the views from
-the front count. `leans2.yaml` says which cases are for choosing the limit and which for reporting.
-What the picture shows is counted in the frames of the true repetitions. The whole analysis is run
-for the cases in which it shows a gross lean, since no other can get the statement. Its fits are
-kept in the folder of `--fits`. `--people` adds real squats from the front, with the lean that
-markers measure.
+the front count. `leans2.yaml` states which cases are for choosing the limit, and which for
+reporting. The frames of the true repetitions are searched for a gross lean in the picture. Only
+cases that show one are analysed completely, because no other case can get the statement. Their fits
+are stored in the folder of `--fits`. `--people` adds real squats from the front, with the lean that
+markers measured.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mobility.virtual_lab.case import read_case, read_truth, truth_pose, write_d
 PAGE = Path(__file__).with_suffix(".md")
 REPORTING = ("reporting2", "reporting3")
 SPLIT = "leans2"
-"""Grid whose cases with odd numbers are for choosing, and those with even numbers for reporting."""
+"""Grid in which cases with odd numbers are for choosing, and with even numbers for reporting."""
 BINS = (0, 30, 35, 40, 45, 50, 55, 60, 65, 90)
 RULE = "trunk_leans_forward"
 FRONT_CLIPS = (
@@ -49,20 +49,20 @@ FRONT_CLIPS = (
 
 
 def half(grid: str, case: str) -> str:
-    """Say what a case is for: choosing or reporting."""
+    """Return the purpose of a case: choosing or reporting."""
     even = int(case.partition("-")[0]) % 2 == 0
     return "reporting" if grid in REPORTING or (grid == SPLIT and even) else "choosing"
 
 
 def height_of_trunk(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
-    """Compute what the limit applies to, over the accepted repetitions."""
+    """Compute the height to which the limit applies, over the accepted repetitions."""
     frames = phase_frames(repetitions).isel(rep=np.flatnonzero(repetitions["accepted"]))
     standing, bottoms = (frames.sel(phase=each).to_numpy() for each in ("standing", "bottom"))
     return trunk_in_picture(pose, standing, bottoms)
 
 
 def analysed(pose: xr.Dataset, kept: Path | None = None) -> tuple[xr.Dataset, xr.Dataset]:
-    """Fit and measure a squat; a fit that is kept is not computed again."""
+    """Fit and measure a squat; a stored fit is not computed again."""
     if kept is not None and kept.is_file():
         body = read_dataset(kept)
     else:
@@ -73,7 +73,7 @@ def analysed(pose: xr.Dataset, kept: Path | None = None) -> tuple[xr.Dataset, xr
 
 
 def check_of(metrics: xr.Dataset) -> dict[str, Any]:
-    """Give the lean, the result of its check, and what is said beside it."""
+    """Return the lean, the result of its check, and the statement beside it."""
     (check,) = (each for each in find(metrics) if each.rule == RULE)
     lean, sd = float(metrics["trunk_lean"]), float(metrics["trunk_lean_sd"])
     return {"lean": lean, "sd": sd, "result": check.result, "said": check.gross}
@@ -106,7 +106,7 @@ def rendered_rows(caches: list[Path], fits: Path | None) -> Iterator[dict[str, A
 
 
 def by_lean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count, by true lean, in how many the picture shows it, it is said, and the check decides."""
+    """Count, by true lean, how often the picture shows it, or the report or check states it."""
     lines = []
     for (people, leans), of_bin in rows.groupby(
         ["people", pd.cut(rows["true lean"], BINS)], observed=True

@@ -1,13 +1,13 @@
-"""Compare variance components with those of lme4, on designs of every kind.
+"""Compare variance components with those from lme4, on designs of every kind.
 
 usage: python benchmarks/lme4.py [--write]
 
 200 designs are drawn from their seeds: 3 to 30 participants, measured by operators, on visits (the
-same visits for everybody, or dates of each participant's own), in repeated trials, with up to 40 %
-of the values lost. Each variance but the residual's is zero in 30 % of the designs. The last eight
-have a residual variance of 1e-5 of the total. ``lme4.csv`` has the variances and the REML
-log-likelihood that lme4 found, by the seed of the design. --write makes it, with R and its package
-lme4; the comparison needs neither.
+same visits for everybody, or separate dates for each participant), in repeated trials, with up to
+40 % of the values lost. Each variance except the residual is zero in 30 % of the designs. In the
+last eight designs, the residual variance is 1e-5 of the total. ``lme4.csv`` lists the variances and
+the REML log-likelihood that lme4 found, by the seed of the design. --write makes this file, with R
+and its package lme4; the comparison needs neither.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ the log-likelihood is no lower, to this share of it."""
 
 
 class Drawn(NamedTuple):
-    """Values of a design, and the labels of each value by factor."""
+    """The values of a design, and the labels of each value by factor."""
 
     y: np.ndarray
     labels: dict[str, np.ndarray]
@@ -79,14 +79,14 @@ def drawn(seed: int) -> Drawn:
 
 
 def groups(design: Drawn) -> dict[str, np.ndarray]:
-    """Group of each value by each term that the design can tell from the others."""
+    """Return the group of each value for each term that the design can distinguish."""
     return groups_of_terms(
         {name: np.unique(each, return_inverse=True)[1] for name, each in design.labels.items()}
     )
 
 
 def log_likelihood(design: Drawn, variances: dict[str, float]) -> float:
-    """REML log-likelihood as lme4 states it, written down plainly."""
+    """Return the REML log-likelihood as lme4 states it, in a plain form."""
     y, n = design.y - design.y.mean(), len(design.y)
     covariance = variances[RESIDUAL] * np.eye(n)
     for term, codes in groups(design).items():
@@ -117,7 +117,7 @@ class Comparison(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether the variances are lme4's, or as likely."""
+        """Whether the variances equal those of lme4, or are as likely."""
         return self.close or self.ours >= self.theirs - LIKELY * abs(self.theirs)
 
 
@@ -144,7 +144,7 @@ def comparisons() -> Iterator[Comparison]:
 
 
 def write() -> None:
-    """Draw the designs, and write what lme4 makes of them."""
+    """Draw the designs, and write the results of lme4."""
     rows, count = [], {False: 0, True: 0}
     seed = 0
     while count[True] < HARDLY_ANY_RESIDUAL:
@@ -166,7 +166,7 @@ def write() -> None:
 
 
 def refused(design: Drawn) -> bool:
-    """Whether the design itself cannot tell its variances apart, whatever the values."""
+    """Whether the design itself cannot distinguish its variances, whatever the values."""
     rng = np.random.default_rng(0)
     return len(design.y) < 4 or bool(
         variance_components(rng.normal(size=len(design.y)), design.labels).reason
@@ -198,7 +198,7 @@ def report() -> str:
 def main() -> None:
     """Compare, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="make the table anew, with R")
+    parser.add_argument("--write", action="store_true", help="make the table again, with R")
     if parser.parse_args().write:
         write()
     print(report())

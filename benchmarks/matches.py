@@ -1,11 +1,11 @@
-"""Whether recordings of one trial match, and others do not.
+"""Whether recordings of the same trial match, and recordings of different trials do not.
 
 usage: python benchmarks/matches.py [--data FOLDER] [--poses FOLDER]
 
-Every video is held against every lab file. Videos are those of real.yaml with markers, the systems
-without markers of lab/lbmc_benchmark, and the lab's own angles with errors that wander (standard
-deviation 4 and 8 degrees, scale 12 %). What is printed is what `same_movement` of
-`mobility/tables/synchronisation.yaml` was chosen by.
+Every video is compared with every lab file. The videos are those of real.yaml with markers, the
+systems without markers in lab/lbmc_benchmark, and the lab's own angles with slowly varying errors
+(standard deviation 4 and 8 degrees, scale 12 %). The values of `same_movement` in
+`mobility/tables/synchronisation.yaml` were chosen from the printed counts.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ VIDEOS = {
 }
 STATIC = {"woman": "opencap_s4/static1.trc", "woman, asymmetric": "opencap_s4/static1.trc"}
 SLOW_S = (0.4, 5.0)
-"""Seconds for which errors that wander last."""
+"""Seconds for which slowly varying errors last."""
 
 
 class Recording(NamedTuple):
-    """Angles of a trial."""
+    """The angles of a trial."""
 
     kind: str
     trial: str
@@ -58,7 +58,7 @@ class Recording(NamedTuple):
 
 
 def of_lab(data: Path) -> Iterator[Recording]:
-    """Angles of every lab file, by our formulas where it has markers."""
+    """Return the angles in every lab file, with our formulas if it has markers."""
     for trial, files in LAB.items():
         for file in files:
             angles = mb.read_lab(data / "lab" / file)
@@ -69,7 +69,7 @@ def of_lab(data: Path) -> Iterator[Recording]:
 
 
 def wandering(angles: xr.Dataset, sd: float, rng: np.random.Generator) -> xr.Dataset:
-    """Add errors that last, and of the scale."""
+    """Add slowly varying errors, and an error of the scale."""
     step = float(np.median(np.diff(angles["time"])))
 
     def off(values: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def wandering(angles: xr.Dataset, sd: float, rng: np.random.Generator) -> xr.Dat
 
 
 def of_video(data: Path, poses: Path | None, lab: list[Recording]) -> Iterator[Recording]:
-    """Angles of films, of systems without markers, and of the lab with errors."""
+    """Return the angles from videos, from systems without markers, and from the lab with errors."""
     for name, trial in VIDEOS.items():
         kept = poses and poses / f"{name}.nc"
         if kept is not None and kept.exists():
@@ -106,7 +106,7 @@ def of_video(data: Path, poses: Path | None, lab: list[Recording]) -> Iterator[R
 
 
 def matches(videos: list[Recording], lab: list[Recording]) -> pd.DataFrame:
-    """Try each pair."""
+    """Compare each pair."""
     rows = []
     for video, reference in itertools.product(videos, lab):
         row = {"video": video.kind, "same trial": video.trial == reference.trial}

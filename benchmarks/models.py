@@ -1,10 +1,11 @@
-"""Errors of the angles by pose model: full, heavy and both, and what each costs.
+"""Errors of the angles with the pose models full, heavy and both, and the cost of each.
 
 usage: python benchmarks/models.py [--data FOLDER] [--poses FOLDER] [--json] [--write]
 
-The films are those of real.py that are there as films, and the rendered ones of the demo. The fit,
-its corrections and its errors are those of the full model. Heavy is fetched once by
-'mobility models --model heavy'. Poses are kept in folders named after the models.
+The videos are those of real.py for which the video file exists, and the rendered videos of the
+demo. The fit, its corrections and its errors were made for the full model. The heavy model is
+fetched once with 'mobility models --model heavy'. Poses are stored in folders named after the
+models.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ TIMED = "overhead-squat"
 
 
 def folder_of(poses: Path, model: str) -> Path:
-    """Folder of the poses of a model; those of the full one are where real.py has them."""
+    """Return the folder with the poses of a model; real.py shares the folder of the full model."""
     return poses if model == NAMES[0] else poses / model
 
 
 def filmed(data: Path, poses: Path, model: str) -> Iterator[Clip]:
-    """Read the clips of which there is a film."""
+    """Read the recordings that have a video file."""
     films = [
         name for name, entry in known()["clips"].items() if not str(entry["pose"]).endswith(".nc")
     ]
@@ -71,7 +72,7 @@ def demo(poses: Path, model: str) -> Iterator[Clip]:
 
 
 def errors(data: Path, poses: Path) -> pd.DataFrame:
-    """Errors of all frames by clip, reference, angle and model."""
+    """Return the errors of all frames by video, reference, angle and model."""
     rows = []
     for model in NAMES:
         for clip in (*filmed(data, poses, model), *demo(poses, model)):
@@ -82,7 +83,7 @@ def errors(data: Path, poses: Path) -> pd.DataFrame:
 
 
 def seconds(video: Path, model: str) -> float:
-    """Seconds of a processor for a frame, with one worker."""
+    """Return the processor time per frame, in seconds, with one worker."""
     before = os.times()
     pose = mb.estimate_pose(video, workers=1, model=model, rate="all")
     after = os.times()
@@ -91,7 +92,7 @@ def seconds(video: Path, model: str) -> float:
 
 
 def summary(errors: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
-    """One row a model: mean absolute errors, real people weighing the same, and the cost."""
+    """Return a row per model: mean absolute errors, with equal weights for people, and the cost."""
     rendered = errors["kind"] == RENDERED
     real = errors[~rendered & (errors["reference"] != "views")]
     rows = []
@@ -114,7 +115,7 @@ def summary(errors: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
 
 
 def by_clip(errors: pd.DataFrame) -> pd.DataFrame:
-    """One row a clip and reference: mean absolute errors by full / heavy / both."""
+    """Return a row per video and reference: mean absolute errors with full / heavy / both."""
     cells = errors.pivot_table(
         index=["clip", "reference"], columns=["angle", "model"], values="mae", sort=False
     )
@@ -129,7 +130,7 @@ def by_clip(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def document(errors: pd.DataFrame, cost: dict[str, float]) -> str:
-    """Text of models.md."""
+    """Return the text of models.md."""
     parts = [
         "# Errors by pose model",
         "Made by `python benchmarks/models.py --write`: mean absolute error of all frames, degrees,"

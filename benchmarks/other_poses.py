@@ -1,15 +1,17 @@
-"""Poses of other models and poses without depth: errors beside those of MediaPipe's.
+"""Errors with poses from other models and with poses without depth, beside those with MediaPipe.
 
 usage: python benchmarks/other_poses.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...]
            [--rendered CACHE ...] [--json]
 
-The clips, their references and the errors are those of real.py: shares given are of all frames, of
-these within 1.96 sd. Each clip is fitted as MediaPipe's landmarks, and as the same with the depth
-taken away; the two phones' film besides as HRNet's keypoints (BODY_25, OpenCap's own: its reference
-was made of the same keypoints, and is no independent one), with and without its calibration.
---rendered adds people whose joints are known: MediaPipe, without depth, and their joints in the
-picture with offsets and lasting errors as the table `pose_sources` assumes of other models.
-Nothing is chosen here.
+The videos, their references and the errors are those of real.py. Shares of reported values refer to
+all frames, and shares within 1.96 sd to the reported values. Each video is fitted with MediaPipe's
+landmarks, and with the same landmarks without their depth. The video from two phones is also fitted
+with HRNet's keypoints (BODY_25, from OpenCap), with and without the calibration. Its reference was
+made from the same keypoints, so it is not independent.
+
+--rendered adds people whose joints are known. They are fitted with MediaPipe's landmarks, with and
+without depth, and with their joints in the picture. Offsets and slowly varying errors are added to
+these joints, as the table `pose_sources` assumes them for other models. Nothing is chosen here.
 """
 
 from __future__ import annotations
@@ -55,13 +57,13 @@ ANGLES = (
 )
 REFERENCES = ("markers", "opencap", "views", "rendered")
 LASTING_S = 1.3
-"""Seconds that an error of a keypoint lasts, as the table `fit` assumes."""
+"""Seconds for which an error of a keypoint lasts, as the table `fit` assumes."""
 
 Poses = xr.Dataset | tuple[xr.Dataset, ...]
 
 
 def without_depth(pose: xr.Dataset) -> xr.Dataset:
-    """Take the depth away from a pose of MediaPipe."""
+    """Remove the depth from a MediaPipe pose."""
     flat = pose.drop_vars(["position", "image_depth", "presence"], errors="ignore")
     return flat.drop_vars("space", errors="ignore").assign_attrs(pose_source=MEDIAPIPE)
 
@@ -98,7 +100,7 @@ def hrnet(path: Path, like: xr.Dataset) -> xr.Dataset:
 
 
 def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
-    """Joints of a rendered person in the picture, off by as much as assumed of other models."""
+    """Return a rendered person's joints in the picture, with errors assumed for other models."""
     rng = np.random.default_rng(seed)
     body = truth_pose(truth)
     at = body.interp(time=pose["time"], kwargs={"fill_value": "extrapolate"})
@@ -129,7 +131,7 @@ def known_joints(pose: xr.Dataset, truth: xr.Dataset, seed: int) -> xr.Dataset:
 
 
 def projected(truth: xr.Dataset, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of points in space, (n, point, 2), and pixels of a metre there."""
+    """Return the pixels of points in space, (n, point, 2), and the pixels per metre there."""
     case = yaml.safe_load(truth.attrs["case"])
     camera, film = case["camera"], case["video"]
     turn, tilt, roll = np.radians([camera["azimuth"], camera["tilt"], camera["roll"]])
@@ -162,7 +164,7 @@ def phones(path: Path, folder: Path) -> Path:
 def trials(
     data: Path, poses: Path, only: list[str], calibration: Path
 ) -> Iterator[tuple[Clip, str, Poses, dict[str, Any]]]:
-    """Clips with what is to be fitted: name of the method, poses, options of the fit."""
+    """Yield the videos with their fits: name of the method, poses, options of the fit."""
     for clip in clips(data, poses, only):
         if not set(REFERENCES) & set(clip.references):
             continue
@@ -185,7 +187,7 @@ def trials(
 
 
 def view_of(clip: Clip, body: xr.Dataset) -> str:
-    """View from which a rendered person was filmed, of others that of the fit."""
+    """Return the true view for a rendered person; for others, the view from the fit."""
     if clip.kind != RENDERED:
         return camera_view(body).kind
     words = [word for word in clip.name.split("-")[1:-1] if word not in ("left", "right")]
@@ -193,7 +195,7 @@ def view_of(clip: Clip, body: xr.Dataset) -> str:
 
 
 def rows_of(clip: Clip, method: str, poses: Poses, how: Mapping[str, Any]) -> pd.DataFrame:
-    """Fit, and hold the angles against what is known."""
+    """Fit, and compare the angles with the known angles."""
     began = time.process_time()
     body = body_of(poses, **{**clip.how, **how})
     seconds = time.process_time() - began
@@ -242,7 +244,7 @@ def main() -> None:
 
 
 def table_of(errors: pd.DataFrame, by: str) -> str:
-    """Error, share given, share of these within, half-width and seconds, a line for each method."""
+    """Return a line per method: error, share reported, share of these within, margin, seconds."""
     lines = [
         f"| {by} | method | clips | {' | '.join(ANGLES)} | seconds |",
         "|" + "---|" * (4 + len(ANGLES)),

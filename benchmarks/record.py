@@ -1,15 +1,17 @@
-r"""What the package makes of the cases of record.yaml, written down, and two such records compared.
+r"""Record what the package computes for the cases of record.yaml, and compare two such records.
 
 usage: python benchmarks/record.py record OUT [--poses FOLDER] [--cache FOLDER] [--only CASE ...]
        python benchmarks/record.py compare BEFORE AFTER [--tolerance T] [--renamed FILE]
 
-For changes that are to change no result. Each case is analysed in a store of its own; what stands
-in every document and Dataset, and every sentence of the reports, is written to a folder of OUT, not
-how the files are laid out. Only the public functions and commands are used. What differs between
-two runs of the same code (times, places, digests, versions) is left out, see VOLATILE and UNSTEADY.
+This is for changes that must not alter any result. Each case is analysed in a separate store. The
+content of every document and Dataset, and every sentence of the reports, is written to a folder of
+OUT; the layout of the files is not recorded. Only public functions and commands are used. What
+differs between two runs of the same code (times, places, digests, versions) is left out; see
+VOLATILE and UNSTEADY.
 
-``--renamed`` is YAML of old names as regular expressions and new ones, ``metrics:(.*)_bottom:
-metrics:phases/\1[phase=bottom]``: brackets take one label of a dimension of the new.
+``--renamed`` is a YAML file of old names, as regular expressions, and new names:
+``metrics:(.*)_bottom: metrics:phases/\1[phase=bottom]``. Brackets select one label of a dimension
+in the new record.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ VOLATILE = {
     *("source_file", "video_url", "analyzed_video_url"),  # places
     *("versions", "who"),  # of the package and the libraries
 }
-"""Names of values that are left out of documents and attributes; besides, what ends in _sha256."""
+"""Names of values that are left out of documents and attributes, besides names in _sha256."""
 
 UNSTEADY = {
     r"file:\S*/": "",
@@ -57,38 +59,38 @@ UNSTEADY = {
     r"\bthread_\w+": "THREAD",
     r"\bmobility \d[\w.]*": "mobility",
 }
-"""What is replaced in texts: places, days, digests, ids of threads, versions."""
+"""Parts of texts that are replaced: places, days, digests, ids of threads, versions."""
 
 INLINE = {*("a", "abbr", "b", "cite", "code", "em", "i", "small", "span", "strong", "sub", "sup")}
 SHOWN = 6
-"""Lines of a text, and cases of a name, of which a difference is shown."""
+"""Largest number of lines of a text, and of cases of a name, for which a difference is shown."""
 
 
 class Text(HTMLParser):
-    """Visible text of a page, a line for each block."""
+    """The visible text of a page, a line for each block."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hidden, self.parts = 0, list[str]()
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        """Begin a line, or what is not shown."""
+        """Begin a line, or a part that is not shown."""
         self.hidden += tag in {"style", "script"}
         self.parts += [] if tag in INLINE else ["\n"]
 
     def handle_endtag(self, tag: str) -> None:
-        """End it."""
+        """End the line or the part."""
         self.hidden -= tag in {"style", "script"}
         self.parts += [] if tag in INLINE else ["\n"]
 
     def handle_data(self, data: str) -> None:
-        """Keep what is shown."""
+        """Keep the text that is shown."""
         if not self.hidden:
             self.parts.append(data.replace("\n", " "))
 
 
 def sentences(html: str) -> str:
-    """Text of a page without its tags."""
+    """Return the text of a page without its tags."""
     page = Text()
     page.feed(html)
     lines = (" ".join(line.split()) for line in "".join(page.parts).split("\n"))
@@ -96,14 +98,14 @@ def sentences(html: str) -> str:
 
 
 def steady(text: str) -> str:
-    """Take from a text what is of one run only."""
+    """Remove from a text what belongs to one run only."""
     for pattern, instead in UNSTEADY.items():
         text = re.sub(pattern, instead, text)
     return text
 
 
 def kept(value: Any) -> Any:
-    """JSON value of what is compared in a document or an attribute."""
+    """Return the JSON value of the part of a document or an attribute that is compared."""
     if isinstance(value, Mapping):
         named = {str(name): each for name, each in value.items()}
         return {
@@ -128,7 +130,7 @@ def write_document(folder: Path, name: str, document: Any) -> None:
 
 
 def write_dataset(folder: Path, name: str, found: xr.Dataset | xr.DataTree) -> None:
-    """Write the values and attributes of all variables; those of a tree have its paths before."""
+    """Write the values and attributes of all variables; in a tree, names begin with the path."""
     groups = {"": found}
     if isinstance(found, xr.DataTree):
         groups = {node.path.strip("/"): node.to_dataset(inherit=False) for node in found.subtree}
@@ -147,7 +149,7 @@ def write_dataset(folder: Path, name: str, found: xr.Dataset | xr.DataTree) -> N
 
 
 def write(folder: Path, name: str, make: Callable[[], Any]) -> Any:
-    """Write what is made, or why it is refused; None then."""
+    """Write the result of a function, or its error; return None after an error."""
     try:
         made = make()
     except MobilityError as error:
@@ -163,7 +165,7 @@ def write(folder: Path, name: str, make: Callable[[], Any]) -> Any:
 def record_session(
     folder: Path, case: Mapping[str, Any], videos: Sequence[Path], data: Path, store: mb.Store
 ) -> None:
-    """Analyse a case as a session and write all that there is of it."""
+    """Analyse a case as a session, and write all its results."""
     name, exercise = folder.name, registry.exercise(case["exercise"])
     if "participant" in case:
         store.set_participant(name, **case["participant"])
@@ -214,7 +216,7 @@ def record_session(
 
 
 def long_table(session: mb.Session) -> xr.Dataset:
-    """Metrics as a cohort has them, in an order of their own."""
+    """Return the metrics in the form of a cohort, in a fixed order."""
     keys = ["metric", "side", "rep", "phase", "item"]  # as text, and so not in order of categories
     frame = session.to_dataframe().drop(columns=["date", "software"])
     ordered = frame.astype(dict.fromkeys(keys, str)).sort_values(keys, ignore_index=True)
@@ -222,7 +224,7 @@ def long_table(session: mb.Session) -> xr.Dataset:
 
 
 def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
-    """Write what the functions make of landmarks without a video."""
+    """Write the results of the functions for landmarks without a video."""
     cleaned = mb.clean_pose(xr.load_dataset(data / case["pose"]), visibility_threshold=0.1)
     exercise = registry.exercise(case["exercise"]) if "exercise" in case else None
     options = stages_of(exercise).fit_options(cleaned) if exercise else {}
@@ -245,7 +247,7 @@ def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
 
 
 def record_stages(folder: Path, exercise: Exercise, fitted: xr.Dataset) -> None:
-    """Write the stages of an exercise after the fit, until one is refused."""
+    """Write the stages of an exercise after the fit, until one raises an error."""
     stages = {"fitted": fitted}
     trial = Trial(
         exercise=exercise,
@@ -270,7 +272,7 @@ def record_stages(folder: Path, exercise: Exercise, fitted: xr.Dataset) -> None:
 
 
 def command(*words: object) -> str:
-    """Run ``mobility`` with these words; what it prints."""
+    """Run ``mobility`` with these words, and return what it prints."""
     # As this checkout says where the command is, not as the last installation did.
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
     module, _, function = scripts["mobility"].partition(":")
@@ -288,7 +290,7 @@ def command(*words: object) -> str:
 
 
 def rendered(name: str, case: Mapping[str, Any], cache: Path) -> Path:
-    """Video of a case of the virtual lab, rendered unless the cache has it."""
+    """Return the video of a case of the virtual lab; render it unless the cache contains it."""
     video = cache / name / "video.mp4"
     if not video.is_file():
         video.parent.mkdir(parents=True, exist_ok=True)
@@ -299,10 +301,10 @@ def rendered(name: str, case: Mapping[str, Any], cache: Path) -> Path:
 
 
 def take_stored_poses(folder: Path) -> None:
-    """Let the analysis find the poses of a folder, by the video that they are of.
+    """Let the analysis find the poses in a folder by the video from which they come.
 
-    Called before anything has taken the function from its module. Where it is taken another way
-    the poses are computed, which is slower and changes no value.
+    This must be called before anything imports the function from its module. If something imports
+    it differently, the poses are computed, which is slower but changes no value.
     """
     found = (xr.load_dataset(file) for file in sorted(folder.glob("*.nc")))
     stored = {pose.attrs["video_sha256"]: pose for pose in found}
@@ -336,7 +338,7 @@ def record(out: Path, *, data: Path, cache: Path, poses: Path | None, only: Sequ
 
 
 def videos_of(name: str, case: Mapping[str, Any], data: Path, cache: Path) -> list[Path]:
-    """Videos of a case."""
+    """Return the videos of a case."""
     if "rendered" in case:
         return [rendered(name, case["rendered"], cache)]
     files = [case[which] for which in ("video", "second") if which in case]
@@ -344,7 +346,7 @@ def videos_of(name: str, case: Mapping[str, Any], data: Path, cache: Path) -> li
 
 
 def leaves(folder: Path) -> dict[str, Any]:
-    """All that a case holds by name: arrays, single values, texts as lists of lines."""
+    """Return all contents of a case by name: arrays, single values, texts as lists of lines."""
     found: dict[str, Any] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix == ".npz":
@@ -363,7 +365,7 @@ def leaves(folder: Path) -> dict[str, Any]:
 
 
 def parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Values of a document by their place in it; a list of numbers is one."""
+    """Return the values of a document by their place in it; a list of numbers is one value."""
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
             yield from parts(f"{name}.{key}" if name[-1] != ":" else name + key, each)
@@ -379,12 +381,12 @@ def parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number."""
+    """Return whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def difference(before: Any, after: Any, tolerance: float) -> tuple[float, str] | None:
-    """Size and description of what differs; None where nothing does. NaN equals NaN."""
+    """Return size and description of a difference; None if there is none. NaN equals NaN."""
     if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
         if before.shape != after.shape:
             return np.inf, f"shape {before.shape}, now {after.shape}"
@@ -420,7 +422,7 @@ def difference(before: Any, after: Any, tolerance: float) -> tuple[float, str] |
 def renamed(
     before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Give what is in the newer record its older names, where the table has them."""
+    """Give the contents of the newer record their older names, if the table lists them."""
     found, used = {}, set()
     for name in before:
         attribute = re.fullmatch(r"(.*)\.attributes:([^.]+)\.(.*)", name)
@@ -438,7 +440,7 @@ def renamed(
 
 
 def newer(name: str, names: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Newer name by the table, and the labels at which a part of it is taken."""
+    """Return the newer name from the table, and the labels that select a part of it."""
     for pattern, template in names.items():
         if (match := re.fullmatch(pattern, name)) is not None:
             target, *labels = re.split(r"[\[\],]+", match.expand(template).rstrip("]"))
@@ -447,7 +449,7 @@ def newer(name: str, names: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def selected(after: Mapping[str, Any], name: str, labels: Sequence[str]) -> np.ndarray:
-    """Part of a variable at labels ``dim=label``."""
+    """Return the part of a variable at labels ``dim=label``."""
     file, _, variable = name.partition(":")
     dims = [after[f"{file}.attributes:{variable}.dims[{i}]"] for i in range(after[name].ndim)]
     value: np.ndarray = after[name]
@@ -468,7 +470,7 @@ def selected(after: Mapping[str, Any], name: str, labels: Sequence[str]) -> np.n
 def compare(
     before: Path, after: Path, *, tolerance: float = 1e-9, names: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Lines on what is missing, new or different; none where two records are the same."""
+    """Return lines on missing, new and different contents; none if two records are the same."""
     cases = [{f.name for f in folder.iterdir() if f.is_dir()} for folder in (before, after)]
     told = [f"only in {before}: case {name}" for name in sorted(cases[0] - cases[1])]
     told += [f"only in {after}: case {name}" for name in sorted(cases[1] - cases[0])]
@@ -496,7 +498,7 @@ def compare(
 
 
 def some(cases: Collection[str]) -> str:
-    """Name cases, or some of them and how many there are."""
+    """Name the cases, or some of them with the number of the others."""
     few = ", ".join(sorted(cases)[:SHOWN])
     return few if len(cases) <= SHOWN else f"{few} and {len(cases) - SHOWN} more"
 
@@ -509,7 +511,7 @@ def main() -> None:
     one.add_argument("out", type=Path, help="a new folder")
     one.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     one.add_argument("--cache", type=Path, default=ROOT / "build" / "record", help="rendered cases")
-    one.add_argument("--poses", type=Path, help="stored poses of videos, not to be computed")
+    one.add_argument("--poses", type=Path, help="folder with stored poses of the videos")
     one.add_argument("--only", nargs="+", default=[], metavar="CASE")
     two = commands.add_parser("compare", help="print what differs; status 1 if anything does")
     two.add_argument("before", type=Path)

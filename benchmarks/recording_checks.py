@@ -1,11 +1,11 @@
-"""What the check of a film says of good films and of spoilt ones, and how long it takes.
+"""What the check of a video reports for good and for spoilt videos, and how long it takes.
 
 usage: python benchmarks/recording_checks.py [--cache FOLDER] [--data FOLDER] [--times] [--write]
 
-The films are those of recording_checks.yaml; they are made, checked and, beside that, analysed in
-the cache. ``--times`` checks 15 and 60 s of film by the command line, three times each, and says
-the median. ``--write`` writes recording_checks.md beside this file. Rendered films need the extra
-virtual-lab.
+The videos are those of recording_checks.yaml. They are made and checked in the cache, and also
+analysed there. ``--times`` checks 15 and 60 s of video with the command line, three times each, and
+prints the medians. ``--write`` writes recording_checks.md beside this file. Rendered videos need
+the extra virtual-lab.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ SAID = {
     **{"good": "good", "limited": "limits"},
     **dict.fromkeys(("not_this_exercise", "unusable", "failed"), "again"),
 }
-"""What a level of the verdict says of a film."""
+"""Words for each level of the verdict."""
 
 OF_WISHES = {"other_view", "fewer_repetitions"}
 
 
 def source_of(film: Mapping[str, Any], data: Path, cache: Path) -> Path:
-    """File of a film as it was taken or rendered."""
+    """Return the file of a video as it was recorded or rendered."""
     if "demo" in film:
         return ROOT / "data" / "demo" / film["demo"] / "video.mp4"
     if "video" in film:
@@ -68,7 +68,7 @@ def source_of(film: Mapping[str, Any], data: Path, cache: Path) -> Path:
 
 
 def made(film: Mapping[str, Any], data: Path, cache: Path) -> Path:
-    """File of a film, spoilt as it says."""
+    """Return the file of a video, spoilt as requested."""
     source = source_of(film, data, cache)
     if not {*film} - {"demo", "video", "grid", "rendered"}:
         return source
@@ -91,7 +91,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def spoilt(film: Mapping[str, Any], source: Path, data: Path, cache: Path) -> Iterator[Image]:
-    """Frames of a film, with what is wrong."""
+    """Yield the frames of a video with the requested fault."""
     rng = np.random.default_rng(7)
     frames = read_frames(source, start=film.get("from_s"), stop=film.get("to_s"))
     beside: Iterator[Any] = itertools.repeat(None)
@@ -120,7 +120,7 @@ def spoilt(film: Mapping[str, Any], source: Path, data: Path, cache: Path) -> It
 
 
 def each_case(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Name each case of a grid, if no film of it is named."""
+    """Name each case of a grid, if no video of it is named."""
     film = entry["film"]
     if "grid" not in film:
         yield entry
@@ -130,13 +130,13 @@ def each_case(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def checked(entry: Mapping[str, Any], film: Path) -> dict[str, Any]:
-    """Document of the check of a film."""
+    """Return the document of the check of a video."""
     asked = {name: value for name, value in entry.items() if name not in ("film", "what")}
     return mb.check_recording(film, **asked)
 
 
 def analysed(entry: Mapping[str, Any], film: Path, cache: Path) -> tuple[str, list[str]]:
-    """Verdict on the film after its analysis, and the codes of its reasons."""
+    """Return the verdict on the video after its analysis, and the codes of its reasons."""
     asked = {"exercise_name": entry.get("exercise"), "movement": entry.get("movement")}
     store = mb.Store(cache / "sessions", reports=cache / "reports")
     title = sha256(film)[:12] + str(entry.get("exercise"))
@@ -156,7 +156,7 @@ def analysed(entry: Mapping[str, Any], film: Path, cache: Path) -> tuple[str, li
 def rows_of(
     kind: str, grid: Mapping[str, Any], data: Path, cache: Path
 ) -> Iterator[dict[str, Any]]:
-    """Say of each film what its check says, beside the verdict."""
+    """Return the result of each video's check, beside the verdict."""
     for entry in (case for each in grid[kind] for case in each_case(each)):
         film = made(entry["film"], data, cache)
         wishes = [entry.get(each) for each in ("exercise", "movement", "view", "repetitions")]
@@ -183,7 +183,7 @@ def rows_of(
 
 
 def seconds(cache: Path, lasts_s: float) -> tuple[float, float]:
-    """Wall and processor seconds of a check by the command line: medians of three."""
+    """Return wall and processor seconds of a check with the command line: medians of three."""
     source = ROOT / "data" / "demo" / "squat" / "video.mp4"
     film = cache / f"squat-{lasts_s:g}-s.mp4"
     if not film.is_file():
@@ -204,13 +204,13 @@ def seconds(cache: Path, lasts_s: float) -> tuple[float, float]:
 
 
 def written(table: pd.DataFrame) -> str:
-    """Write a table in Markdown."""
+    """Return a table in Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def markdown(rows: Mapping[str, pd.DataFrame], times: pd.DataFrame | None) -> str:
-    """Write the page."""
+    """Return the page."""
     good, wrong, views = rows["good"], rows["wrong"], rows["views"]
     every = pd.concat([good, wrong, views])
     alike = every["agrees"].sum()

@@ -1,11 +1,12 @@
-"""What share of simulated reliability studies has the truth in the intervals that are given for it.
+"""How often the intervals of simulated reliability studies contain the truth.
 
 usage: python benchmarks/reliability.py [--studies N] [--unbalanced N] [--write]
 
-Values are normal, with commanded variances of participants, columns (visits, operators), pairs of
-these and error. Each study draws its participants, visits and operators anew. --studies are drawn
-for each scenario, --unbalanced for each in which values are lost. --write writes reliability.md,
---changes only its last part, on the changes of people who are in no study.
+Values are normal, with set variances of participants, columns (visits, operators), pairs of these,
+and error. Each study draws new participants, visits and operators. --studies is the number of
+studies for each scenario, and --unbalanced the number for each scenario in which values are lost.
+--write writes reliability.md; --changes only prints its last part, on the changes of people who are
+in no study.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from mobility.studies.statistics.reliability_coefficients import (
 TABLE = Path(__file__).with_suffix(".md")
 PEOPLE = (10, 20, 40)
 WITHIN = (0.93, 0.97)
-"""Coverage that an interval of 95 % is to have here."""
+"""Coverage that a 95 % interval should have here."""
 
 CORRELATIONS = (0.5, 0.8, 0.95)
 RATIOS = (0.0, 0.5, 2.0)
-"""Variance between columns over that of the error."""
+"""Variance between columns divided by the variance of the error."""
 
 TERMS = (
     *("participant", "operator", "visit", "participant × operator", "participant × visit"),
@@ -51,25 +52,25 @@ SHARES = (
     (0.8, (0.6, 0.1, 0.1, 0.1, 0.0, 0.1)),
     (0.95, (0.1, 0.1, 0.1, 0.3, 0.1, 0.3)),
 )
-"""Share of the participants in the variance, and of each other term in the rest."""
+"""Share of the participants in the variance, and shares of the other terms in the rest."""
 
 CUTS = {"even": (-0.67, 0.0, 0.67), "skewed": (-1.5, -0.8, 0.3)}
-"""Where a normal value is cut into four categories."""
+"""Limits that divide a normal value into four categories."""
 
 Ends = tuple[float, float]
 Counts = dict[tuple[str, str, int], list[int]]
-"""Side of each interval on which the truth lies, by quantity, column of the table, and scenario."""
+"""Where the truth lies relative to each interval, by quantity, column of table, and scenario."""
 
 
 def side(ends: Ends, truth: float) -> int:
-    """Side on which the truth lies: -1 below the interval, 0 in it, 1 above it or without one."""
+    """Return where the truth lies: -1 below the interval, 0 in it, 1 above it or without one."""
     if ends[0] <= truth <= ends[1]:
         return 0
     return -1 if truth < ends[0] else 1
 
 
 def modified_large_sample(table: np.ndarray) -> Ends:
-    """Interval of ICC(A,1) after Cappelleri & Ting 2003, Stat Med 22:1861, without cross terms."""
+    """Return Cappelleri & Ting's interval of ICC(A,1), 2003, Stat Med 22:1861, no cross terms."""
     n, k, rows, columns, error = mean_squares(table)
     freedom = [n - 1, k - 1, (n - 1) * (k - 1)]
 
@@ -89,7 +90,7 @@ def modified_large_sample(table: np.ndarray) -> Ends:
 
 
 def two_way(studies: int) -> Iterator[tuple[str, Counts]]:
-    """Participants × visits, one value each."""
+    """Simulate participants × visits, one value each."""
     held: Counts = defaultdict(list)
     scenarios = list(product(PEOPLE, (2, 3), CORRELATIONS, RATIOS))
     for seed, (n, k, icc, ratio) in enumerate(scenarios):
@@ -126,7 +127,7 @@ def two_way(studies: int) -> Iterator[tuple[str, Counts]]:
 
 
 def crossed(studies: int, lost: float) -> Iterator[tuple[str, Counts]]:
-    """Participants × operators × visits."""
+    """Simulate participants × operators × visits."""
     held: Counts = defaultdict(list)
     people, shares = (PEOPLE[:2], SHARES[::3]) if lost else (PEOPLE, SHARES)
     refused = 0
@@ -184,7 +185,7 @@ def crossed(studies: int, lost: float) -> Iterator[tuple[str, Counts]]:
 
 
 def scores(studies: int) -> Iterator[tuple[str, Counts]]:
-    """Two ratings in four categories."""
+    """Simulate two ratings in four categories."""
     held: Counts = defaultdict(list)
     scenarios = list(product(PEOPLE, CUTS, (0.5, 0.8, 0.93)))
     perfect = 0
@@ -213,7 +214,7 @@ def scores(studies: int) -> Iterator[tuple[str, Counts]]:
 
 
 def new_changes(studies: int) -> Iterator[str]:
-    """Table of how many changes of others, between two other visits, are within MDC95."""
+    """Return a table of the shares of other people's changes, between new visits, within MDC95."""
     sizes = ((5, 2), (12, 2), (20, 2), (40, 2), (12, 3))
     yield "\n## A new change\n"
     yield "MDC95 is an estimate: percent of the changes by error alone of people who are in no"
@@ -239,7 +240,7 @@ def new_changes(studies: int) -> Iterator[str]:
 
 
 def lines(title: str, held: Counts) -> Iterator[str]:
-    """Table of the coverage in percent, lowest to highest of the scenarios, and of both tails."""
+    """Return a table of the coverage in percent, lowest to highest scenario, and of both tails."""
     columns = list(dict.fromkeys(column for _, column, _ in held))
     head = [f"{' | '.join(columns)} | mean |", f"|---|{'---:|' * len(columns)}---:|"]
     yield f"\n## {title}\n"
@@ -262,7 +263,7 @@ def lines(title: str, held: Counts) -> Iterator[str]:
 
 
 def shares_on(where: int, held: Counts, prefix: str = "") -> dict[str, dict[str, list[float]]]:
-    """Shares of studies whose truth is on a side, by name and column, in ascending order."""
+    """Return the shares of studies with the truth on a side, by name and column, sorted."""
     shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (name, column, _), sides in held.items():
         if name.startswith(prefix):
@@ -273,22 +274,22 @@ def shares_on(where: int, held: Counts, prefix: str = "") -> dict[str, dict[str,
 
 
 def within(shares: list[float]) -> bool:
-    """Whether all shares are as good as is asked for."""
+    """Return whether all shares are within the requested limits."""
     return WITHIN[0] <= shares[0] and shares[-1] <= WITHIN[1]
 
 
 def spread(shares: list[float]) -> str:
-    """Lowest and highest share in percent."""
+    """Return the lowest and highest share in percent."""
     return "–".join(dict.fromkeys(f"{100 * share:.1f}" for share in (shares[:1] + shares[-1:])))
 
 
 def mean(shares: dict[str, list[float]]) -> str:
-    """Mean share in percent."""
+    """Return the mean share in percent."""
     return f"{100 * np.mean(np.concatenate(list(shares.values()))):.1f}"
 
 
 def report(studies: int, unbalanced: int) -> str:
-    """Everything, as Markdown."""
+    """Return all tables as Markdown."""
     command = f"--studies {studies} --unbalanced {unbalanced} --write"
     chance = [100 * (0.0475 / count) ** 0.5 for count in (studies, unbalanced)]
     text = [

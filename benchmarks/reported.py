@@ -1,23 +1,22 @@
-"""Errors of the numbers that a squat's report gives, and the four stated errors of each.
+"""Errors of the numbers in the report of a squat, and the four stated errors of each number.
 
 usage: python benchmarks/reported.py --rendered CACHE ... [--again CACHE [--render-again]]
            [--data FOLDER] [--poses FOLDER] [--stances CACHE] [--write]
        python benchmarks/reported.py --report CACHE ... [--write]
        python benchmarks/reported.py --stances CACHE
 
-CACHES have the cases of people2.yaml, people3.yaml and people4.yaml as `mobility virtual-lab sweep`
-leaves them;
-`--render-again` films those of the first once more into the other CACHE, the camera put up again by
-eye. The clips of
-real people are those of real.py that have the truth at the bottom of a squat. Each number is
-compared with what the same formulas give of the true angles in the same frames; one that is refused
-for its error asks nothing of a factor. Factors are chosen, by kind of fit, as those of real.py are
-(`factor`), and tried on the person, or rendered person, whom they were not taken from.
+CACHES contain the cases of people2.yaml, people3.yaml and people4.yaml from `mobility virtual-lab
+sweep`. `--render-again` renders the people of the first cache once more into the other CACHE, with
+the camera set up again by eye. The videos of real people are those of real.py with a known truth at
+the bottom of a squat. Each number is compared with the result of the same formulas for the true
+angles in the same frames. A number that is not reported because of its error does not affect a
+factor. The factors for each kind of fit are chosen as in real.py (`factor`). Each is tested on a
+real or rendered person from whom it was not computed.
 
-`--report`, of sweeps of reporting2.yaml and reporting3.yaml, on which nothing is chosen, compares
-what the tables state with other people, by view, with the figures of reported.yaml beside.
-
-`--stances`, of a sweep of stances.yaml, says how each stance is reported, and whether it is inside.
+`--report`, for sweeps of reporting2.yaml and reporting3.yaml, on which nothing is chosen, compares
+the errors in the tables with the errors for other people, by view, beside the figures of
+reported.yaml. `--stances`, for a sweep of stances.yaml, shows how each stance is reported, and
+whether the truth is within the interval.
 """
 
 from __future__ import annotations
@@ -71,34 +70,34 @@ PAGE = Path(__file__).with_suffix(".md")
 EARLIER = Path(__file__).with_suffix(".yaml")
 PEOPLE = ROOT / "benchmarks" / "people2.yaml"
 AGAIN = ROOT / "benchmarks" / "movements_twice.yaml"
-"""By how much a second recording differs: its `again`."""
+"""How much a second recording differs: the entry `again` of the grid."""
 
 NUMBERS = {"absolute": "", "from_standing": "_from_standing", "sides": "_asymmetry"}
-"""Numbers of a trial, and what follows the angle in the name of the metric."""
+"""Numbers of a recording, and the ending of the metric's name after the angle."""
 
 SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean")
 REPORTED = (*SHOWN[:3], "thigh_elevation", "tibia_inclination", "trunk_lean", "hip_abduction")
-"""Angles whose errors are held against other people."""
+"""Angles whose errors are compared with those of other people."""
 KINDS = dict.fromkeys((*STRAIGHT, "from_behind"), "straight") | dict.fromkeys(
     ("not_standing", "not_standing_front"), "free"
 )
-"""Kinds of fits whose numbers are measured, and what is said of standing."""
+"""Kinds of fits whose numbers are measured, and their assumption about standing."""
 VIEWS = {
     **{"front": "front", "front-oblique": "oblique", "side": "side"},
     **{"back-oblique": "behind", "back": "behind"},
 }
-"""What the table calls views."""
+"""Names of the views in the table."""
 _STOOD_S = (0.0, 0.5, 1.0, 1.5, np.inf)
-"""Times of standing, s, by which errors are compared."""
+"""Durations of standing, s, for which errors are compared."""
 _SPREAD_DEG = 3.0
-"""Least standard deviation of true values of which a slope is given."""
+"""Smallest standard deviation of true values for which a slope is stated."""
 DIFFERING_DEG = 8.0
-"""Least difference of the sides of a person on whom it was tested that differences are seen."""
+"""Smallest difference between the sides of people on whom finding differences was tested."""
 
 _MANY = 15
-"""People of whom a ratio is known well enough to be counted (0.18 is its standard deviation)."""
+"""Number of people from which a ratio is precise enough to count (standard deviation 0.18)."""
 _PAIRS = 8
-"""Pairs of recordings, at least, of which a retest error is given."""
+"""Smallest number of pairs of recordings for a retest error."""
 
 HEAD = """\
 # Errors of the numbers of a squat: written by benchmarks/reported.py --write.
@@ -117,14 +116,14 @@ HEAD = """\
 
 
 def measures(body: xr.Dataset, angles: xr.Dataset, *, every: bool = False) -> xr.Dataset:
-    """Metrics of a squat from these angles in the frames of a body; `every`: also refused."""
+    """Return a squat's metrics from angles at the frames of a body; `every`: even if unreported."""
     limits = {"side_effect": lambda *_, **__: np.inf} if every else {"wraps": largest_sd}
     with patch("mobility.assessment.measures.largest_sd", **limits):
         return mb.overhead_squat(body, angles, mb.find_repetitions(body))
 
 
 def true_angles(clip: Clip, body: xr.Dataset) -> Iterator[xr.Dataset]:
-    """Angles of each reference of a clip at the frames of a body; NaN where it has none."""
+    """Return the angles of a recording's references at the frames of a body; NaN if missing."""
     given = joint_angles(body, limits=dict.fromkeys(ANGLES, np.inf))
     for reference, truth in clip.references.items():
         if reference not in ("markers", "rendered", "picture"):
@@ -141,7 +140,7 @@ def true_angles(clip: Clip, body: xr.Dataset) -> Iterator[xr.Dataset]:
 
 
 def errors_of(clip: Clip, standing: str, *, kinds: Container[str]) -> list[dict[str, Any]]:
-    """Error of each number of a clip, also of those refused, and what is stated of it."""
+    """Return the error of each number of a recording, reported or not, and its stated error."""
     try:
         body = body_of(clip.pose, standing=standing)
         repetitions = mb.find_repetitions(body)
@@ -183,12 +182,12 @@ def _kinds(standing: str) -> list[str]:
 
 
 def person_of(clip: Clip) -> str:
-    """Name whom a clip shows; every rendered clip shows another."""
+    """Name the person in a recording; every rendered recording shows another person."""
     return clip.name if clip.person == RENDERED else clip.person
 
 
 def factor_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> float:
-    """Choose the factor of a number of a kind of fit, from its errors."""
+    """Choose the factor of a number for a kind of fit, from its errors."""
     number, angle = str(own["number"].iloc[0]), str(own["angle"].iloc[0])
     largest = largest_sd(angle, method=METHOD)
 
@@ -206,7 +205,7 @@ def factor_of(own: pd.DataFrame, like: float = 1.0, *, enough: int = ENOUGH) -> 
 
 
 def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
-    """Stated sd of each number by the rule of all others, and whether it is given and holds."""
+    """Return each number's sd from the factors of all others, and if it is reported and holds."""
     parts = []
     for (kind, number, angle), own in errors.groupby(["kind", "number", "angle"]):
         people, like = own["person"].unique(), like_of(trial, str(kind), str(number), str(angle))
@@ -221,13 +220,13 @@ def left_out(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def like_of(trial: Mapping[str, Any], kind: str, number: str, angle: str) -> float:
-    """Give the factor of the kind that a kind is like; 1 where there is none."""
+    """Return the factor of the similar kind; 1 if there is none."""
     measured = (trial.get(each, {}).get(number, {}) for each in alike(kind)[1:])
     return next((float(each[angle]) for each in measured if angle in each), 1.0)
 
 
 def again_cases(grid: Grid | None = None, *, seed: int | None = None) -> list[tuple[Case, Case]]:
-    """Cases of a grid (default: people2.yaml), and the same people filmed again."""
+    """Return the cases of a grid (default: people2.yaml), and the same people filmed again."""
     differs = yaml.safe_load(AGAIN.read_text(encoding="utf-8"))
     pairs = []
     for number, case in enumerate(grid_cases(grid or read_grid(PEOPLE))):
@@ -245,7 +244,7 @@ def again_cases(grid: Grid | None = None, *, seed: int | None = None) -> list[tu
 
 
 def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
-    """Give the standard error of measurement of each kind and metric, of pairs of recordings."""
+    """Return the SEM of each kind and metric, from pairs of recordings."""
     rows = []
     for first, second in again_cases():
         found, kinds = [], set()
@@ -273,11 +272,11 @@ def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
 
 
 def sems_of(changes: pd.DataFrame) -> pd.DataFrame:
-    """Give the SEM by kind and metric: the upper end of its one-sided 95 % interval.
+    """Return the SEM by kind and metric: the upper end of its one-sided 95 % interval.
 
-    With it 95 % of the changes of other people are within 1.96 √2 SEM in 95 of 100 such studies (a
-    tolerance interval). What 95 % of the same people do not exceed was too small for others:
-    twice.md had 13 % beyond.
+    With this SEM, at least 95 % of the changes of other people are within 1.96 √2 SEM in 95 of 100
+    such studies (a tolerance interval). A limit that 95 % of the same people do not exceed was too
+    small for other people: in twice.md, 13 % were beyond it.
     """
     squares = changes.assign(square=changes["change"] ** 2 / 2).groupby(["kind", "metric"])
     pairs = squares["pair"].nunique()
@@ -286,7 +285,7 @@ def sems_of(changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def stances(cache: Path) -> pd.DataFrame:
-    """Say how the knees of rendered people who stand are reported, means of what is given."""
+    """Return the reported knee flexion of rendered people who stand, mean of reported values."""
     rows = []
     for clip in rendered([cache]):
         body = body_of(clip.pose)
@@ -314,7 +313,7 @@ def stances(cache: Path) -> pd.DataFrame:
 
 
 def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
-    """Factors by kind, number and angle, each kind with its source."""
+    """Return the factors by kind, number and angle, with a source for each kind."""
     trial: dict[str, Any] = {}
     for kind in (kind for kind in LIKE if kind in KINDS):
         here = errors[errors["kind"] == kind]
@@ -324,10 +323,11 @@ def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
         of_people = ", ".join(
             f"{name} {count}" for name, count in people["angle"].value_counts().items()
         )
-        source = (
-            f"Of {here.loc[here['rendered'], 'person'].nunique()} rendered people, and of people on"
-            f" film ({of_people or 'none'})."
+        filmed = (
+            f"filmed people (number by angle: {of_people})" if of_people else "no filmed people"
         )
+        rendered = here.loc[here["rendered"], "person"].nunique()
+        source = f"Measured on {rendered} rendered people and {filmed}."
         found: dict[str, Any] = {number: {} for number in NUMBERS}
         for (number, angle), own in here.groupby(["number", "angle"], sort=False):
             like = like_of(trial, kind, str(number), str(angle))
@@ -337,14 +337,15 @@ def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
 
 
 def retest_errors(again: pd.DataFrame) -> dict[str, Any]:
-    """Retest errors by kind and metric, with their source."""
+    """Return the retest errors by kind and metric, with their source."""
     return {
         "source": (
-            f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
-            "before a camera that is put up again by eye (4 degrees, 10 cm), in another light and "
-            "at another pace: upper end of the one-sided 95 % interval, so that it holds for other "
-            "people too. One man by two phones 35 degrees apart: 0.7 (knee), 0.4 (hip), "
-            "0.5 (ankle), 1.1 (trunk)."
+            f"Differences between two recordings of up to {int(again['pairs'].max())} rendered "
+            "people, who squat in the same way in front of a camera that is set up again by eye "
+            "(4 degrees, 10 cm), in different light and at a different pace. The value is the "
+            "upper end of the one-sided 95 % interval, so that it is valid for other people too. "
+            "For one man filmed by two phones 35 degrees apart: 0.7 (knee), 0.4 (hip), 0.5 "
+            "(ankle), 1.1 (trunk)."
         ),
         "sem": {
             kind: {name: float(f"{sem:.2g}") for name, sem in own["sem"].droplevel(0).items()}
@@ -354,7 +355,7 @@ def retest_errors(again: pd.DataFrame) -> dict[str, Any]:
 
 
 def summary(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
-    """Coverage and width by number and angle: people, renderings, and the bias at its sign."""
+    """Return coverage and width by number and angle: people, renderings, and the signed bias."""
     tried = left_out(errors, trial)
     rows = []
     for (kind, number, angle), own in tried.groupby(["kind", "number", "angle"], sort=False):
@@ -370,9 +371,9 @@ def summary(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def said(own: pd.DataFrame) -> dict[str, float]:
-    """Say how what is stated holds for people who each count once.
+    """Return how well the stated errors hold for people, each of whom counts once.
 
-    Of differences of the sides seen obliquely the bias is that of far minus near.
+    For differences of the sides in diagonal views, the bias is that of far minus near.
     """
     turned = (own["number"] == "sides") & own["view"].str.contains("right")
     squares = own.assign(
@@ -390,7 +391,7 @@ def said(own: pd.DataFrame) -> dict[str, float]:
 
 
 def reported(errors: pd.DataFrame) -> pd.DataFrame:
-    """Hold what is stated against rendered people, by view, number and angle."""
+    """Compare the stated errors with those for rendered people, by view, number and angle."""
     earlier = yaml.safe_load(EARLIER.read_text(encoding="utf-8"))["earlier"]
     kept = errors[errors["angle"].isin(REPORTED)]
     kept = kept.assign(holds=kept["error"].abs() <= Z95 * kept["stated"])
@@ -418,7 +419,7 @@ def reported(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_standing(errors: pd.DataFrame) -> pd.DataFrame:
-    """Compare the errors at the bottom with how long the person is seen to stand."""
+    """Return the errors at the bottom by the time for which the person is seen to stand."""
     kept = errors[(errors["number"] == "absolute") & errors["angle"].isin(REPORTED)]
     kept = kept.assign(
         holds=kept["error"].abs() <= Z95 * kept["stated"],
@@ -437,7 +438,7 @@ def by_standing(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope(own: pd.DataFrame) -> str:
-    """Give the slope of values on the truth, each person once, and its standard error."""
+    """Return the slope of values on the truth, each person once, and its standard error."""
     each = own.groupby("person")[["truth", "value"]].mean()
     if len(each) < 3 or each["truth"].std() < _SPREAD_DEG:
         return ""
@@ -446,12 +447,12 @@ def slope(own: pd.DataFrame) -> str:
 
 
 def view_name(view: str) -> str:
-    """Name a view as the table does; empty where it is unknown."""
+    """Name a view as in the table; empty if it is unknown."""
     return "" if view in (UNKNOWN, TWO_CAMERAS) else VIEWS[view_kind(view)]
 
 
 def aims(table: pd.DataFrame) -> str:
-    """Say how many ratios and shares are as they are to be."""
+    """State how many ratios and shares meet their targets."""
     many = table[table["people"] >= _MANY]
     ratios = many["ratio"]
     outside, far = (int((~ratios.between(*limits)).sum()) for limits in ((0.65, 1.35), (0.5, 1.6)))
@@ -472,11 +473,11 @@ PARTS = (
     "Measured again",
     "Knees of who stands",
 )
-"""Parts of reported.md after its first, each under its heading."""
+"""Parts of reported.md after the first, each with its heading."""
 
 
 def document(text: str, parts: Mapping[str, str]) -> str:
-    """Put parts into the text of reported.md, by heading; that of the first is empty."""
+    """Write parts into the text of reported.md, by heading; the first part has an empty heading."""
     kept = {"": ""} | dict.fromkeys(PARTS, "")
     for part in text.split("\n## "):
         heading, _, body = part.partition("\n") if kept[""] else ("", "", part)
@@ -489,7 +490,7 @@ def document(text: str, parts: Mapping[str, str]) -> str:
 
 
 def calibrated(table: pd.DataFrame) -> str:
-    """Write how the factors hold for people left out of them."""
+    """Describe how the factors hold for people from whom they were not computed."""
     shown = table[table["angle"].isin(SHOWN)].round(2).astype(object).fillna("")
     return "\n\n".join(
         [
@@ -507,7 +508,7 @@ def calibrated(table: pd.DataFrame) -> str:
 
 
 def held(table: pd.DataFrame) -> str:
-    """Write how the stated errors hold for people on whom nothing was chosen."""
+    """Describe how the stated errors hold for people on whom nothing was chosen."""
     said = (
         "Rendered people of reporting2.yaml and reporting3.yaml, on whom nothing was chosen, by"
         " what the tables state:"
@@ -521,7 +522,7 @@ def held(table: pd.DataFrame) -> str:
 
 
 def standing_times(table: pd.DataFrame) -> str:
-    """Write how errors depend on how long people stand."""
+    """Describe how errors depend on how long people stand."""
     return (
         "The same people, at the bottom, by the seconds for which they are seen to stand straight"
         " (`stood`). rms: root mean square error; stated: the same of the stated sd; holds: share"
@@ -530,7 +531,7 @@ def standing_times(table: pd.DataFrame) -> str:
 
 
 def measured_again(again: pd.DataFrame) -> str:
-    """Write the errors of measuring again."""
+    """Describe the test-retest errors."""
     changes = again.assign(mdc95=MDC95 * again["sem"]).round(3).reset_index()
     return (
         "Rendered people who squat alike before a camera that is put up again: standard error of"
@@ -541,7 +542,7 @@ def measured_again(again: pd.DataFrame) -> str:
 
 
 def stood(table: pd.DataFrame) -> str:
-    """Write how stances are reported."""
+    """Describe how stances are reported."""
     return (
         "Rendered people of stances.yaml: the true and the reported knee flexion of their standing"
         " frames, half of its 95 % interval, and the share of the frames that are inside.\n\n"
@@ -558,7 +559,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, nargs="+", default=[], metavar="CACHE")
     parser.add_argument("--stances", type=Path, metavar="CACHE")
     parser.add_argument("--again", type=Path, metavar="CACHE")
-    parser.add_argument("--render-again", action="store_true", help="film the people once more")
+    parser.add_argument("--render-again", action="store_true", help="film the people again")
     parser.add_argument("--write", action="store_true", help=f"{TABLE.name} and {PAGE.name}")
     given = parser.parse_args()
     if given.report and given.rendered:

@@ -1,9 +1,10 @@
-"""Chair rises with straight standing assumed and not, on rendered people and on a man on film.
+"""Sit-to-stand with and without the assumption of straight standing, for rendered people and a man.
 
 usage: python benchmarks/rises.py --cache CACHE [--data FOLDER] [--poses FOLDER] [--write]
 
-CACHE is that of a sweep of rises.yaml. Errors are those of all frames of a fit in which a chair may
-carry the body. People with odd numbers were there for choosing, those with even numbers were not.
+CACHE comes from a sweep of rises.yaml. Errors include all frames of a fit in which a chair may
+carry the body. People with odd numbers were used to choose settings; people with even numbers were
+not.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CLIP = "chair_rises_oblique"
 
 
 def rows_of(who: dict[str, str], pose: xr.Dataset, truth: xr.Dataset, reference: str) -> Any:
-    """Errors of each angle, with straight standing assumed and not."""
+    """Return the errors of each angle, with and without assumed straight standing."""
     for standing in STANDING:
         given = stated(body_of(pose, unbalanced=True, standing=standing))
         true = at_frames(truth, given, reference)
@@ -46,7 +47,7 @@ def rows_of(who: dict[str, str], pose: xr.Dataset, truth: xr.Dataset, reference:
 
 
 def rendered_people(cache: Path) -> Iterator[dict[str, Any]]:
-    """Errors of the rendered people."""
+    """Return the errors for the rendered people."""
     for folder in sorted(path.parent for path in cache.glob("*/truth.nc")):
         case = read_case(folder / "case.yaml")
         true = truth_pose(read_truth(folder / "truth.nc"))
@@ -61,14 +62,14 @@ def rendered_people(cache: Path) -> Iterator[dict[str, Any]]:
 
 
 def filmed_man(data: Path, poses: Path) -> Iterator[dict[str, Any]]:
-    """Errors of a man on film, against OpenCap's angles from two phones."""
+    """Return the errors for a man on video, compared with OpenCap's angles from two phones."""
     for clip in clips(data, poses, [CLIP]):
         who = {"people": "on film", "view": "front-oblique", "stands": "bent"}
         yield from rows_of(who, clip.pose, clip.references[OPENCAP], OPENCAP)
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Root mean square error, share inside and half-width, by people, view and angle."""
+    """Return root mean square error, share inside and margin of error by people, view, angle."""
     where = ["people", "view", "stands", "angle"]
     by_standing = rows.groupby([*where, "standing"], sort=False)
     means = by_standing[["square", "inside", "half"]].mean()

@@ -1,4 +1,4 @@
-"""Ratios against a bare loop, measured in one run; docs/speed.md has them.
+"""Ratios to a bare loop, measured in the same run; docs/speed.md lists them.
 
 usage: python benchmarks/run.py speed|memory|start|report [--video FILE] [--runs 5] [--seconds 60]
 """
@@ -31,9 +31,9 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": su
 def looped(
     source: Path, target: Path, seconds: float, height: int | None = None, repeats: int = 1
 ) -> Path:
-    """Write `source` again and again until `seconds` are full.
+    """Write `source` repeatedly until the video lasts `seconds`.
 
-    Optionally scaled to a height, and with each frame so many times at as many times the rate.
+    Optionally, scale it to a height, and repeat each frame so many times at as many times the rate.
     """
 
     def frames() -> Iterator[tuple[float, object]]:
@@ -59,7 +59,7 @@ def looped(
 
 
 def bare(video: Path, copies: int = 1) -> float:
-    """Seconds that `copies` bare loops side by side take, from start to the last one's end."""
+    """Return the seconds that `copies` concurrent bare loops take, until the last one has ended."""
     command = [sys.executable, str(HERE / "bare_loop.py"), str(video), str(pose_model())]
     began = time.perf_counter()
     running = [subprocess.Popen(command, **QUIET) for _ in range(copies)]
@@ -69,14 +69,14 @@ def bare(video: Path, copies: int = 1) -> float:
 
 
 def pose(video: Path, workers: int) -> float:
-    """Seconds of a process that estimates the pose in all frames with `workers` workers."""
+    """Return the seconds of a process that estimates the pose in all frames with these workers."""
     options = f"workers={workers}, rate='all'"
     code = f"import mobility; mobility.estimate_pose({str(video)!r}, {options})"
     return run([sys.executable, "-c", code])
 
 
 def analyze(video: Path, *options: str, workers: int = 2) -> float:
-    """Seconds of `mobility analyze` into an empty store."""
+    """Return the seconds of `mobility analyze` with an empty store."""
     with tempfile.TemporaryDirectory() as folder:
         return run(
             [
@@ -87,7 +87,7 @@ def analyze(video: Path, *options: str, workers: int = 2) -> float:
 
 
 def run(command: list[str]) -> float:
-    """Seconds of one process; it must succeed."""
+    """Return the seconds of one process, which must succeed."""
     began = time.perf_counter()
     subprocess.run(command, check=True, **QUIET)
     return time.perf_counter() - began
@@ -107,12 +107,12 @@ def interleaved(cases: dict[str, Callable[[], float]], runs: int) -> dict[str, l
 
 
 def ratio(a: list[float], b: list[float]) -> float:
-    """Median of the ratios run by run, so that a drift of the machine cancels."""
+    """Return the median of the ratios of single runs, so that a drift of the machine cancels."""
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
 
 
 def speed(video: Path, runs: int, seconds: float) -> dict[str, float]:
-    """Pose and analysis against bare loops, interleaved."""
+    """Compare pose and analysis with bare loops, interleaved."""
     with tempfile.TemporaryDirectory() as folder:
         clip = looped(video, Path(folder) / "clip.mp4", seconds)
         twice = looped(video, Path(folder) / "twice.mp4", seconds, repeats=2)
@@ -150,7 +150,7 @@ def speed(video: Path, runs: int, seconds: float) -> dict[str, float]:
 
 
 def memory(video: Path, runs: int, seconds: float) -> dict[str, float]:
-    """Peak PSS over all processes of `mobility analyze`, on a 720p video."""
+    """Measure the peak PSS over all processes of `mobility analyze`, on a 720p video."""
     del runs
     with tempfile.TemporaryDirectory() as folder:
         clip = looped(video, Path(folder) / "clip.mp4", seconds, height=1280)
@@ -168,7 +168,7 @@ def memory(video: Path, runs: int, seconds: float) -> dict[str, float]:
 
 
 def pss(pid: int) -> int:
-    """Proportional set size of a process and all below it, bytes."""
+    """Return the proportional set size of a process and all its descendants, bytes."""
     total = 0
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -183,7 +183,7 @@ def pss(pid: int) -> int:
 
 
 def start(video: Path, runs: int, seconds: float) -> dict[str, float]:
-    """Start-up of the package and of the command line against `python -c pass`."""
+    """Compare the start of the package and of the command line with `python -c pass`."""
     del video, seconds
     python = sys.executable
     cases = {
@@ -215,7 +215,7 @@ render_report(Store(sys.argv[1], reports=sys.argv[2]).session("demo"))
 
 
 def report(video: Path, runs: int, seconds: float) -> dict[str, float]:
-    """Report of the demo in a process of its own and in one with warm kernels."""
+    """Measure the report of the demo in a new process and in a process with warm kernels."""
     from mobility.base.progress import send_first_page_to
     from mobility.reports.render import render_report
     from mobility.reports.warm_kernels import warm_kernels

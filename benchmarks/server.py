@@ -1,8 +1,8 @@
 """Load on the HTTP interface, over loopback: ``python benchmarks/server.py``.
 
-Three figures: reads per second and their 99th percentile while two videos are really
-analysed; whether any of 200 uploads at once is lost; and the memory of the server. They go
-to standard output as JSON.
+The script prints three results as JSON: the reads per second, with the 99th percentile of their
+duration, while two videos are really analysed; whether any of 200 simultaneous uploads is lost; and
+the memory of the server.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ PREFIX = "/mobility-assessment"
 
 @dataclass
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     url: str
     key: str
     process: psutil.Process
 
     def memory(self) -> float:
-        """Memory of the server alone, in MB."""
+        """Return the memory of the server alone, in MB."""
         return self.process.memory_full_info().pss / 1e6
 
     def client(self, connections: int) -> httpx.AsyncClient:
-        """Make a client with so many connections."""
+        """Make a client with this number of connections."""
         return httpx.AsyncClient(
             base_url=f"{self.url}{PREFIX}",
             headers={"Authorization": f"API-KEY {self.key}"},
@@ -104,7 +104,7 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 async def upload(client: httpx.AsyncClient, number: int) -> str | None:
-    """Send the demo video, made unlike the others by some bytes; None where it is lost."""
+    """Send the demo video, made different from the others by some bytes; None if it is lost."""
     content = VIDEO.read_bytes() + b"free" + number.to_bytes(4, "big")
     try:
         answer = await client.post(
@@ -118,13 +118,13 @@ async def upload(client: httpx.AsyncClient, number: int) -> str | None:
 
 
 async def state(client: httpx.AsyncClient, session_id: str) -> str:
-    """State of a session."""
+    """Return the state of a session."""
     answer = await client.get(f"/sessions/{session_id}/state/")
     return str(answer.json()["state"])
 
 
 async def read(client: httpx.AsyncClient, urls: list[str], seconds: float) -> list[float]:
-    """Read documents one after the other, and give the seconds that each took."""
+    """Read documents one after the other, and return the seconds that each took."""
     took = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -137,7 +137,7 @@ async def read(client: httpx.AsyncClient, urls: list[str], seconds: float) -> li
 
 @asynccontextmanager
 async def two_analyses(client: httpx.AsyncClient) -> AsyncIterator[list[str]]:
-    """Have two videos analysed meanwhile; both are at work at the begin."""
+    """Have two videos analysed in the meantime; both analyses are running at the beginning."""
     made = [await upload(client, number) for number in (1, 2)]
     ids = [each for each in made if each]
     while [await state(client, each) for each in ids] != ["analyzing"] * 2:
@@ -148,7 +148,7 @@ async def two_analyses(client: httpx.AsyncClient) -> AsyncIterator[list[str]]:
 
 
 async def reads(server: Server, *, clients: int, seconds: float) -> dict[str, Any]:
-    """Figures of reads while two videos are analysed."""
+    """Measure reads while two videos are analysed."""
     async with server.client(clients + 1) as client:
         urls = ["/sessions/x/?demo=true", "/sessions/x/summary/?demo=true", "/sessions/"]
         await read(client, urls, 1.0)
@@ -172,7 +172,7 @@ async def reads(server: Server, *, clients: int, seconds: float) -> dict[str, An
 
 
 async def uploads(server: Server, *, count: int) -> dict[str, Any]:
-    """Figures of uploads that come all at once."""
+    """Measure uploads that arrive all at once."""
     before = server.memory()
     most = before
     async with server.client(count) as client:

@@ -1,6 +1,7 @@
-"""Seconds and memory of a study, from its list to the pages on reliability and groups.
+"""Seconds and memory that a study takes, from its list to the pages on reliability and groups.
 
-Of so many people, each filmed twice: copies of the analysed demo, with other numbers.
+Each of the people is filmed twice. Their sessions are copies of the analysed demo, with different
+numbers.
 
     python benchmarks/studies.py --people 100
 """
@@ -34,7 +35,7 @@ COMMANDS = (
 
 
 def made_study(folder: Path, people: int) -> Path:
-    """Fill the store of a folder; the list of the study."""
+    """Fill the store of a folder, and return the list of the study."""
     rng = np.random.default_rng(1)
     metrics = read_dataset(DEMO / "metrics.nc")
     numbers = numbers_of(metrics)
@@ -69,7 +70,7 @@ def made_study(folder: Path, people: int) -> Path:
 
 
 def numbers_of(dataset: xr.Dataset) -> list[str]:
-    """Names of what is measured, without errors and flags."""
+    """Return the names of the measures, without errors and flags."""
     return [
         str(name)
         for name, each in dataset.data_vars.items()
@@ -78,7 +79,7 @@ def numbers_of(dataset: xr.Dataset) -> list[str]:
 
 
 def main() -> None:
-    """Make the study, run the commands on it, and print what they take."""
+    """Make the study, run the commands on it, and print the time and memory that they take."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=100)
     people = parser.parse_args().people

@@ -2,14 +2,15 @@
 
 usage: python benchmarks/twice.py --cache CACHE [--render] [--write]
 
-`--render` films the people of twice2.yaml into CACHE, each twice, the camera put up again by eye,
-as movements_twice.yaml says. What the study finds, as `mb.reliability` computes it, stands beside
-the errors that the package states. People, cameras and changes were chosen before any was seen.
+`--render` films the people of twice2.yaml into CACHE, each twice, with the camera set up again by
+eye, as in movements_twice.yaml. The results of the study, computed by `mb.reliability`, are listed
+beside the errors that the package states. People, cameras and changes were chosen before any result
+was seen.
 
-The first 12 people who were filmed so, of reporting.yaml, exceeded what was stated then in 12.7 %
-of the changes; the rule was changed for that reason (`sems_of` in reported.py, from other people),
-after which it was 4.5 %. Those of twice.yaml were its test; the 12 of twice2.yaml are built like
-people.
+The first 12 people who were filmed in this way came from reporting.yaml. Of their changes, 12.7 %
+exceeded the error that was stated then. The rule was changed for that reason (`sems_of` in
+reported.py, from other people), after which the share was 4.5 %. The people of twice.yaml tested
+the new rule. The 12 people of twice2.yaml have the proportions of real people.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 PEOPLE = Path(__file__).with_name("twice2.yaml")
 TABLE = Path(__file__).with_suffix(".md")
 VALUES = Path(__file__).parents[1] / "docs" / "tutorials" / "filmed-twice.csv"
-"""Values of some measures, which the tutorial on reliability reads."""
+"""File with the values of some measures, which the tutorial on reliability reads."""
 
 SHOWN = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "trunk_lean")
 KINDS = {"median": "value", "from_standing": "change from standing", "asymmetry": "right − left"}
 BOOTSTRAPS = 10_000
 LEAST = 6
-"""Fewest people with both values of a measure that is shown."""
+"""Smallest number of people with both values for a measure to be shown."""
 
 
 def pairs() -> list[tuple[Case, Case]]:
-    """Return the first and second film of each person."""
+    """Return the first and second video of each person."""
     differs = yaml.safe_load(PEOPLE.read_text(encoding="utf-8"))
     values = yaml.safe_load((PEOPLE.parent / differs["like"]).read_text(encoding="utf-8"))
     sample = values["sample"]
@@ -55,7 +56,7 @@ def pairs() -> list[tuple[Case, Case]]:
 
 
 def study(cache: Path) -> pd.DataFrame:
-    """Measures of both films of each person, as a report gives them."""
+    """Return the measures in both videos of each person, as a report shows them."""
     parts = []
     for first, second in pairs():
         for visit, case in enumerate((first, second), 1):
@@ -72,7 +73,7 @@ def study(cache: Path) -> pd.DataFrame:
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
-    """Errors that the study finds, beside those that its values state; sides together."""
+    """Return the errors that the study finds, beside the stated errors; sides together."""
     found = mb.reliability(table, metrics=list(dict.fromkeys(table["metric"])))
     rows = []
     for (metric, side), values in table.groupby(["metric", "side"], sort=False):
@@ -96,9 +97,9 @@ def compared(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes_beyond(table: pd.DataFrame) -> str:
-    """Say how often two films of a person differ by more than error alone is stated to do.
+    """State how often two videos of a person differ by more than the stated detectable change.
 
-    The changes of a person are of the same two films; so people are drawn again for the interval.
+    All changes of a person come from the same two videos, so people are resampled for the interval.
     """
     wide = table.pivot(index=["metric", "side", "participant"], columns="visit")
     change = (wide["value"][2] - wide["value"][1]).abs()
@@ -118,7 +119,7 @@ def changes_beyond(table: pd.DataFrame) -> str:
 
 
 def lines(rows: pd.DataFrame, beyond: str) -> list[str]:
-    """Write the table in Markdown; `beyond` is of :func:`changes_beyond`."""
+    """Return the table in Markdown; `beyond` comes from :func:`changes_beyond`."""
     given = rows[rows["stated_sem"].notna() & rows["alike_high"].notna()]
     inside = given["stated_sem"].between(given["alike_low"], given["alike_high"])
     larger = given["stated_sem"] > given["alike_high"]

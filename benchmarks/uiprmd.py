@@ -1,15 +1,17 @@
-"""Angles and metrics of ten people's overhead squats from markers, beside those of the lab.
+"""Angles and metrics of ten people's overhead squats from markers, compared with the lab's angles.
 
 usage: python benchmarks/uiprmd.py [--lab FOLDER] [--json]
 
-UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout): deep squats with the
-arms overhead, 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas are applied to
-the markers (hip centres by Harrington 2007, the other joints where their lateral markers are) and
-compared, frame by frame, with the angles of the lab's own model. How they stand, and how far their
-trunks flex against the pelvis, is given too: those of the virtual lab do as they do (people2.yaml).
-Their hip flexion is of the pelvis against the thigh and ours of the trunk: ours grows faster, since
-the spine bends too. Five people also squat as somebody would who cannot do it well; the quality
-index should be lower then.
+UI-PRMD (Vakanski et al. 2018, Data 3:2; ../shared/data beside the checkout) contains deep squats
+with the arms overhead, with 39 Plug-in-Gait markers at 100 Hz, cut into repetitions. Our formulas
+are applied to the markers (hip centres by Harrington 2007, the other joints at their lateral
+markers). The results are compared, frame by frame, with the angles of the lab's own model. The
+script also prints how the people stand, and how far their trunks flex relative to the pelvis,
+because the virtual lab imitates this (people2.yaml).
+
+The lab's hip flexion is the angle between pelvis and thigh, and ours is the angle between trunk and
+thigh. Ours grows faster, because the spine bends, too. Five people also squat like somebody who
+cannot do it well; the quality index should then be lower.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ MARKERS = (
     *("RTHI", "RKNE", "RTIB", "RANK", "RHEE", "RTOE"),
 )
 COLUMNS = {"hip_flexion": (45, 48), "knee_flexion": (57, 60), "ankle_dorsiflexion": (69, 72)}
-"""Of the lab's angles: left, right."""
+"""Columns of the lab's angles: left, right."""
 
 _PLACE = {  # landmarks, but for the hips, by the markers whose mean they are
     **{"shoulder": ("SHO",), "elbow": ("ELB",), "wrist": ("WRA", "WRB"), "knee": ("KNE",)},
@@ -46,19 +48,19 @@ _AXES = [1, 2, 0]  # of the lab, z up, as x, y, z with y up
 
 
 def table(path: Path) -> np.ndarray:
-    """Numbers of a gzipped file, a row per frame."""
+    """Return the numbers of a gzipped file, with a row per frame."""
     with gzip.open(path, "rt") as file:
         return np.loadtxt(file, delimiter=",")
 
 
 def trials(lab: Path, *, poorly: bool = False) -> list[Path]:
-    """Positions of the squats, done well or as by a patient."""
+    """Return the positions in the squats, done well or like a patient."""
     kind = "positions_inc_vicon" if poorly else "positions_vicon"
     return sorted(lab.glob(f"m01_*_{kind}.txt.gz"))
 
 
 def markers(path: Path) -> dict[str, np.ndarray]:
-    """Markers (time, 3) in metres, y up, turned so that the subject faces +z."""
+    """Return markers (time, 3) in metres, y up, turned so that the subject faces +z."""
     rows = table(path).reshape(-1, len(MARKERS), 3)[..., _AXES] / 1000
     right = np.median(rows[:, MARKERS.index("RASI")] - rows[:, MARKERS.index("LASI")], axis=0)
     c, s = -np.array([right[0], right[2]]) / np.hypot(right[0], right[2])
@@ -67,7 +69,7 @@ def markers(path: Path) -> dict[str, np.ndarray]:
 
 
 def pose(path: Path) -> xr.Dataset:
-    """Pose of a trial; landmarks of face and hands, of which there are no markers, are NaN."""
+    """Return the pose of a trial; landmarks of face and hands, which have no markers, are NaN."""
     place = markers(path)
     position = np.full((len(place["C7"]), 3, len(KEYPOINTS), 1), np.nan)
     back = (place["LPSI"] + place["RPSI"]) / 2
@@ -90,13 +92,13 @@ def pose(path: Path) -> xr.Dataset:
 
 
 def metrics(path: Path) -> xr.Dataset:
-    """Metrics of a trial."""
+    """Return the metrics of a trial."""
     found = pose(path)
     return mb.overhead_squat(found, mb.joint_angles(found), mb.find_repetitions(found))
 
 
 def agreement(lab: Path) -> pd.DataFrame:
-    """How the angle of each trial and side, over its frames, goes with that of the lab."""
+    """Return the correlation of each angle with the lab's, over the frames of a trial and side."""
     rows = []
     for path in trials(lab):
         ours = angles_from_points(landmarks(pose(path)))
@@ -124,7 +126,7 @@ def agreement(lab: Path) -> pd.DataFrame:
 
 
 def correlations(lab: Path) -> pd.DataFrame:
-    """Of each angle: r of the frames of a trial and side, and how far it is from the lab's."""
+    """Return each angle's r over the frames of a trial and side, and their difference."""
     rows = agreement(lab)
     table = {}
     for angle, part in rows.groupby("angle", sort=False):
@@ -147,7 +149,7 @@ def correlations(lab: Path) -> pd.DataFrame:
 
 
 def _of_people(part: pd.DataFrame, name: str) -> list[tuple[str, float]]:
-    """Mean, least and largest over the people of a figure that trials and sides have."""
+    """Return mean, smallest and largest value over people of a figure by trial and side."""
     each = part.groupby("person")[name].mean()
     return [("mean", each.mean()), ("least", each.min()), ("largest", each.max())]
 
@@ -161,9 +163,9 @@ def _pooled_within(part: pd.DataFrame) -> float:
 
 
 def qualities(lab: Path) -> pd.DataFrame:
-    """Worst score of a part of the quality index, of a repetition done well and one done poorly.
+    """Return the lowest score of a part of the quality index, for repetitions done well and poorly.
 
-    The parts that either lacks are left out of both.
+    Parts that one of them lacks are left out of both.
     """
     rows = {}
     for path in trials(lab, poorly=True):
@@ -187,11 +189,11 @@ def qualities(lab: Path) -> pd.DataFrame:
 
 
 def spines(lab: Path) -> pd.DataFrame:
-    """Degrees by which the trunk flexes against the pelvis, by person, mean of the trials.
+    """Return by how much the trunk flexes relative to the pelvis, by person, mean of trials.
 
-    The trunk is the line from the hip centres to the shoulders, the pelvis that from the posterior
-    to the anterior iliac spines; standing is where the knees are straightest, the bottom where they
-    bend most.
+    The trunk is the line from the hip centres to the shoulders, and the pelvis the line from the
+    posterior to the anterior iliac spines. Standing is the moment with the straightest knees, and
+    the bottom the moment with the most bent knees.
     """
     rows = []
     for path in trials(lab):
@@ -215,10 +217,11 @@ def spines(lab: Path) -> pd.DataFrame:
 
 
 def postures(lab: Path) -> pd.DataFrame:
-    """How each person stands before and after a squat, degrees, mean of the trials.
+    """Return how each person stands before and after a squat, degrees, mean of the trials.
 
-    Median of the frames in which the hips are within a centimetre of their highest; knees, which
-    lateral markers do not show to a degree, by the laboratory's model.
+    The values are medians of the frames in which the hips are within a centimetre of their highest
+    position. The knees come from the laboratory's model, because lateral markers do not show them
+    to a degree.
     """
     rows = []
     for path in trials(lab):

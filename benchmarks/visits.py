@@ -1,14 +1,14 @@
-"""What merging the films of a visit gives, counted on rendered people and on two phones.
+"""Results of merging the videos of a visit, counted on rendered people and on two phones.
 
 usage: python benchmarks/visits.py --cache CACHE [--render] [--pairs CACHE] [--data FOLDER]
                                    [--poses FOLDER] [--write]
 
-`--render` films the people of visits.yaml into CACHE, each squat obliquely, from the front and from
-a side. People, cameras and the rules of merging were chosen before any was seen, but for one: that
-the difference of the ankles is merged, as that of a film from the front is shrunk, was found on
-these people, and other ones are to confirm it. `--pairs`, of a sweep of reporting3.yaml, adds
-people from the front and from a side, on whom nothing was chosen. The phones are those of
-real.yaml.
+`--render` films the people of visits.yaml into CACHE, each squat diagonally, from the front and
+from a side. People, cameras and the rules of merging were chosen before any result was seen, with
+one exception: the difference of the ankles is merged, because a video from the front shrinks it.
+This was found on these people, and must be confirmed on others. `--pairs`, for a sweep of
+reporting3.yaml, adds people from the front and from a side, on whom nothing was chosen. The phones
+are those of real.yaml.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 
 PEOPLE = Path(__file__).with_name("visits.yaml")
 KINDS = ("oblique", "front", "side")
-"""The films of each person, in the order of the grid."""
+"""The videos of each person, in the order of the grid."""
 PAIRS = Path(__file__).with_name("reporting3.yaml")
 KINDS_OF_PAIRS = ("front", "side")
 SURER, APART = "the surer film", "all, each side by itself"
@@ -69,7 +69,7 @@ def films(grid: Path = PEOPLE, kinds: Sequence[str] = KINDS) -> list[list[Case]]
 
 
 class Person(NamedTuple):
-    """The films of a person, with what is true."""
+    """The videos of a person, with the truth."""
 
     name: str
     films: Sequence[Film]
@@ -77,7 +77,7 @@ class Person(NamedTuple):
 
 
 def people(cache: Path, grid: Path = PEOPLE, kinds: Sequence[str] = KINDS) -> list[Person]:
-    """Measure the films of each person; who could not be rendered is left out."""
+    """Measure the videos of each person; people who could not be rendered are left out."""
     measured_people = []
     for cases in films(grid, kinds):
         folders = [case_folder(cache, case) for case in cases]
@@ -94,7 +94,7 @@ def people(cache: Path, grid: Path = PEOPLE, kinds: Sequence[str] = KINDS) -> li
 
 
 def ways(of_person: Sequence[Film]) -> dict[str, xr.Dataset]:
-    """Give the numbers of a person by each way to choose or merge the films."""
+    """Return the numbers of a person for each way to choose or merge the videos."""
     by_kind = {film.id: film for film in of_person}
     together = {
         " + ".join(kinds): merge([by_kind[kind] for kind in kinds])
@@ -106,7 +106,7 @@ def ways(of_person: Sequence[Film]) -> dict[str, xr.Dataset]:
 
 
 def _of_the_surer(of_person: Sequence[Film]) -> xr.Dataset:
-    """Take each number from the film that states the smallest error."""
+    """Take each number from the video that states the smallest error."""
     alone = [merge([film]) for film in of_person]
     chosen = alone[0].copy()
     for name in (str(each) for each in chosen.data_vars if f"{each}_sd" in chosen):
@@ -120,7 +120,7 @@ def _of_the_surer(of_person: Sequence[Film]) -> xr.Dataset:
 
 
 def _apart(of_person: Sequence[Film]) -> xr.Dataset:
-    """Merge each side by itself, as if no difference of the sides were stated beside."""
+    """Merge each side separately, as if no difference between the sides were stated."""
     without = [
         replace(film, metrics=film.metrics.drop_vars([f"{name}_asymmetry" for name in SIDED]))
         for film in of_person
@@ -129,7 +129,7 @@ def _apart(of_person: Sequence[Film]) -> xr.Dataset:
 
 
 def _mixed(of_person: Sequence[Film]) -> xr.Dataset:
-    """Merge all differences of the sides, as if none were that of one film."""
+    """Merge all differences between the sides, as if none came from a single video."""
     renamed = []
     for film in of_person:
         differences = {f"{name}_asymmetry": film.metrics[f"{name}_asymmetry"] for name in SIDED}
@@ -139,7 +139,7 @@ def _mixed(of_person: Sequence[Film]) -> xr.Dataset:
 
 
 def errors(measured_people: Sequence[Person]) -> pd.DataFrame:
-    """Errors of the numbers of all ways, with those that are stated."""
+    """Return the errors of the numbers for all ways, with the stated errors."""
     rows = []
     for person in measured_people:
         for way, metrics in ways(person.films).items():
@@ -159,7 +159,7 @@ def errors(measured_people: Sequence[Person]) -> pd.DataFrame:
 
 
 def error_table(of_ways: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Root mean square errors by way, and the share of all within 1.96 of the stated sd."""
+    """Return root mean square errors by way, and the share of errors within 1.96 stated sd."""
     given = of_ways[of_ways["error"].notna() & of_ways["number"].isin(list(names))]
     squares = given.assign(
         square=given["error"] ** 2, within=given["error"].abs() <= 1.96 * given["sd"]
@@ -175,7 +175,7 @@ def error_table(of_ways: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame
 
 
 def results(measured_people: Sequence[Person]) -> pd.DataFrame:
-    """Count the results of the rules by the films that were merged, and how many are wrong."""
+    """Count the results of the rules by the videos that were merged, and the wrong results."""
     rows = []
     for person in measured_people:
         for way, metrics in ways(person.films).items():
@@ -196,7 +196,7 @@ def results(measured_people: Sequence[Person]) -> pd.DataFrame:
 
 
 def _is_wrong(finding: Finding, person: Person) -> bool:
-    """Whether a fault is stated that is clearly not there, or passed over that clearly is."""
+    """Return whether a finding is stated that clearly does not exist, or a clear one is missed."""
     rule = all_rules()[finding.rule]
     true = person.truth[finding.metric]
     value = float(true.sel(side=finding.side) if finding.side else true)
@@ -210,7 +210,7 @@ def _is_wrong(finding: Finding, person: Person) -> bool:
 
 
 def phones(data: Path, poses: Path) -> pd.DataFrame:
-    """Errors of two phones that filmed one trial, taken as two films, against OpenCap's angles."""
+    """Return errors of two phones' videos of one trial, compared with OpenCap's angles."""
     of_phones, truth = [], {}
     for clip in clips(data, poses, PHONES):
         body = body_of(clip.pose)
@@ -267,7 +267,7 @@ def merged_and_better(of_ways: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFr
 
 
 def pairs_of(measured_people: Sequence[Person]) -> list[str]:
-    """Write what a visit of front and side gives on people who set no factor."""
+    """Describe the results of a visit from front and side, for people who determined no factor."""
     of_ways, counted = errors(measured_people), results(measured_people)
     return [
         "## From the front and from a side",
@@ -287,7 +287,7 @@ def pairs_of(measured_people: Sequence[Person]) -> list[str]:
 def document(
     measured_people: Sequence[Person], pairs: Sequence[Person], of_phones: pd.DataFrame
 ) -> str:
-    """Write the tables in Markdown."""
+    """Return the tables in Markdown."""
     of_ways = errors(measured_people)
     apart = {f"{name}_asymmetry": ANGLES[name] for name in SIDED}
     return "\n".join(
@@ -337,7 +337,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Render the films, or print or write the tables."""
+    """Render the videos, or print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pairs", type=Path, metavar="CACHE")

@@ -27,7 +27,9 @@ API: Mapping[str, tuple[str, ...]] = {
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),
     "Single joints": ("joint_movements", "joint_mobility", "picture_angles", "reference_range"),
     "Loads of the legs": ("loads",),
-    "Lab data": ("read_lab", "lab_pose", "read_forces", "find_lag", "align", "agreement"),
+    "Lab data": (
+        *("read_lab", "read_bids", "lab_pose", "read_forces", "find_lag", "align", "agreement"),
+    ),
     "Other pose models": (
         *("Detector", "Keypoints", "read_keypoints", "from_movement", "to_movement"),
     ),

@@ -27,6 +27,7 @@ PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.lab.lab_files",
     "lab_pose": "mobility.lab.joint_centres",
+    "read_bids": "mobility.lab.bids_reading",
     "read_forces": "mobility.lab.force_plates",
     "read_keypoints": "mobility.exchange.keypoint_files",
     "from_movement": "mobility.exchange.movement_poses",

@@ -22,6 +22,7 @@ from mobility.kinematics.fit.entry import fit_body as fit_body
 from mobility.kinematics.in_picture import picture_angles as picture_angles
 from mobility.kinematics.repetitions import find_repetitions as find_repetitions
 from mobility.lab.agreement import agreement as agreement
+from mobility.lab.bids_reading import read_bids as read_bids
 from mobility.lab.force_plates import read_forces as read_forces
 from mobility.lab.joint_centres import lab_pose as lab_pose
 from mobility.lab.lab_files import read_lab as read_lab

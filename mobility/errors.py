@@ -93,7 +93,7 @@ class NotFoundError(MobilityError, LookupError):
 
 
 class ConflictError(MobilityError):
-    """Somebody else has changed it in the meantime (HTTP 409)."""
+    """Somebody else has changed the data or the code in the meantime (HTTP 409)."""
 
     status = 409
 

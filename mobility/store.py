@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Intervals = Annotated[Sequence[Mapping[str, Any]] | None, SkipValidation]
-"""Repetitions that were set by hand; the correction also checks movements."""
+"""Repetitions or movements set by hand; :meth:`Session.set_repetitions` checks them."""
 
 
 @checked_methods
@@ -65,15 +65,15 @@ class Session(StoredSession):
         refused
             Whether to include values that the report does not show, as in ``angles.nc``. Otherwise
             such an angle is NaN, and its attribute ``refused`` has the reason. For single-joint
-            range of motion, only the angles of the session's joints are included, each under the
-            name of its movement's angle.
+            range of motion, only the angles of the session's joints are included, each under
+            the name of the angle that its movement changes.
         """
         from mobility.documents import of_session
 
         return self.measured_angles() if refused else self._read(of_session.angles)
 
     def shown_angles(self) -> xr.Dataset:
-        """Return the angles as in documents: each joint by its flexion; NaN if not reported."""
+        """Return the angles as in documents: the flexion of each joint; NaN if not reported."""
         from mobility.documents import of_session
 
         return self._read(of_session.shown_angles)
@@ -140,7 +140,7 @@ class Session(StoredSession):
         return check_session(self)
 
     def is_current(self) -> bool:
-        """Whether another analysis would change nothing; true for a demo, or without results."""
+        """Whether another analysis would change nothing; true for demos, and without results."""
         from mobility.pipeline.analysis import is_current
 
         return is_current(self)
@@ -234,7 +234,10 @@ class Session(StoredSession):
         return report_document(self)
 
     def summary(self) -> dict[str, Any]:
-        """Return a summary of the repetitions, with ``file://`` URIs; raises as :meth:`report`."""
+        """Return a summary of the repetitions, with ``file://`` URIs.
+
+        Raises the same errors as :meth:`report`.
+        """
         from mobility.documents import of_session
 
         self.record.require("summary", "a summary")
@@ -306,21 +309,21 @@ class Session(StoredSession):
         )
 
     def create_summary_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Create threads on the results, or return those on the same data: ID by metric.
+        """Create threads on the results, or find those on the same data; return the ID by metric.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("summary", system=system)
 
     def create_recommendation_threads(self, *, system: str = "metric") -> dict[str, str]:
-        """Create threads on what to do, or return those on the same data: ID by metric.
+        """Create threads on what to do, or find those on the same data; return the ID by metric.
 
         The parameters are those of :func:`mobility.documents.threads.create_threads`.
         """
         return self.create_threads("recommendation", system=system)
 
     def create_threads(self, kind: str, *, system: str = "metric") -> dict[str, str]:
-        """Create threads of a kind, "summary" or "recommendation": ID by metric.
+        """Create threads of a kind, "summary" or "recommendation"; return the ID by metric.
 
         See :func:`mobility.documents.threads.create_threads`.
         """
@@ -429,6 +432,22 @@ class Store(SessionStore[Session]):
 
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
 
+    def to_bids(
+        self,
+        user_ids: Names,
+        folder: FilePath,
+        *,
+        dates: bool = False,
+        license: str | None = None,
+    ) -> Path:
+        """Write the sessions of participants as a Motion-BIDS data set.
+
+        See :func:`mobility.lab.bids.to_bids`.
+        """
+        from mobility.lab.bids import to_bids
+
+        return to_bids(self, user_ids, folder, dates=dates, license=license)
+
     def references(self) -> list[Reference]:
         """Return the results of the lab's own studies (norms and test-retest errors), newest first.
 
@@ -445,7 +464,7 @@ class Store(SessionStore[Session]):
         return reference(self, name)
 
     def save_reference(self, reference: Any) -> None:
-        """Save norms (:func:`mobility.make_norms`) or errors; replace those of the same name."""
+        """Save norms (:func:`mobility.make_norms`) or errors; replace those with the same name."""
         from mobility.studies.references import save_reference
 
         save_reference(self, reference)

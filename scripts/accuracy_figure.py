@@ -1,6 +1,6 @@
-"""Draw the errors by angle and view, of people filmed and rendered: docs/images/accuracy.svg.
+"""Draw the errors by angle and view, for filmed and rendered people: docs/images/accuracy.svg.
 
-The numbers are those of the tables that scripts/accuracy_tables.py writes.
+The numbers come from the tables that scripts/accuracy_tables.py writes.
 """
 
 from __future__ import annotations

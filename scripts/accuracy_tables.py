@@ -1,10 +1,10 @@
-"""Write what was measured into the README and the pages on accuracy.
+"""Write the measured errors into the README and the pages on accuracy.
 
-The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``),
+The figures come from benchmarks/real.md (people on video; ``python benchmarks/real.py --write``),
 benchmarks/reported.md (the numbers of a report; ``python benchmarks/reported.py --write``) and
 reports/virtual-lab/virtual-lab.nc (rendered people; ``mobility virtual-lab sweep
-benchmarks/reporting2.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
--->`` and ``<!-- end -->``; a test holds the files against them.
+benchmarks/reporting2.yaml``). They are written between ``<!-- made by scripts/accuracy_tables.py:
+NAME -->`` and ``<!-- end -->``; a test compares the files with them.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ SQUATS = ("opencap_s4_squats1_phone",)
 WALKERS = ("opencap_walk", "opencap_walk_ts")
 
 TRUSTED_DEG, TRUSTED_RENDERED_DEG = 4.0, 6.0
-"""Largest mean absolute errors, on film and rendered, of what is to be trusted."""
+"""Largest mean absolute errors, on video and rendered, of an angle that can be trusted."""
 
 CAREFUL_DEG, LEAST_GIVEN = 10.0, 50.0
-"""Beyond this error, or with fewer percent of the values given, it is not to be trusted."""
+"""With a larger error, or a smaller percentage of reported values, an angle cannot be trusted."""
 
 KINDS = {"front": "front", "oblique": "diagonal", "from_the_side": "side"}
 """Views for which the margins of a report's numbers are listed, by the names of the benchmarks."""
 
 VIEWS = {"front-oblique": "diagonal", "back-oblique": "diagonal, from behind"}
-"""What the pages call the views of the virtual lab, if it is another name."""
+"""Names of the virtual lab's views on the pages, if they have another name there."""
 
 VERDICTS = ("**trust**", "**take care**", "**do not trust**")
 
 
 class Measured(NamedTuple):
-    """One method, angle and posture of one clip, degrees and percent."""
+    """The errors of one method, angle and posture in one video, degrees and percent."""
 
     error: float
     bias: float
@@ -54,13 +54,13 @@ class Film:
         self._rows = _table(text[text.index("## All clips") :])
 
     def clips(self, reference: str) -> list[str]:
-        """Clips that have a reference of this kind."""
+        """Return the videos that have a reference of this kind."""
         return list(dict.fromkeys(r["clip"] for r in self._rows if r["reference"] == reference))
 
     def of(
         self, clip: str, angle: str, posture: str = "all", method: str = "fit", reference: str = ""
     ) -> Measured | None:
-        """Give what one method has, where it was measured."""
+        """Return the errors of one method in the videos in which they were measured."""
         for row in self._rows:
             asked = (row["clip"], row["angle"], row["posture"]) == (clip, angle, posture)
             if asked and row[method] and row["reference"] in (reference or row["reference"]):
@@ -70,7 +70,7 @@ class Film:
 
 
 class Row(NamedTuple):
-    """One line of the tables of what to trust."""
+    """One line of the tables that state what to trust."""
 
     what: str
     clips: Sequence[str]
@@ -80,7 +80,7 @@ class Row(NamedTuple):
 
 
 def _table(text: str) -> list[dict[str, str]]:
-    """Rows of the first table of a Markdown text."""
+    """Return the rows of the first table in a Markdown text."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     head, _, *rows = map(_cells, lines)
     return [dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head)]
@@ -111,7 +111,7 @@ def rows(film: Film) -> list[Row]:
 
 
 def verdict(errors: Sequence[float], given: float, rendered: float | None) -> int:
-    """Which of VERDICTS; the mean decides."""
+    """Return which of VERDICTS applies; the mean error decides."""
     mean = float(np.mean(errors))
     if mean > CAREFUL_DEG or given < LEAST_GIVEN:
         return 2
@@ -120,7 +120,7 @@ def verdict(errors: Sequence[float], given: float, rendered: float | None) -> in
 
 
 class Trusted(NamedTuple):
-    """What is known of a row."""
+    """The errors and the verdict of a row."""
 
     what: str
     which: int
@@ -158,7 +158,7 @@ def in_brief(film: Film, lab: xr.Dataset) -> Iterator[str]:
 
 
 def in_full(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """List what the verdicts follow from."""
+    """List the numbers from which the verdicts follow."""
     rendered = f"{lab.sizes['case']} rendered people"
     yield f"| | | mean error on video | largest | people | values given | {rendered} |"
     yield "|---|---|---|---|---|---|---|"
@@ -187,7 +187,7 @@ def margins(film: Film, lab: xr.Dataset) -> Iterator[str]:
 
 
 def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
-    """Landmarks, fitted body and OpenCap Monocular on film."""
+    """List the errors of landmarks, fitted body and OpenCap Monocular on video."""
     angles = ("knee flexion", "hip flexion", "ankle dorsiflexion", "trunk lean")
     yield "| | " + " | ".join(angles) + " |"
     yield "|---" * (len(angles) + 1) + "|"
@@ -226,7 +226,7 @@ def rendered_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
 
 
 def people(clips: Sequence[str]) -> int:
-    """Count who is seen in clips of benchmarks/real.yaml."""
+    """Count the people in videos of benchmarks/real.yaml."""
     text = (PROJECT / "benchmarks" / "real.yaml").read_text(encoding="utf-8")
     return len({yaml.safe_load(text)["clips"][clip]["person"] for clip in clips})
 
@@ -234,7 +234,7 @@ def people(clips: Sequence[str]) -> int:
 def lab_error(
     lab: xr.Dataset, angle: str, what: str, view: str = "all", part: str = "all"
 ) -> float:
-    """Return a mean over rendered people, of the fitted body."""
+    """Return a mean error of the fitted body over rendered people."""
     chosen = {"estimator": "fitted", "angle": angle, "view": view, "clips": "all", "part": part}
     return float(lab[what].sel(chosen))
 
@@ -254,7 +254,7 @@ TABLES: Mapping[str, Callable[[Film, xr.Dataset], Iterator[str]]] = {
 
 
 def filled(text: str) -> str:
-    """Give `text` with today's figures between its marks."""
+    """Return `text` with the current figures between its marks."""
     film = Film((PROJECT / "benchmarks" / "real.md").read_text(encoding="utf-8"))
     with xr.open_dataset(PROJECT / "reports" / "virtual-lab" / "virtual-lab.nc") as lab:
         for name, table in TABLES.items():
@@ -267,7 +267,7 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    """Write the files anew."""
+    """Write the files again."""
     for name in FILES:
         path = PROJECT / name
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")

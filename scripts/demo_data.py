@@ -2,7 +2,7 @@
 
 usage: python scripts/demo_data.py [--keep-video | --report-only] [EXERCISE ...]
 
-Without a name the demos of all exercises are made.
+If no exercise is named, the demos of all exercises are made.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENDERED = ("case.yaml", "truth.nc", "video.mp4")
 
 
 class Demo(NamedTuple):
-    """Which joints are measured, and of whom."""
+    """The joints that are measured, and the person."""
 
     joints: str
     user_id: str
@@ -89,10 +89,8 @@ def main() -> None:
     """Replace the demos in data/demo and their reports in reports."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("exercise", nargs="*", metavar="EXERCISE", help=", ".join(DEMOS))
-    parser.add_argument("--keep-video", action="store_true", help="render no video anew")
-    parser.add_argument(
-        "--report-only", action="store_true", help="analyse nothing anew: for a section"
-    )
+    parser.add_argument("--keep-video", action="store_true", help="do not render the video again")
+    parser.add_argument("--report-only", action="store_true", help="only render the report again")
     given = parser.parse_args()
     if unknown := set(given.exercise) - set(DEMOS):
         parser.error(f"{', '.join(sorted(unknown))}: no demo; there are {', '.join(DEMOS)}")

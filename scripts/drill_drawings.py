@@ -44,7 +44,7 @@ def disc(centre: Point, radius: float, colour: str = INK) -> str:
 
 
 def box(x: float, y: float, width: float, height: float, colour: str = THING) -> str:
-    """Draw a thing with four corners."""
+    """Draw a rectangle."""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2" '
         f'fill="{colour}"/>'
@@ -52,7 +52,7 @@ def box(x: float, y: float, width: float, height: float, colour: str = THING) ->
 
 
 def arrow(start: Point, end: Point) -> str:
-    """Draw where something goes."""
+    """Draw an arrow that shows where something moves."""
     (x0, y0), (x1, y1) = start, end
     angle = math.degrees(math.atan2(x1 - x0, y0 - y1))
     wings = [ahead(end, (angle + turn, 9.0))[1] for turn in (150.0, -150.0)]
@@ -112,7 +112,7 @@ def squat(
     lift: float = 0.0,
     feet: tuple[float, float] = (90.0, 90.0),
 ) -> tuple[Point, str]:
-    """Draw a squat from the side; gives the hip, too."""
+    """Draw a squat from the side; also return the hip."""
     hip = on_floor(trunk, legs, x=x, lift=lift)
     return hip, side_view(hip, trunk, legs, arms=arms, feet=feet)
 

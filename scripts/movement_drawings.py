@@ -1,8 +1,8 @@
-"""Draw how each movement is filmed, and list them in docs/single-joints.md, from the table.
+"""Draw how to film each movement, and list the movements in docs/single-joints.md.
 
-``python scripts/movement_drawings.py``. Left of a drawing is the picture that the camera takes,
-with the limb that moves, where it starts (dashed) and how it turns; right are person and camera
-from above.
+``python scripts/movement_drawings.py``. The left part of a drawing is the picture that the camera
+takes: the limb that moves, where it starts (dashed) and how it turns. The right part shows person
+and camera from above.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SEATED = {**REST, "hip": 90, "knee": 90}
 class Scene(NamedTuple):
     """How a movement looks: angles of the joints at start and end, in degrees.
 
-    `chain` are the points that move. The arrow turns about the first of them, or about `about`,
-    between the directions of `arc` (0 down, 90 forwards or outwards), `radius` away.
+    `chain` lists the points that move. The arrow turns about the first of them, or about `about`,
+    between the directions in `arc` (0 down, 90 forwards or outwards), at the distance `radius`.
     """
 
     posture: str
@@ -100,7 +100,7 @@ def limb(points: dict[str, Point], names: tuple[str, ...], steps: list[Point]) -
 
 
 def from_the_side(pose: dict[str, float]) -> dict[str, Point]:
-    """Points of a person who looks to the right."""
+    """Return the points of a person who looks to the right."""
     points: dict[str, Point] = {"hip": (0, 0)}
     points["shoulder"] = towards((0, 0), 180 - pose["trunk"], LENGTHS["trunk"])
     points["head"] = towards(points["shoulder"], 180 - pose["trunk"] - 8, TO_HEAD)
@@ -116,7 +116,7 @@ def from_the_side(pose: dict[str, float]) -> dict[str, Point]:
 
 
 def from_the_front(pose: dict[str, float], *, outwards: int) -> dict[str, Point]:
-    """Points of a person who faces the camera; `outwards` is 1 on the right of the picture."""
+    """Return the points of a person who faces the camera; `outwards` is 1 on the right side."""
     lean = 180 - pose["trunk"]
     points: dict[str, Point] = {"hips": (0, 0), "hip": (outwards * HIP, 0)}
     points["shoulders"] = towards((0, 0), lean, LENGTHS["trunk"])
@@ -246,7 +246,7 @@ def draw(name: str, entry: dict[str, Any]) -> str:
 
 
 def face(points: dict[str, Point], at: Any, scale: float, *, front: bool, turn: int) -> list[str]:
-    """Eyes from the front, a nose from the side."""
+    """Draw the eyes from the front, or the nose from the side."""
     head = points["head"]
     if front:
         up = math.degrees(
@@ -343,7 +343,7 @@ HEAD_OF_TABLE = """
 
 
 def published(entry: dict[str, Any]) -> tuple[str, str]:
-    """Return a published range, and whom it was measured on."""
+    """Return a published range, and the people on whom it was measured."""
     kinds = (entry["range"]["kind"], "passive", "unstated")
     found = (
         reference_range(entry["range"]["angle"], sex="male", age=30, kind=kind) for kind in kinds
@@ -358,7 +358,7 @@ def published(entry: dict[str, Any]) -> tuple[str, str]:
 
 
 def listed(name: str, entry: dict[str, Any], usual: str) -> str:
-    """Return the row of a movement; `usual` is said below the table, and not in each row."""
+    """Return the row of a movement; `usual` is stated below the table, and not in each row."""
     title = capital(spoken(name))
     drawing = how_to_film(name).drawing.relative_to(PROJECT).as_posix()
     error = entry["goniometer_error_deg"]
@@ -375,7 +375,7 @@ def listed(name: str, entry: dict[str, Any], usual: str) -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with its rules and its table of movements of today."""
+    """Return the page with the current rules and the current table of movements."""
     movements = tables.load(TABLE)
     sources = [published(entry)[1] for entry in movements.values()]
     usual = max(sources, key=sources.count)
@@ -389,7 +389,7 @@ def page(text: str) -> str:
 
 
 def main() -> None:
-    """Write the drawings beside the code that hands them out, and the page."""
+    """Write the drawings beside the code that serves them, and the page."""
     for name, entry in tables.load(TABLE).items():
         drawing = how_to_film(name).drawing
         drawing.parent.mkdir(exist_ok=True)

@@ -36,7 +36,7 @@ PARTS = (
     ".front .halves > div:nth-child(2) > ul",
     ".front .undecided",
 )
-"""What the numbers of the picture point to; the table of docs/report.md explains them in turn."""
+"""The parts to which the numbers in the picture point; a table in docs/report.md explains them."""
 
 STYLE = """
 .front { padding: 12px 24px !important }
@@ -76,7 +76,7 @@ def report(browser: Browser) -> None:
 
 
 def visit(browser: Browser) -> None:
-    """Make the page of a visit from demo sessions, and keep its beginning."""
+    """Make the page of a visit from demo sessions, and store a picture of its beginning."""
     demos = PROJECT / "data" / "demo"
     with tempfile.TemporaryDirectory() as folder:
         store = mb.Store(Path(folder) / "sessions")
@@ -93,7 +93,7 @@ def visit(browser: Browser) -> None:
 
 
 def save(shown: bytes, name: str) -> None:
-    """Keep a picture."""
+    """Store a picture."""
     picture = Image.open(io.BytesIO(shown)).convert("RGB")
     picture.save(IMAGES / f"{name}.webp", quality=QUALITY, method=6)
 

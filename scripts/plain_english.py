@@ -2,10 +2,10 @@
 
 The script reads the README, the documentation, the tables, help texts, notebooks, docstrings of
 public functions and literals of errors. It prints a table of hits for each surface and pattern;
-``--list`` adds the file and the sentence of each hit, of the named patterns only if there are some.
+``--list`` adds the file and the sentence of each hit; if patterns are named, only of their hits.
 
 ``plain_english.yaml`` beside it has the patterns, the exceptions with their reasons, and a ceiling
-for each surface and pattern: the hits of the day on which it was written. The script fails if a
+for each surface and pattern: the number of hits when it was last written. The script fails if a
 number rises above its ceiling, so the number of hits can only fall. After a correction, ``--write``
 lowers the ceilings; it never raises one.
 """
@@ -50,14 +50,14 @@ class Hit(NamedTuple):
 
 
 def written(text: str) -> str:
-    """Remove front matter, code, formulas and what a script made from a page."""
+    """Remove front matter, code, formulas and text that a script made from a page."""
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     text = re.sub(r"^( *)(`{3,}|~{3,}).*?^\1\2$", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"<!-- made by .*?<!-- end -->|<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.DOTALL)
 
 
 def markdown(text: str) -> Iterator[str]:
-    """Give the paragraphs of a page, without code, tables, headings and what a script made."""
+    """Yield the paragraphs of a page, without code, tables, headings and generated text."""
     lines: list[str] = []
     for line in [*written(text).splitlines(), ""]:
         outside = not line.strip() or line.lstrip().startswith(("|", "#"))
@@ -88,7 +88,7 @@ def words(text: str) -> int:
 
 
 def strings(node: ast.AST) -> str:
-    """Return the text of a string, with X for what a formatted string fills in."""
+    """Return the text of a string, with X for each value that a formatted string fills in."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     if isinstance(node, ast.BinOp):
@@ -102,7 +102,7 @@ def described(docstring: str) -> str:
 
 
 def code(text: str) -> Iterator[tuple[str, str]]:
-    """Give the help texts, public docstrings and error literals of a module."""
+    """Yield the help texts, public docstrings and error literals of a module."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield "docstrings", described(ast.get_docstring(node) or "")
@@ -114,7 +114,7 @@ def code(text: str) -> Iterator[tuple[str, str]]:
 
 
 def leaves(node: Any) -> Iterator[str]:
-    """Give the texts of a table, without sources and names."""
+    """Yield the texts of a table, without sources and names."""
     if isinstance(node, dict):
         yield from leaves([node[key] for key in node if key not in ("source", "sources")])
     elif isinstance(node, list):
@@ -124,7 +124,7 @@ def leaves(node: Any) -> Iterator[str]:
 
 
 def paragraphs(root: Path) -> Iterator[tuple[str, str, str]]:
-    """Give surface, file and paragraph of everything that users read."""
+    """Yield surface, file and paragraph of everything that users read."""
     for surface, globs in FILES.items():
         for path in sorted(path for glob in globs for path in root.glob(glob)):
             text, name = path.read_text("utf-8"), path.relative_to(root).as_posix()
@@ -139,7 +139,7 @@ def paragraphs(root: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def hits(file: str, paragraph: str, patterns: dict[str, Any]) -> Iterator[Hit]:
-    """Find the hits of a paragraph: at most one for each pattern and sentence."""
+    """Yield the hits of a paragraph: at most one for each pattern and sentence."""
     if words(paragraph) > MOST_WORDS_OF_A_PARAGRAPH:
         yield Hit(file, LENGTHS[0], paragraph)
     for sentence in sentences(paragraph):
@@ -171,7 +171,7 @@ def read(root: Path, table: dict[str, Any]) -> tuple[dict[str, list[Hit]], list[
 
 
 def rises(counts: Counts, ceilings: Counts) -> Iterator[str]:
-    """Give a message for each number above its ceiling."""
+    """Return a message for each number above its ceiling."""
     for surface, counter in counts.items():
         for pattern, count in counter.items():
             if count > (ceiling := ceilings.get(surface, {}).get(pattern, 0)):
@@ -180,7 +180,7 @@ def rises(counts: Counts, ceilings: Counts) -> Iterator[str]:
 
 
 def lowered(text: str, counts: Counts) -> str:
-    """Return the table with today's numbers as ceilings, none of them higher than before."""
+    """Return the table with the current numbers as ceilings, none of them higher than before."""
     today = yaml.safe_load(text).get("ceilings", {})
     for surface, counter in counts.items():
         old = today.get(surface, {})

@@ -1,10 +1,10 @@
-"""Write constraints.txt: the newest versions that fit together, for each Python of this machine.
+"""Write constraints.txt: the newest versions that fit together, for each Python on this machine.
 
 usage: renew_versions.py PYTHON [PYTHON ...]
 
-`make versions` calls it; then run all tests before the file is committed. torch and what comes with
-it are left out: which build fits depends on the machine. So is setuptools, which only torch asks
-for: a virtual environment of Python 3.11 begins with one of its own.
+`make versions` calls this script. Run all tests before you commit the file. torch and its
+dependencies are left out, because the build that fits depends on the machine. setuptools is also
+left out: only torch requires it, and a virtual environment of Python 3.11 already contains it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = """\
 
 
 def resolved(python: str) -> tuple[str, dict[str, str]]:
-    """Version of `python`, and of each package that pip would install there today."""
+    """Return the version of `python`, and of each package that pip would install there now."""
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     command = [*pip, "--dry-run", "--ignore-installed", "--report", "-", WANTED]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)  # noqa: S603
@@ -37,9 +37,9 @@ def resolved(python: str) -> tuple[str, dict[str, str]]:
 
 
 def lines(by_python: dict[str, dict[str, str]]) -> list[str]:
-    """One line for a package whose version is the same everywhere, else one for each version.
+    """Return one line for a package whose version is the same everywhere, or one for each version.
 
-    The newest version stands for Pythons that are newer still.
+    The line for the newest Python also applies to later Pythons.
     """
     found = []
     for name in sorted({name for versions in by_python.values() for name in versions}):

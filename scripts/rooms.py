@@ -1,8 +1,8 @@
 """Draw the rooms of the package and what each imports: ``python scripts/rooms.py``.
 
-A room is a folder of the package, or a module next to the folders. Doors hand out what the rooms
-below them do, wings add to the core, and the core is all that a video needs to become a page. An
-arrow is left out if a longer way says the same.
+A room is a folder of the package, or a module next to the folders. Doors give access to the rooms
+below them, wings add to the core, and the core contains everything that turns a video into a page.
+An arrow is left out if a longer path shows the same dependency.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def _contract() -> dict[str, list[str]]:
 
 
 def layers() -> list[list[str]]:
-    """Rooms from the highest to the lowest, as the import contract has them."""
+    """Return the rooms from the highest to the lowest, as in the import contract."""
     return [[name.split(".")[1] for name in row.split(" | ")] for row in _contract()["layers"]]
 
 
 def imports() -> dict[str, set[str]]:
-    """Rooms that each room imports, wherever in its code."""
+    """Return the rooms that each room imports, anywhere in its code."""
     found: dict[str, set[str]] = {}
     for file in sorted((ROOT / FACE).rglob("*.py")):
         name = file.relative_to(ROOT / FACE).with_suffix("").parts[0]
@@ -57,7 +57,7 @@ def _rooms_in(file: Path) -> set[str]:
 
 
 def without_shortcuts(found: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Leave out what a longer way says too."""
+    """Leave out imports that a longer path also shows."""
 
     def reached(room: str) -> set[str]:
         return found[room].union(*(reached(other) for other in found[room]))
@@ -69,7 +69,7 @@ def without_shortcuts(found: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def picture() -> str:
-    """SVG of the rooms in their layers."""
+    """Return a drawing (SVG) of the rooms in their layers."""
     rows = layers()
     broadest = max(map(len, rows))
     whole = broadest * (WIDTH + 24) + 2 * LEFT

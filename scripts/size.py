@@ -1,7 +1,7 @@
 """Print how large the package and its tests are: ``python scripts/size.py``.
 
-A code line is a line with more than a comment or a docstring. A suffix is a string, formatted or
-not, or an attribute that ends in ``_sd`` or ``_sem``. The core is ``mobility`` without its wings.
+A code line contains more than a comment or a docstring. A suffix is a string, formatted or not, or
+an attribute that ends in ``_sd`` or ``_sem``. The core is ``mobility`` without its wings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, token
 
 
 def size(file: Path) -> tuple[int, int]:
-    """Code lines and suffixes of a file."""
+    """Count the code lines and the suffixes of a file."""
     with tokenize.open(file) as stream:
         tokens = [
             token

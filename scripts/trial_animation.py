@@ -1,4 +1,4 @@
-"""Film the trial viewer on the demo, for docs/images/trial.webp."""
+"""Take pictures of the trial viewer with the demo, for docs/images/trial.webp."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def frames(page: Page, trial: Locator) -> list[Image.Image]:
     page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
     for name in ("Ankle dorsiflexion", "Shoulder elevation"):
         trial.get_by_label(name, exact=True).uncheck()
-    slider = trial.get_by_label("Time in the trial")
+    slider = trial.get_by_label("Time in the recording")
     rate = float(page.evaluate(FRAME_RATE))
     trial.evaluate("one => one.scrollIntoView({block: 'start'})")
     found = []
@@ -62,7 +62,7 @@ FRAME_RATE = """() => {
 
 
 def main() -> None:
-    """Open the viewer in a real JupyterLab, and write what it shows as one moving picture."""
+    """Open the viewer in a real JupyterLab, and write its pictures as one animation."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")

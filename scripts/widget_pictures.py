@@ -18,7 +18,7 @@ from widget_page import make_page  # noqa: E402
 
 
 def main() -> None:
-    """Use every widget in a real JupyterLab, and keep how it looks."""
+    """Use every widget in a real JupyterLab, and store pictures of them."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")

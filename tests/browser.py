@@ -86,7 +86,7 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
     seen: Seen = {"ready": page.evaluate("document.querySelector('.live video').readyState")}
-    page.get_by_label("One frame on").click()
+    page.get_by_label("One frame forward").click()
     text = "document.querySelector('.live input[type=range]').getAttribute('aria-valuetext')"
     seen["frame"] = page.evaluate(text).split(", ")[1]
     page.get_by_role("button", name="Play", exact=True).click()
@@ -412,7 +412,7 @@ def use_trial(
     """Play, step, jump by a curve, turn the body, zoom, move the end of a repetition."""
     widget = page.locator(".mobility-trial")
     widget.locator(".mobility-panels canvas").first.wait_for(timeout=120_000)
-    slider = widget.get_by_label("Time in the trial")
+    slider = widget.get_by_label("Time in the recording")
     page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
 
     def state() -> Any:
@@ -453,7 +453,7 @@ def use_trial(
     slider.focus()
     seen["slid"] = key("ArrowLeft")
     seen["cells"] = [page.locator(".jp-Cell").count()]
-    widget.get_by_role("button", name="One frame on").focus()
+    widget.get_by_role("button", name="One frame forward").focus()
     page.keyboard.press("d")
     page.keyboard.press("d")
     page.wait_for_timeout(300)
@@ -630,7 +630,7 @@ class Keyboard:
             self.page.wait_for_timeout(100)
         self.press("Space")
         moments.append(seconds())
-        self.to("Time in the trial")
+        self.to("Time in the recording")
         self.press("ArrowRight", "ArrowRight")
         return [*moments, seconds()]
 
@@ -676,10 +676,10 @@ def see_fenced(page: Page, url: str, folder: Path | None) -> Seen:
     page.context.add_cookies([{"name": "secret", "value": "1", "url": url}])
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
-    page.get_by_role("button", name="One frame on").click()
+    page.get_by_role("button", name="One frame forward").click()
     origin, attempts = page.evaluate(TRIES, url)
     return {
-        "frame": page.get_by_label("Time in the trial").get_attribute("aria-valuetext"),
+        "frame": page.get_by_label("Time in the recording").get_attribute("aria-valuetext"),
         "origin": origin,
         "tried": attempts,
         "title": page.title(),

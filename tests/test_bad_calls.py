@@ -234,7 +234,10 @@ def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_pa
 
 
 METHODS = {
-    "Store": ["session", "has", "delete", "participant", "demo", "reference", "delete_reference"],
+    "Store": [
+        *("session", "has", "delete", "participant", "demo", "reference", "delete_reference"),
+        "to_bids",
+    ],
     "Session": [
         *("result_file", "export_lab", "threads", "thread", "create_threads", "set_camera_side"),
         *("create_summary_threads", "create_recommendation_threads", "angles", "validate"),
@@ -253,7 +256,13 @@ def test_a_bad_argument_of_a_store_or_session_gives_one_line_or_a_valid_result(
     session = copy_of(demo, store, "one")
     plain = {what: given for what, given in bad.items() if not isinstance(given, xr.Dataset)}
     method = getattr(store if kind == "Store" else session, name)
-    of_session = {"session_id": "one", "side": "left", "stage": "angles", "system": "metric"}
+    of_session = {
+        "session_id": "one",
+        "user_ids": ["demo"],
+        "side": "left",
+        "stage": "angles",
+        "system": "metric",
+    }
     of_session |= {f"Session.{each}.kind": "summary" for each in ("threads", "create_threads")}
     faults = faults_of(method, f"{kind}.{name}", {**of_session, **good}, plain)
     assert not faults, f"{len(faults)} of {kind}.{name}:\n" + "\n".join(faults)
@@ -267,7 +276,7 @@ def test_what_is_no_reference_is_not_saved(given, tmp_path):
 
 VARIOUS = {
     "Session.analyze": [*AnalysisOptions.model_fields, "workers", "nonsense"],
-    "Session.export_lab": ["file_format", "positions", "landmarks", "fill", "nonsense"],
+    "Session.export_lab": ["file_format", "positions", "fill", "license", "nonsense"],
     "Session.validate": ["mapping", "units", "lag_s", "margin_deg", "name", "static", "nonsense"],
     "Session.save_config": ["shown_angle", "nonsense"],
     "Store.set_participant": [*GivenParticipant.model_fields, "nonsense"],
@@ -324,7 +333,12 @@ def good_of_methods(demo: Path) -> dict[str, Any]:
         "errors": mb.retest_curves(table),
         "test": mb.compare_curves(good["curves"], "a", "b", paired=False),
         **{"session_id": "one", "side": "left", "system": "metric", "exercise": "Overhead Squat"},
-        **{"user_id": "demo", "on": datetime.date(2026, 1, 1), "date": datetime.date(2026, 1, 1)},
+        **{
+            "user_ids": ["demo"],
+            "user_id": "demo",
+            "on": datetime.date(2026, 1, 1),
+            "date": datetime.date(2026, 1, 1),
+        },
         **{"exercise_name": "Overhead Squat", "session_name": "a", "joints": ["knee"]},
         **{"stage": "angles", "key": "participants/demo.json", "what": "it", "faces": None},
         **{"intervals": [{"start": 0.5, "bottom": 1.0, "end": 1.5}], "point": (3.0, 4.0)},

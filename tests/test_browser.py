@@ -226,7 +226,7 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
         ("config", 'img "Knee, both sides over time"'),
         ("trial", 'slider "Repetition 1, start"'),
         ("trial", 'spinbutton "Repetition 2, bottom, seconds"'),
-        ("trial", 'slider "Time in the trial"'),
+        ("trial", 'slider "Time in the recording"'),
         ("sessions", 'button "Delete An old one"'),
         ("sessions", 'columnheader "Participant"'),
         ("upload", 'group "Exercise"'),

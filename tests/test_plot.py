@@ -268,7 +268,7 @@ def test_reliability_shows_differences_of_visits_and_everybody() -> None:
     )
     assert differences.get_title(loc="left") == "Value: 7 people, 7 pairs, 1 incomplete"
     assert (differences.get_ylabel(), lines.get_xlabel()) == (
-        "Later less first operator",
+        "Later minus first operator",
         "Operator",
     )
 
@@ -287,7 +287,7 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.bland_altman(agreement, metric="peek"), "peak"),
         (lambda: plot.group_curves(angles), "Dataset from mobility.mean_curves"),
         (lambda: plot.group_curves(group, test=angles), "Dataset from mobility.compare_curves"),
-        (lambda: plot.change(table), "DataFrame of cohort.changes; it has no user_id"),
+        (lambda: plot.change(table), "DataFrame from cohort.changes; it has no user_id"),
         (lambda: plot.change(changes_of(2, 2), participant="p9"), "'p9' does not have two"),
         (lambda: plot.change(3), "must be a DataFrame"),
         (lambda: plot.change(changes_of(2, 2).astype({"date": str})), "'date' must be dates"),

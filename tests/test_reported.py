@@ -52,7 +52,7 @@ def test_each_kind_has_factors_of_its_own_and_few_people_those_of_the_like(
     assert found["front"] == pytest.approx(0.5, abs=0.08)
     assert found["oblique"] == pytest.approx(1.5, abs=0.08)
     assert found["from_behind"] == found["oblique"]
-    assert "of 12 rendered people" in trial["front"]["source"].lower()
+    assert "on 12 rendered people" in trial["front"]["source"]
     left = reported.summary(made, trial).set_index("kind")
     assert left.loc["front", "rendered: ratio"] == pytest.approx(0.9, abs=0.05)
     assert left.loc["oblique", "rendered: holds"] == 1.0

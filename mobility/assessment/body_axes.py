@@ -71,9 +71,9 @@ def by_body_axes(points: Mapping[str, Array]) -> tuple[dict[str, Array], dict[st
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset, moments: Moments) -> float:
     """Return the median angle between the trunk and the vertical while standing, in degrees.
 
-    Only the stance with the most repetitions counts. If there are none, the ends of repetitions
-    that are not cut off are used, and their starts if somebody stands before them (by the `moments`
-    of the exercise); NaN without these too.
+    Only the stance with the most repetitions counts. If the trunk is not seen in it, the ends of
+    repetitions that are not cut off are used, and their starts if the exercise begins in standing
+    (by its `moments`). The result is NaN if there are none.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]

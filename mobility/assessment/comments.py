@@ -187,7 +187,7 @@ def comments(
     Raises
     ------
     BadInputError
-        If a metric has another unit than its rule.
+        If the unit of a metric differs from the unit of its rule.
     """
     verdict = _verdict(metrics, verdict)
     out = verdict.rules_out

@@ -74,7 +74,7 @@ class Trial:
 class ExerciseStages(Exercise, ABC):
     """An exercise, with the stages of its analysis and the verdict.
 
-    It stands in ``exercise.py`` of its folder, mostly as a class that inherits from
+    Its class is in ``exercise.py`` of its folder, and usually inherits from
     :class:`mobility.exercises.repeated.exercise.Repeated`.
     """
 
@@ -93,7 +93,7 @@ class ExerciseStages(Exercise, ABC):
         """Choose among several people the one who moves a joint; None chooses the largest."""
 
     def fit_options(self, cleaned: xr.Dataset) -> dict[str, Any]:
-        """Return options of :func:`mobility.fit_body` that the exercise decides."""
+        """Return options of :func:`mobility.fit_body` that the exercise sets."""
         return {}
 
     @abstractmethod
@@ -121,7 +121,7 @@ class ExerciseStages(Exercise, ABC):
         return []
 
     def recognised_in(self, pose: xr.Dataset) -> list[dict[str, Any]]:
-        """Warn that the fitted pose of another exercise shows this one; empty if unclear."""
+        """Warn if a fitted pose from another exercise shows this exercise; empty if unclear."""
         return []
 
     @abstractmethod
@@ -142,7 +142,7 @@ class ExerciseStages(Exercise, ABC):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Decide the same for a cohort, from the number of accepted repetitions; None if unknown.
+        """Return the verdict for a cohort, from the number of repetitions; None if it is unknown.
 
         `dataset` reads the result of a stage by its name, if the number is not enough.
         """

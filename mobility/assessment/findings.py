@@ -66,14 +66,15 @@ class Finding:
     ----------
     id
         ``<rule>``, or ``<rule>_<side>`` if the metric has sides.
-    metric, side
-        Variable of the metrics Dataset, and "left", "right" or "" (no sides).
+    metric
+        Variable of the metrics Dataset.
     group
         Group of the report, or "whole_movement".
-    value, interval
-        Measured value, and the 95 % interval of the true value, in `units`; None if there is none.
-    units
-        Unit of value, interval and threshold.
+    number
+        The metric on this side, with its errors, or the reason why it is missing.
+    interval
+        95 % interval of the true value, in `units`; None if there is none. For a standard deviation
+        over repetitions it is not symmetrical.
     threshold
         Threshold that the value was compared with; None if it is unknown.
     probability
@@ -107,11 +108,9 @@ class Finding:
 
     id: str
     metric: str
-    side: str
     group: str
-    value: float | None
+    number: Number
     interval: tuple[float, float] | None
-    units: str
     threshold: float | None
     probability: float | None
     status: Status
@@ -127,19 +126,26 @@ class Finding:
     gross: str = ""
 
     @property
-    def number(self) -> Number:
-        """The value with its error, or the reason why there is none."""
-        if self.value is None:
-            return Number(units=self.units, side=self.side, reason=self.reason)
-        sd = math.nan if self.interval is None else sd_of(*self.interval)
-        return Number(self.value, sd, units=self.units, side=self.side)
+    def side(self) -> str:
+        """Whether the finding is about the "left" or the "right"; "" without sides."""
+        return self.number.side
+
+    @property
+    def value(self) -> float | None:
+        """Measured value in `units`; None if there is none."""
+        return self.number.value if self.number.is_measured else None
+
+    @property
+    def units(self) -> str:
+        """Unit of value, interval and threshold."""
+        return self.number.units
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """Judge the metrics of an exercise by its rules.
 
     :func:`mobility.assessment.criteria.probability_of` gives the probability that a value is below,
-    above or outside a threshold, from the error in the metric's ``_sd``, which includes the view.
+    above or outside a threshold, from the error in the metric's ``_sd``, which depends on the view.
     For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ² with n - 1
     degrees of freedom.
 
@@ -177,7 +183,7 @@ def refused(finding: Finding, reason: str) -> Finding:
     rule = all_rules()[finding.rule]
     if isinstance(rule["threshold"], Mapping):
         rule = {**rule, "threshold": finding.threshold, "words": finding.norm}
-    return _refused(finding.rule, rule, finding.side, reason)
+    return _refused(finding.rule, rule, Number(side=finding.side, reason=reason), reason)
 
 
 @functools.cache
@@ -207,7 +213,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     ----------
     findings
         One finding, or the findings of both sides, for one rule and status. Findings that are not
-        reported for the same reason may have several rules.
+        reported for the same reason may come from several rules.
     level
         Reader of the sentence: "participant" or "professional".
     """
@@ -346,7 +352,8 @@ def _number_format(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
     metric = rule["metric"]
     if metric not in metrics:
-        return [_refused(name, rule, "", tables.sentence("reasons.not_measured"))]
+        number = number_of(metrics, metric)
+        return [_refused(name, rule, number, number.reason)]
     variable = metrics[metric]
     if variable.dims not in ((), ("side",)):
         raise BadInputError(
@@ -393,9 +400,8 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     metric = rule["metric"]
     rule = _with_norm(metrics, rule)
     number = number_of(metrics, metric, side)
-    value, sd = number.value, number.sd
     if not number.is_measured:
-        finding = _refused(name, rule, side, number.reason)
+        finding = _refused(name, rule, number, number.reason)
         unseen = str(metrics[metric].attrs.get(HIDDEN, "")).split()
         is_hidden = side in unseen or (unseen and not side)
         if is_hidden:
@@ -405,17 +411,18 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
         return replace(finding, result="inconclusive") if is_open else finding
     if rule["threshold"] is None:
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
-        return _refused(name, rule, side, reason, value)
+        return _refused(name, rule, number, reason)
     if rule.get("spread"):
-        return _finding_of_spread(metrics, name, rule, side, value)
+        return _finding_of_spread(metrics, name, rule, number)
+    value, sd = number.value, number.sd
     if not (math.isfinite(sd) and sd >= 0):
-        return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
+        return _refused(name, rule, number, tables.sentence("reasons.no_error"))
     limit, direction = rule["threshold"], rule["direction"]
     probability = float(probability_of(value, sd, limit, side=direction))
     beyond = None
     if "margin" in rule:
         beyond = _farther(value, sd, limit, rule["margin"]["value"], direction)
-    finding = _decided(name, rule, side, value, number.interval, probability, beyond)
+    finding = _decided(name, rule, number, number.interval, probability, beyond)
     return _with_gross(finding, rule) if metrics[metric].attrs.get(GROSS) else finding
 
 
@@ -436,27 +443,25 @@ def _farther(value: float, sd: float, limit: float, margin: float, direction: st
 
 
 def _finding_of_spread(
-    metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str, value: float
+    metrics: xr.Dataset, name: str, rule: Mapping[str, Any], number: Number
 ) -> Finding:
     """Judge a standard deviation over repetitions by its chi-square distribution."""
     from scipy.special import chdtr, chdtri
 
     count = value_at(metrics, "accepted_repetitions")
     if not math.isfinite(count):
-        reason = tables.sentence("reasons.unknown_repetitions")
-        return _refused(name, rule, side, reason, value)
+        return _refused(name, rule, number, tables.sentence("reasons.unknown_repetitions"))
     free = count - 1
-    squares = free * value**2
+    squares = free * number.value**2
     probability = float(chdtr(free, squares / rule["threshold"] ** 2))
     low, high = (math.sqrt(squares / float(chdtri(free, tail))) for tail in (0.025, 0.975))
-    return _decided(name, rule, side, value, (low, high), probability)
+    return _decided(name, rule, number, (low, high), probability)
 
 
 def _decided(
     name: str,
     rule: Mapping[str, Any],
-    side: str,
-    value: float,
+    number: Number,
     interval: tuple[float, float],
     probability: float,
     beyond: float | None = None,
@@ -472,8 +477,8 @@ def _decided(
             "reasons.too_close" if result == "inconclusive" else "reasons.borderline"
         )
     return _finding(
-        *(name, rule, side, _STATUS[stated], reason),
-        *(value, interval, probability),
+        *(name, rule, number, _STATUS[stated], reason),
+        *(interval, probability),
         result=result,
         beyond=beyond,
     )
@@ -486,20 +491,17 @@ def _with_gross(finding: Finding, rule: Mapping[str, Any]) -> Finding:
     return _with_sentences(replace(finding, gross=str(rule["gross"]["label"])))
 
 
-def _refused(
-    name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
-) -> Finding:
-    result: Result = "not_reported" if value is None else "inconclusive"
-    return _finding(name, rule, side, "cannot be told", reason, value, result=result)
+def _refused(name: str, rule: Mapping[str, Any], number: Number, reason: str) -> Finding:
+    result: Result = "inconclusive" if number.is_measured else "not_reported"
+    return _finding(name, rule, number, "cannot be told", reason, result=result)
 
 
 def _finding(
     name: str,
     rule: Mapping[str, Any],
-    side: str,
+    number: Number,
     status: Status,
     reason: str,
-    value: float | None,
     interval: tuple[float, float] | None = None,
     probability: float | None = None,
     *,
@@ -507,13 +509,11 @@ def _finding(
     beyond: float | None = None,
 ) -> Finding:
     finding = Finding(
-        id=f"{name}_{side}" if side else name,
+        id=f"{name}_{number.side}" if number.side else name,
         metric=rule["metric"],
-        side=side,
         group=rule["group"],
-        value=value,
+        number=replace(number, units=rule["unit"]),
         interval=interval,
-        units=rule["unit"],
         threshold=None if isinstance(rule["threshold"], Mapping) else rule["threshold"],
         probability=probability,
         status=status,
@@ -536,11 +536,11 @@ def _with_sentences(finding: Finding) -> Finding:
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
-    """Make a negative value positive where words give the sign."""
+    """Make a negative value positive if words state its sign."""
     if "signs" not in rule or finding.value is None or finding.value >= 0:
         return finding
     turned = finding.interval and (-finding.interval[1], -finding.interval[0])
-    return replace(finding, value=-finding.value, interval=turned)
+    return replace(finding, number=replace(finding.number, value=-finding.value), interval=turned)
 
 
 def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
@@ -551,7 +551,7 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"; a word as unit only once."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a unit that is a word only once."""
     if finding.value is None:
         return finding.side
     text = in_units(finding.value, rule)
@@ -569,9 +569,9 @@ _SIDE = "side"
 def views_that_answer(rule: str) -> Mapping[str, float]:
     """Return the share of sides on which a rule is decided, by kind of view.
 
-    The shares were counted in benchmarks on rendered people (table ``views_of_rules``). Sides that
-    the near side hides were not counted. For a rule without such a count, the share is 1 if its
-    measure and its angle declare that the view shows it, otherwise 0.
+    The shares were counted in benchmarks on rendered people (table ``views_of_rules``). The far
+    side was not counted if the near side hides it. For a rule without such a count, the share is 1
+    if its measure and its angle declare that the view shows it, otherwise 0.
     """
     shares = {view: float(counts["answered"]) for view, counts in _counted(rule).items()}
     if not any(shares.values()):
@@ -586,8 +586,8 @@ def surer_views(rule: str, view: str) -> dict[str, float]:
     """Return the kinds of view with clearly smaller errors than this view, the most precise first.
 
     Each value is the fraction by which the median 95 % interval is narrower. Clearly smaller means
-    that the upper quartile of the margins of error is below the lower quartile of the other view.
-    If a view was counted but never gave a value, the view with the narrowest intervals is returned.
+    that the upper quartile of their margins of error is below the lower quartile of this view. If
+    this view was counted but never gave a value, the view with the narrowest intervals is returned.
 
     An angle that is seen better from the side should be filmed from there, even if its intervals
     are a little narrower from the front. Its errors are larger from the front. At the bottom of
@@ -668,7 +668,7 @@ def films_beside(findings: Sequence[Finding], views: Collection[str]) -> dict[st
     Parameters
     ----------
     findings
-        Findings of all videos together; only findings that are not visible or inconclusive count.
+        Findings of all videos together; only findings that are inconclusive or not visible count.
     views
         Names of the filmed views, at least one.
 
@@ -721,7 +721,7 @@ def _counted(rule: str) -> Mapping[str, Any]:
 
 
 def _declared_share(kind: str, entry: Mapping[str, Any], view: str) -> float:
-    """Return 1 if a view shows a number of a measure, by its declaration, otherwise 0."""
+    """Return 1 if the measure declares that the view shows this kind of number, otherwise 0."""
     frontal = entry.get("frontal") or kind in COMPARES_SIDES
     if frontal and not tables.load("views")["views"][view].get("frontal_plane", True):
         return 0.0

@@ -158,12 +158,12 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         about["note"] = why
     lower, upper = np.percentile(total, _INTERVAL)
     scores = [float(part.score.mean()) for part in drawn_parts]
-    mean = "mean over the draws"
+    mean = "mean over the samples"
     variables = {
         "": (total.mean(), "", f"{mean} of the worst score", "score"),
-        sd_name(""): (total.std(), ", standard deviation of the error", "of the draws", ERROR),
-        "_interval": ([lower, upper], ", 95 % interval", "of the draws", "interval"),
-        "_coverage": (coverage, ", parts that are told", "share of the parts", "coverage"),
+        sd_name(""): (total.std(), ", standard deviation of the error", "of the samples", ERROR),
+        "_interval": ([lower, upper], ", 95 % interval", "of the samples", "interval"),
+        "_coverage": (coverage, ", parts with a result", "share of the parts", "coverage"),
         "_part": (
             [part.value for part in drawn_parts],
             ", value of each part",
@@ -228,7 +228,7 @@ def _dataset(
         },
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )
-    result[name].attrs[BESIDE] = f"{name}_sd {name}_interval"
+    result[name].attrs[BESIDE] = f"{sd_name(name)} {name}_interval"
     result[f"{name}_part"].attrs[BESIDE] = sd_name(f"{name}_part")
     rules = tables.load("findings")["rules"]
     entries = tables.load("indices")[name]["parts"]

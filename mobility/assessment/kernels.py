@@ -388,7 +388,7 @@ def of_trial(compute: Callable[[MeasuredTrial], Mapping[str, Values]]) -> TrialK
 
 
 def _takes(compute: Callable[..., Any], count: int) -> Any:
-    """Refuse a measure function with other parameters than it is called with."""
+    """Reject a measure function whose parameters differ from those of its calls."""
     try:
         signature(compute).bind(*range(count))
     except TypeError:
@@ -561,7 +561,7 @@ def frontal_plane_projection_angle(
 
 
 def ankle_distance(ankle_z: Array) -> Array:
-    """Return the distance of the ankles, from their coordinates (..., side) along eZ."""
+    """Return the distance between the ankles, from their coordinates (..., side) along eZ."""
     return abs(ankle_z[..., 1] - ankle_z[..., 0])
 
 

@@ -240,7 +240,7 @@ def _angle(across: Array, along: Array) -> Array:
 
 
 def _either_side(points: Array) -> Array:
-    """Return points (..., side, space); an unseen side gets those of the other."""
+    """Return points (..., side, space); an unseen side gets the points of the other side."""
     return np.where(np.isnan(points), points[..., ::-1, :], points)
 
 

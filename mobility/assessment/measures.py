@@ -86,8 +86,9 @@ def measure(
     operation
         Name of the history entry.
     other_exercise
-        Warns if another exercise is shown; it gets the pose, the frames of the phases
-        (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were accepted.
+        A function that warns if another exercise is shown; it gets the pose, the frames of the
+        phases (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were
+        accepted.
     scores
         Further metrics, computed from all the others, as Datasets.
     sex, age
@@ -241,7 +242,7 @@ def _add_angles(
 
 
 def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
-    """Note, in place, why there is no standing from which a change could be computed."""
+    """Note, in place, why there are no standing frames from which a change could be computed."""
     metric = f"{quantity.name}_from_standing"
     if metric not in metrics:
         return
@@ -256,7 +257,7 @@ def _note_no_standing(metrics: Metrics, quantity: Quantity) -> None:
 
 
 def _why_no_standing(repetitions: xr.Dataset) -> str:
-    """Return why there is no standing to which the repetitions refer."""
+    """Return why there are no standing frames to which the repetitions refer."""
     return never_standing_there(repetitions) or tables.sentence("reasons.never_standing")
 
 
@@ -306,6 +307,11 @@ def _add_of_trial(
     """Add the numbers of measures from a function of the recording."""
     outputs = kernel.compute(trial)
     for name, entry in entries.items():
+        if "largest_interval" in entry:
+            raise BadInputError(
+                f"measure {name}: largest_interval has no effect on a function with @of_trial; "
+                "remove it, and return NaN for values that are too uncertain"
+            )
         output = output_of(name, entry, outputs)
         values = checked_values(outputs[output], trial, what=f"kernel {entry['from']}")
         before = set(metrics)

@@ -96,7 +96,7 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
 ) -> tuple[Array, bool, float]:
-    """Remove uncertain values; return the rest, whether any was removed, and the share."""
+    """Remove uncertain values; return the rest, whether any was removed, and what share."""
     has_value = np.isfinite(value)
     largest = entry.get("largest_interval", {"value": np.inf})["value"]
     refused = has_value & ~(half_width(sd) <= largest)

@@ -111,7 +111,7 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
 
 
 def in_own_direction(name: str, angle_deg: float) -> float:
-    """Return an angle as positive in the direction of a movement, such as elbow extension.
+    """Return an angle that is positive in the direction of a movement, such as elbow extension.
 
     Parameters
     ----------

@@ -138,7 +138,8 @@ def value_at(metrics: xr.Dataset, name: str, side: str | None = None, **place: A
         if labels.get(str(dim)) not in listed:
             return math.nan
         index.append(listed.index(labels[str(dim)]))
-    return math.nan if variable is None else float(variable.values[tuple(index)])
+    value = math.nan if variable is None else float(variable.values[tuple(index)])
+    return math.nan if math.isnan(value) else value  # the same object, so that numbers are equal
 
 
 def numbers_of(metrics: xr.Dataset, name: str) -> tuple[Number, ...]:

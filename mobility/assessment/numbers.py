@@ -81,7 +81,7 @@ class Repetitions:
         return main_moment(self.exercise.moments)
 
     def sem(self, metric: str, q: Quantity, value: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
-        """Return the standard error of measurement between visits of the median of `value`.
+        """Return the standard error of measurement between visits for the median of `value`.
 
         If the error caused by putting up the camera again was not measured, the error of the value,
         `sd`, is used.
@@ -218,7 +218,7 @@ class Quantity:
 
     @cached_property
     def _certain_means(self) -> tuple[xr.DataArray, xr.DataArray, bool]:
-        """Return value and sd of each repetition without uncertain ones; whether there were any."""
+        """Return value and sd of each repetition, NaN if uncertain, and whether any was so."""
         value, sd = median_within(self.value, self._error, self.frames)
         sd = self.entry["error"].get("factor", 1.0) * self.errors.get("mean", sd)
         if "leg" in self.repetitions.dataset and "side" in value.dims:  # the other leg is lifted
@@ -298,7 +298,7 @@ def _check_dims(quantity: Quantity, kind: str) -> None:
     lacks_dims = bool(needed) and set(needed).isdisjoint(dims)
     is_not_single = kind in ("count", "time") and bool(set(dims) - {"side"})
     if lacks_dims or is_not_single:
-        over = " and ".join(map(str, dims)) or "nothing: it is a single number"
+        over = " and ".join(map(str, dims)) or "no dimension"
         raise BadInputError(
             f"measures.yaml: {quantity.name}: kinds: {kind!r} cannot be computed from "
             f"{quantity.entry['from']}, which is over {over}"

@@ -21,11 +21,11 @@ Array = NDArray[np.float64]
 def posture(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
     """Compute the posture of every frame.
 
-    ``heel_rise(time, side)`` and ``toe_out(time, side)`` in degrees,
-    ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in foot lengths,
-    ``lateral_shift(time)`` relative to the distance of the ankles in standing, ``stance_width`` and
-    ``stance_width_m`` of the recording. An error that the trunk and the shanks have in common
-    cancels out, and so does one that both hips and both ankles have in common.
+    The outputs in degrees are ``heel_rise(time, side)``, ``toe_out(time, side)`` and
+    ``trunk_tibia_difference(time)``. ``dowel_offset(time)`` is in foot lengths, and
+    ``lateral_shift(time)`` is relative to the distance of the ankles in standing. ``stance_width``
+    and ``stance_width_m`` belong to the recording. An error that the trunk and the shanks have in
+    common cancels out, and so does one that both hips and both ankles have in common.
 
     References
     ----------

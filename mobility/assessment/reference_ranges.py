@@ -92,8 +92,8 @@ def reference_range(
         How the joint was moved. Active motion is smaller than passive motion, and dorsiflexion
         under body weight is larger than without it, so one kind cannot replace another.
     study
-        Key of a study in the table. None prefers studies of such people and, among these studies,
-        groups of this sex and age over pooled groups.
+        Key of a study in the table. If it is None, studies of such people are preferred and,
+        among them, groups of this sex and age over pooled groups.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> b
 
 
 def _is_certain(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether a person who may belong to the group certainly does, from what is known."""
+    """Whether a person who may belong to the group certainly belongs to it."""
     sex_is_settled = row["sex"] is None or sex is not None
     age_is_settled = row["age"] is None or years is not None
     return sex_is_settled and age_is_settled

@@ -1,9 +1,9 @@
 """Errors of the numbers of a recording: absolute, from standing, and between the sides.
 
-The error of an angle of a fitted body is mostly one bias of the whole recording. The part that is
-the same in standing and at the bottom cancels in their difference; the part that is the same on
-both sides cancels in the difference between sides. The posterior samples of the fit show how much
-cancels out; it may be little.
+The error of an angle of a fitted body is mostly a bias that lasts through the whole recording. The
+part that is the same in standing and at the bottom cancels in their difference; the part that is
+the same on both sides cancels in the difference between sides. The posterior samples of the fit
+show how much cancels out; it may be little.
 
 The module also computes how much a number differs between two visits if nothing has changed.
 
@@ -84,9 +84,9 @@ def trial_spreads(
 
     Notes
     -----
-    The mean over the knots of a phase is taken within each sample, but not the mean over
-    repetitions. Between repetitions, the samples vary more than the actual errors, whose variation
-    is already part of the spread of the values.
+    Each sample is averaged over the knots of a phase. It is not averaged over repetitions: between
+    repetitions, the samples vary more than the actual errors, whose variation is already part of
+    the spread of the values.
     """
     draws = _numbers(angle_deviations(fitted), fitted, repetitions, moments)
     return xr.Dataset(
@@ -130,7 +130,7 @@ def _numbers(
 TABLE = "between_visits"
 
 _MEDIAN = 1.25
-"""Standard error of the median of many values, relative to that of their mean."""
+"""Standard error of the median of many values, relative to the standard error of their mean."""
 
 
 class Known(NamedTuple):
@@ -200,7 +200,7 @@ def pooled_variance(
 def visit_sem(
     again: ArrayLike, variance: ArrayLike, repetitions: ArrayLike, *, known: Known
 ) -> Array:
-    """Return the standard error of measurement between visits of a median over repetitions.
+    """Return the standard error of measurement between visits for a median over repetitions.
 
     The smallest detectable change is 1.96 √2 times this error.
 

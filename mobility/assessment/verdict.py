@@ -218,7 +218,8 @@ def judge(
     Returns
     -------
     Verdict
-        "good" only without warnings and failed checks. A recording without checks is "limited".
+        "good" only if there are no warnings and no failed checks. A recording without checks is
+        "limited".
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"
@@ -272,7 +273,7 @@ def _amount(share: float) -> str:
 
 
 def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:
-    """Make a verdict: the worst reasons explain it, all of them rule out parts."""
+    """Make a verdict: the worst reasons explain it, and every reason rules out parts."""
     worst_first = sorted(reasons_given, key=lambda reason: -LEVELS.index(reason.level))
     once: dict[str, Reason] = {}
     for reason in worst_first:

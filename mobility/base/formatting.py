@@ -32,7 +32,7 @@ _SHORT = 3
 
 
 def digits_and_suffix(units: str) -> tuple[int, str]:
-    """Return the decimals and the suffix of a unit; 0 and "" for an index."""
+    """Return the number of decimals and the suffix for a unit; 0 and "" for an index."""
     return _SHOWN.get(units, (1, ""))
 
 
@@ -54,9 +54,9 @@ def quantity(
 ) -> str:
     """Write a value with its unit and margin of error: "98° ± 4°", "12 ± 2 frames".
 
-    A unit in words is written once. Degrees and percent have no decimals, seconds have one, ratios
-    two, unless `digits` are set. NaN is a dash. The margin of error `half` is left out if it is
-    NaN, and for a count.
+    A unit that is a word is written only once. Degrees and percent have no decimals, seconds have
+    one, ratios two, unless `digits` are set. NaN is a dash. The margin of error `half` is left out
+    if it is NaN, and for a count.
     """
     usual, suffix = digits_and_suffix(units)
     text = rounded(value, usual if digits is None else digits, signed=signed)
@@ -164,7 +164,7 @@ def measure_in_words(measure: str, long_name: str = "") -> str:
 
 
 def level_in_words(factor: str, level: object) -> str:
-    """Write a value of a column: "visit 2", "group b"; a word needs no column: "patients"."""
+    """Write a value after the name of its column, "visit 2"; a word stays alone, "patients"."""
     text = f"{level:.15g}" if isinstance(level, float) else str(level)
     says_nothing = len(text) == 1 or text.lstrip("+-")[:1].isdigit()
     return f"{spoken(factor)} {text}" if says_nothing else text
@@ -176,7 +176,7 @@ def difference_in_words(factor: str, level: object, other: object) -> str:
 
 
 def split_names(text: str) -> list[str]:
-    """Split a text at its commas."""
+    """Split text at its commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -194,7 +194,7 @@ def shortened(names: Iterable[object], *, most: int = 12) -> str:
 
 
 def both_sides(sided: Sequence[str]) -> str:
-    """Join sides of one part: "left and right elbow", otherwise "left elbow, right knee"."""
+    """Join names; both sides of a part become one name: "left and right elbow, right knee"."""
     parts = [name.partition(" ")[2] for name in sided]
     names = [
         f"left and right {part}" if part and parts.count(part) > 1 else name

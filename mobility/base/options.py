@@ -89,7 +89,7 @@ def likely_measure(name: str, choices: Iterable[str]) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a value as a message shows it: short and in one line, otherwise its type."""
+    """Return a value for a message: written in one line if it is short, otherwise its type."""
     plain = (str, bytes, bool, int, float, complex, os.PathLike, list, tuple, dict, set, type(None))
     if isinstance(value, plain):
         short = reprlib.Repr()
@@ -112,7 +112,7 @@ drive has only one.
 def is_word(value: Any, *words: str) -> bool:
     """Whether a value is one of these words.
 
-    Arrays and tables are not, because they cannot be compared with a text.
+    Arrays and tables are not, because they cannot be compared with text.
     """
     return isinstance(value, str) and value in words
 
@@ -128,7 +128,7 @@ def check_path(path: Any) -> str | os.PathLike[str]:
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise BadInputError("must be a path: a text or a pathlib.Path")
+        raise BadInputError("must be a path: text or a pathlib.Path")
     if not text:
         raise BadInputError("is empty; name a file or a folder")
     if "\0" in text:
@@ -149,7 +149,7 @@ def require_path(path: Any, *, what: str) -> None:
 
 
 def check_day(value: Any) -> datetime.date | str:
-    """Return a date, or a date and time, from a text or a date object, including those of pandas.
+    """Return a date, or a date and time, from text or from a date object (also of pandas).
 
     Raises
     ------
@@ -160,7 +160,7 @@ def check_day(value: Any) -> datetime.date | str:
         plain = getattr(value, "to_pydatetime", None)
         return value if plain is None else plain(warn=False)
     if not isinstance(value, str):
-        raise BadInputError('must be a date, or a text such as "2026-11-30"')
+        raise BadInputError('must be a date, or text such as "2026-11-30"')
     return value
 
 
@@ -171,7 +171,7 @@ Day = Annotated[datetime.datetime | datetime.date | str, PlainValidator(check_da
 def check_table(value: Any) -> Any:
     """Return a DataFrame unchanged, if its column names are unique.
 
-    Recognised by its methods, because importing pandas is slow.
+    A DataFrame is recognised by its methods, because importing pandas is slow.
     """
     columns = getattr(value, "columns", None)
     if columns is None or not callable(getattr(value, "groupby", None)):
@@ -292,7 +292,7 @@ PoseRate = Annotated[
 `mobility.capture.pose.estimate_pose`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]
-"""A pose model for users who cannot name a file, as for `mobility.capture.models`."""
+"""A pose model by name, for users who cannot choose a file; see `mobility.capture.models`."""
 
 
 def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
@@ -304,7 +304,7 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
         An object with ``start``, ``bottom`` and ``end``, in seconds. Other columns of
         `Session.repetitions_table` are ignored.
     others
-        Further names that it may have.
+        Further names that `times` may have.
     what
         What the times belong to, for messages ("repetition 2").
 

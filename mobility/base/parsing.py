@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
-    """Loader that refuses duplicate keys; YAML would use the last one."""
+    """Loader that rejects duplicate keys; YAML would use the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         names = set()
@@ -83,8 +83,8 @@ def parse_yaml(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text is not such YAML, or is nested too deeply. The message has the line, if it is
-        known.
+        If the text is not such YAML, or is nested too deeply. The message contains the line number,
+        if it is known.
     """
     try:
         return _not_too_deep(lambda: yaml.load(text, Loader=_UniqueKeyLoader))  # noqa: S506, a safe loader

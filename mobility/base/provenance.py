@@ -57,13 +57,14 @@ PAGES: Code = ()
 
 _BEYOND = ("mobility.sessions", "mobility.store")
 """Modules that are not followed, because the key of a result already contains everything that the
-result needs from its session.
+result needs from its session. The code that stores a result is not in the key either, because it
+changes no value: a Dataset that is read equals the written one in each bit, as a test checks.
 """
 
 
 @functools.cache
 def code_digest(code: Code | None = PAGES) -> str:
-    """Return the SHA-256 of a result's code and of library versions; None means the whole package.
+    """Return the SHA-256 of library versions and `code`; None stands for the whole package.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def reached_modules(modules: Iterable[Path]) -> set[Path]:
 
 
 def named_tables(modules: Iterable[Path]) -> set[str]:
-    """Return the tables that strings of modules name: "angles", "reasons.chair" for sentences."""
+    """Return the tables that strings in modules name: "angles", "reasons.chair" (sentences)."""
     texts = set[str]().union(*(_source(module).texts for module in modules))
     keys = {tuple(text.split(".")[:2]) for text in texts if "." in text}
     named = set()
@@ -156,7 +157,7 @@ def _with_imports(module: Path) -> str:
 
 @functools.cache
 def _module_of(name: str) -> tuple[Path | None, str]:
-    """Find the file of an imported name, None outside this package, and the name inside the file.
+    """Find the file of an imported name (None outside this package), and the name inside the file.
 
     A name of :mod:`mobility` itself is looked up in the module that defines it.
     """
@@ -180,7 +181,7 @@ class _Source(NamedTuple):
     digest
         SHA-256 of its code without imports, comments, docstrings and names of modules.
     imports
-        For each import its name in the code, and its full name, as ``a.b.name``.
+        For each import, its name in the code and its full name, as ``a.b.name``.
     texts
         Its strings, without docstrings.
     """
@@ -333,7 +334,7 @@ class AnalysisWarning:
     Attributes
     ----------
     code, values
-        For programs: the code decides; the values are those in the sentence.
+        For programs: the code identifies the warning; the values are those in the sentence.
     message
         For people: one line.
     """
@@ -372,7 +373,7 @@ def cuts_of(dataset: xr.Dataset) -> list[float]:
 
 
 class Repeat(NamedTuple):
-    """A shot that the video repeats, from `start` to `stop`, and the time of its first copy, s."""
+    """Seconds: `start` and `stop` of a shot that repeats an earlier one, and `first`, its time."""
 
     start: float
     stop: float
@@ -392,7 +393,7 @@ def repeats_of(dataset: xr.Dataset) -> list[Repeat]:
 
 
 def _films_of(dataset: xr.Dataset) -> Iterator[tuple[dict[str, Any], float]]:
-    """Yield the pose entry of each camera, and its offset from the first camera's time, seconds."""
+    """Yield the pose entry of each camera, and its offset from the first camera's time, s."""
     entries = history(dataset)
     yield last_of(entries, "estimate_pose"), 0.0
     further_histories = last_of(entries, "fit_body").get("further_histories", [])

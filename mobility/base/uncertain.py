@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
-SD, SEM = "_sd", "_sem"
+_SD, _SEM = "_sd", "_sem"
 
 
 def sd_name(name: object) -> str:
     """Return the name of the variable with the standard deviation of the error."""
-    return f"{name}{SD}"
+    return f"{name}{_SD}"
 
 
 def sem_name(name: object) -> str:
     """Return the name of the variable with the standard error of measurement between visits."""
-    return f"{name}{SEM}"
+    return f"{name}{_SEM}"
 
 
 def is_sd(name: object) -> bool:
     """Whether a variable with this name holds the standard deviation of an error."""
-    return str(name).endswith(SD)
+    return str(name).endswith(_SD)
 
 
 def is_error(name: object) -> bool:
     """Whether a variable with this name holds an error of either kind."""
-    return str(name).endswith((SD, SEM))
+    return str(name).endswith((_SD, _SEM))
 
 
 def name_of_value(name: object) -> str:
-    """Return the name of the value that a standard deviation belongs to; others are unchanged."""
-    return str(name).removesuffix(SD)
+    """Return the name of the value that an error belongs to; other names are unchanged."""
+    return str(name).removesuffix(_SD).removesuffix(_SEM)
 
 
 def sd_beside(dataset: xr.Dataset, name: str) -> xr.DataArray:

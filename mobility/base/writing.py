@@ -168,7 +168,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Provide a hidden path beside `path`; the file written there becomes `path`, or is removed.
+    """Provide a hidden path beside `path`; the file is renamed to `path`, or removed on errors.
 
     The hidden path keeps the suffix of `path`, because encoders choose the format by it. The folder
     is not made: a folder that was removed in the meantime must not come back.

@@ -1,4 +1,4 @@
-"""The subject among the people that a detector of another package finds in the frames.
+"""The subject among the people that a detector from another package finds in the frames.
 
 The detector sees each frame once, and may find several people in it. The people are followed from
 frame to frame by their heads and boxes. The subject is chosen among them as with MediaPipe.
@@ -130,7 +130,7 @@ def _beside(
 ) -> tuple[list[int], list[survey.Track]]:
     """Return indices and tracks of the subject, then of the people seen at some of the `times`.
 
-    The other tracks are reduced to these times, because a brief detection may be nobody.
+    The other tracks are reduced to these times, because a brief detection may not be a person.
     """
     thinned = {i: _thinned(track, times) for i, track in enumerate(tracks) if i != subject}
     other_indices = [index for index, track in thinned.items() if track.times]

@@ -1,4 +1,4 @@
-"""Names and code of the detectors of other packages, without importing them.
+"""Names and code of the detectors from other packages, without importing them.
 
 A package names its detectors as entry points of the group ``mobility.detectors``;
 :mod:`mobility.capture.detectors` defines what a detector is.
@@ -46,12 +46,12 @@ def detector_names() -> list[str]:
 
 
 def require_detector(name: str | None) -> None:
-    """Refuse a detector that is not installed here, before any work begins.
+    """Raise an error for a detector that is not installed here, before any work begins.
 
     Raises
     ------
     BadInputError
-        With the field ``detector``.
+        The detector is not installed; the error names the field ``detector``.
     """
     if name is not None and name != BUILT_IN:
         try:

@@ -196,13 +196,13 @@ class LoadedDetector:
         workers = getattr(detector, "workers", None)
         title = detector.name.strip() if isinstance(detector.name, str) else ""
         if not title or not title.isprintable():
-            raise ModelError(f"{what}: its name must be a text (got {quoted(detector.name)})")
+            raise ModelError(f"{what}: its name must be text (got {quoted(detector.name)})")
         if workers is not None and not (type(workers) is int and workers >= 1):
             raise ModelError(
                 f"{what}: its workers must be 1 or more, or None (got {quoted(workers)})"
             )
         if not isinstance(source, str):
-            raise ModelError(f"{what}: its source must be a text (got {quoted(source)})")
+            raise ModelError(f"{what}: its source must be text (got {quoted(source)})")
         try:
             pose_source(source)
             by_name = self._by_name(detector.keypoints)

@@ -42,8 +42,8 @@ class Region:
 class Landmarker:
     """One MediaPipe landmarker; use it as a context manager, so that it is closed.
 
-    `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call;
-    "image" treats every picture separately. If `people` is more than one, MediaPipe does not
+    `model` is the path of the ``.task`` bundle. The mode "video" tracks and smooths from call to
+    call; "image" treats every picture separately. If `people` is more than one, MediaPipe does not
     smooth.
     """
 

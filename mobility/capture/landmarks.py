@@ -36,7 +36,7 @@ Landmarks = npt.NDArray[np.void]
 
 
 def nobody(*shape: int) -> Landmarks:
-    """Return the landmarks of nobody, for one picture or an array of pictures of this `shape`."""
+    """Return landmarks that are all NaN, for one picture or for pictures of this `shape`."""
     return np.full((*shape, len(LANDMARKS)), np.nan, LANDMARK)
 
 
@@ -105,7 +105,7 @@ def believable(pose: Landmarks) -> bool:
 
 
 def arrays_as_bytes(arrays: dict[str, npt.NDArray[Any]]) -> tuple[list[Any], bytes]:
-    """Write arrays for :func:`arrays_of`: their layout as JSON values, and their bytes."""
+    """Return the layout of arrays as JSON values, and their bytes, for :func:`arrays_of`."""
     layouts = [
         [name, "landmarks" if array.dtype == LANDMARK else array.dtype.str, array.shape]
         for name, array in arrays.items()
@@ -114,7 +114,7 @@ def arrays_as_bytes(arrays: dict[str, npt.NDArray[Any]]) -> tuple[list[Any], byt
 
 
 def arrays_of(layouts: list[Any], content: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Take arrays from a message of another process, by name."""
+    """Restore arrays by name from a message that another process sent."""
     arrays, start = {}, 0
     for name, kind, shape in layouts:
         dtype = LANDMARK if kind == "landmarks" else np.dtype(kind)

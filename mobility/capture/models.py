@@ -78,14 +78,15 @@ def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
 
 
 def require_model(model: str | os.PathLike[str] | None) -> None:
-    """Refuse a model that this machine does not have, before any work begins.
+    """Raise an error for a model that this machine does not have, before any work begins.
 
-    The full model is fetched when it is needed, and "auto" is the choice of the machine's owner.
+    "full" and "auto" raise no error: the full model is fetched when it is needed, and "auto" is the
+    choice of the machine's owner.
 
     Raises
     ------
     BadInputError
-        With the field ``model``.
+        The model is missing; the error names the field ``model``.
     """
     name = os.fspath(model) if model is not None else AUTO
     try:
@@ -108,7 +109,7 @@ def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
 
 
 def digest_of(digests: Iterable[str]) -> str:
-    """Return one SHA-256 for several models, from their digests; one digest is unchanged."""
+    """Return one SHA-256 for several models, from their digests; a single digest is unchanged."""
     first, *other_digests = digests
     if not other_digests:
         return first

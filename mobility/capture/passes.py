@@ -136,7 +136,7 @@ JobOf = Callable[[list[Chunk], list[float]], ChunksJob]
 
 
 def search(work: Work, job_of: JobOf, start: Callable[[], Process]) -> SearchResult:
-    """Let processes do all chunks, and join the results."""
+    """Have processes search all chunks, and join the results."""
     messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
     messages = queue.SimpleQueue()
     # Contiguous runs of chunks, so that each worker decodes its part only once.
@@ -212,7 +212,7 @@ def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _run_job(process: Process, job: ChunksJob, path: Path, on_message: Send) -> None:
-    """Do a job in a process that ends with it."""
+    """Do a job in a process, and end the process afterwards."""
     try:
         with process:
             process.ask(job.model_dump(mode="json"), on_message=on_message)

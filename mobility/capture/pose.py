@@ -62,8 +62,8 @@ LEAST_SIZE = 32
 """Least width and height of the pictures, pixels."""
 
 LONGEST_EMPTY_S = 300.0
-"""Longest total duration of gaps that are longer than a chunk. It is limited because the fit takes
-longer, the longer the recording.
+"""Longest total duration of gaps that are longer than a chunk. It is limited because a longer
+recording takes longer to fit.
 """
 
 SAME_PERSON = 0.3
@@ -76,7 +76,7 @@ MOST_FOLLOWED = 3
 """Number of people, the most prominent ones, who are followed to find the person who moves."""
 
 CONTRADICTION_SHARE = 0.05
-"""Fraction of frames with contradicting models above which there is a warning."""
+"""Fraction of frames in which the models contradict each other, above which there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def estimate_pose(
         ``MOBILITY_POSE_MODEL``, otherwise "full". The corrections and errors of the fit were
         measured with "full". Only ``mobility models --model heavy`` downloads the heavy model.
     rate
-        Frames per second in which the pose is estimated, at least 5, or "all". The actual rate is
+        Frames per second at which the pose is estimated, at least 5, or "all". The actual rate is
         the rate of the video divided by a whole number. "usual" is 15, or all frames while the
         person moves fast: a leg by 0.08 of the body's size, or an arm by a quarter of it, between
         two frames.
@@ -374,7 +374,7 @@ def combined(first: Landmarks, second: Landmarks) -> tuple[Landmarks, int]:
     """Return the mean of the poses from two models in the same frames, weighted by visibility.
 
     The poses are (n, 33); NaN if nobody is there. Visibility and presence are plain means. Only the
-    first pose is used if the second model found nobody, or if they contradict each other. They
+    first pose is used if the second model found nobody, or if the poses contradict each other. They
     contradict each other if their boxes hardly overlap, or if the left side of one is nearer in
     space to the right side of the other. The number of contradicting frames is returned too.
     """
@@ -463,7 +463,7 @@ def _run(
     other_tracks: Sequence[survey.Track] = (),
     looks: Sequence[survey.Look] = (),
 ) -> Pass:
-    """Let the workers do all chunks, and join their parts.
+    """Have the workers search all chunks, and join their results.
 
     `looks` are the looks of the survey that saw `other_tracks`.
     """
@@ -487,7 +487,7 @@ def _run(
 
 
 def _dense_track(dense: Pass) -> survey.Track:
-    """Track of the person in the dense pass, if the sparse survey missed everybody."""
+    """Return the track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
     for time, pose in zip(dense.times, dense.poses, strict=True):
         if is_somebody(pose):
@@ -568,7 +568,7 @@ def fraction_outside(
     The head counts as cut off if the edge of the picture crosses the forehead.
 
     A margin at the border, as a fraction of the picture's width and height, counts as outside. NaN
-    where the part was never seen.
+    if the part was never seen.
     """
     marks = pose["image_position"].isel(individual=0)
     u = marks.sel(pixel="u") / pose.attrs["image_width"]

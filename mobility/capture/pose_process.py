@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from mobility.base.processes import Process
 
 NOWHERE = "http://127.0.0.1:9"
-"""A proxy on this machine that does not exist: the port is reserved for discarding."""
+"""A proxy on this machine that does not exist: its port belongs to the discard protocol."""
 
 _SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
 """Number of Linux's ``socket`` call, by machine."""

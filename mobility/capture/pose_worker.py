@@ -143,7 +143,7 @@ def _send(chunk: _Chunk, changes: shots.PictureChanges, send: Send) -> None:
 def _find(
     job: Job, chunk: _Chunk, many: Landmarker, image: Image, time: float
 ) -> tuple[Landmarks, bool]:
-    """Find the subject's pose in one frame, or NaN; and whether only a second look found it."""
+    """Return the subject's pose in one frame, or NaN, and whether only a second look found it."""
     no_pose = nobody()
     if job.track is not None and not job.track.is_near(time):
         return no_pose, False
@@ -165,7 +165,7 @@ def _find(
 
 
 def _is_subject(job: Job, chunk: _Chunk, pose: Landmarks, time: float) -> bool:
-    """Whether a pose is upright, and near the subject's last place or place in the survey."""
+    """Whether a pose is upright, and near the subject's recent place or place in the survey."""
     track = job.track
     if upside_down(pose):
         return False

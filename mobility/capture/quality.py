@@ -51,13 +51,13 @@ BLACK, WHITE = 2, 253
 """Levels of 255 at and beyond which a pixel is clipped."""
 
 _GRADIENT_VARIANCE = 1 / 3
-"""Variance, pixels², of the blur by the gradient itself, which averages over two pixels."""
+"""Variance, pixels², of the blur that the gradient adds, because it averages over two pixels."""
 
 _SMALLEST_BOX = 8
 
 _FITTED_FOCAL_SD = 0.12
 """Error of a fitted focal length, as a fraction: root mean square over 14 rendered squats with an
-earlier fit; the posterior samples may show less."""
+earlier fit; the posterior samples may have a smaller spread."""
 
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
 """Metres; stature that is assumed if it is unknown, as in the fit, and the spread among adults."""
@@ -253,7 +253,7 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
     """Measure light and sharpness inside the person's box, for the capture quality.
 
-    It decodes much of the video, so it can run in parallel with steps that need only the pose.
+    It decodes much of the video, so call it in parallel with steps that need only the pose.
     """
     import cv2
 

@@ -11,7 +11,7 @@ from mobility.base.options import PoseRate
 from mobility.capture.landmarks import Array, Landmarks, bounding_box, is_somebody, rows_of
 
 USUAL_HZ = 15.0
-"""Frames per second in which the pose is estimated, unless the person moves fast.
+"""Frames per second at which the pose is estimated, unless the person moves fast.
 
 The fit has at most 7.5 knots per second. ``docs/speed.md`` shows the errors for real people by
 rate.
@@ -21,15 +21,16 @@ FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
 """Shortest path of a fast joint between two such frames, as a share of the body's longer side.
 
 In squats of 11 filmed people the path is at most 0.04 for knees and ankles, and 0.16 for arms. For
-knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion was a degree worse at 15 frames
-per second than in all frames. For a man who kicks, it is up to 0.5 (``benchmarks/rates.py``).
+knees and ankles of walkers it is 0.10 to 0.16; their dorsiflexion had one degree more error at 15
+frames per second than in all frames. For a man who kicks, it is up to 0.5
+(``benchmarks/rates.py``).
 """
 
 VISIBLE = 0.5
 """Least visibility of a landmark whose path counts."""
 
 SHORT_S = 1.0
-"""In shorter videos, in seconds, the pose is estimated in every frame, because their fit needs
+"""Seconds; in shorter videos the pose is estimated in every frame, because their fit needs
 it."""
 
 SAME_TIME_S = 1e-6
@@ -48,7 +49,7 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
         actual rate is that of the video divided by a whole number: 12.5 instead of 15 for a video
         with 25.
     at_most
-        Whether the actual rate must not be higher, within 10 %.
+        Whether the actual rate must not exceed the requested rate by more than 10 %.
 
     Returns
     -------

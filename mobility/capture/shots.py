@@ -22,10 +22,10 @@ CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
 """Least share of points that change at a cut, and the least ratio of this share to the shares in
 the frames before and after.
 
-Before and after mean three frames, or a quarter of a second: videos with five pictures per second
-are stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
-times as much as any of the three frames before and after it; most cuts changed 3 to 9 times as
-much.
+Before and after mean three frames, or a quarter of a second: some videos show five pictures per
+second, but are stored with thirty frames per second. In 26 videos, filmed and rendered, none of
+3,357 frames changed more than 1.20 times as much as any of the three frames before and after it;
+most cuts changed 3 to 9 times as much.
 """
 
 FADE_S, FADE_SHARE, FADE_FRAMES = 0.5, 0.02, 5
@@ -59,18 +59,18 @@ GOES_ON, GOES_ON_BESIDE, LEAST_LEFT = 0.8, 0.6, 0.15
 """Least share of the person that is found again if there is no cut, without a caption and next to
 one, and least share of the person that a caption must leave uncovered.
 
-Of 210 changes of captions, counters, bars of up to a third of the picture and of the exposure,
-drawn on nine filmed and rendered videos, 1 counts as a cut; of 45 cuts to another shot, nearer or
-mirrored, 1 is missed (``python benchmarks/cuts.py``). Missing frames within a shot do not count as
-a cut if the picture of the person hardly changes.
+Nine filmed and rendered videos were changed. Of 210 changes of captions, counters, bars of up to a
+third of the picture and the exposure, 1 counts as a cut; of 45 cuts to another, a nearer or a
+mirrored shot, 1 is missed (``python benchmarks/cuts.py``). Missing frames within a shot do not
+count as a cut if the picture of the person hardly changes.
 """
 
 SMALLEST_CAPTION = 0.15
 """Least share of the picture that changes next to the person if a caption covers the person."""
 
 STILL, MOST_COVERED = 1, 0.5
-"""Most points by which the surroundings of the person move, and largest share of the picture that
-captions cover."""
+"""Largest number of points by which the surroundings of the person move, and largest share of the
+picture that captions cover."""
 
 PERSON_PX = 3
 """Distance, in points of the reduced picture, around the landmarks that counts as part of the
@@ -89,9 +89,9 @@ ALIKE_SCORE = 0.9
 """Share of the best match above which another match is as good."""
 
 MOVES, SAME, NOISE, SAME_SHARE = 20.0, 0.05, 4.0, 0.5
-"""Least variance of a field in which something moves, levels squared; the largest part of it, and
-of noise, by which a repeat differs; and the least share of the movement that is the same, because
-captions cover some."""
+"""Least variance, in levels squared, of a field in which something moves; the largest difference of
+a repeat, which is the second number times the variance plus the third for noise; and the least
+share of the movement that is the same, because captions cover some."""
 
 NEAR_S = 0.3
 """Longest time between a picture and the pose that shows where the person is in it."""
@@ -114,7 +114,7 @@ class PictureChanges:
         self.changes: list[float] = []
         self.thumbs: list[Grey] = []
         self.pairs: dict[float, Grey] = {}
-        """Pictures before and after a sudden change, (2, height, width), by the time after it."""
+        """Pictures before and after a sudden change, (2, height, width), by the second's time."""
         self.fades: dict[float, Grey] = {}
         """Pictures before and after what may be a fade, by the time of the latter."""
         self._last: Grey | None = None
@@ -205,10 +205,11 @@ def _fades(pictures: Sequence[Grey]) -> bool:
 
 
 def sudden_changes(times: Array, changes: Array) -> list[float]:
-    """List the times of frames whose picture changes more than the frames around them, in seconds.
+    """List the times (s) of frames that change more than the frames around them.
 
     A quick movement lasts several frames, a flash changes the picture twice, and a gap in the times
-    is no cut. After a repeated picture, the next change covers the movement during the whole time.
+    is not a cut. After a repeated picture, the next change covers the movement during the whole
+    time.
 
     Parameters
     ----------
@@ -239,7 +240,7 @@ def cuts(
     """Find the first frames after cuts, and the middles of fades, in seconds.
 
     At a cut the picture changes suddenly, or fades into another, and the person is not found in the
-    same place. A change beside the person, or one that covers a part of them, is a caption.
+    same place. A change beside the person, or one that covers a part of them, counts as a caption.
 
     Parameters
     ----------
@@ -297,7 +298,7 @@ def goes_on(pair: Grey, people: Sequence[Array], *, reach: int = REACH) -> bool:
     people
         Landmarks (n, 2) of the person in each picture; NaN if nobody is there.
     reach
-        Most points by which the person moves.
+        Largest number of points by which the person moves.
     """
     import cv2
 
@@ -467,8 +468,8 @@ def _compared(
 ) -> tuple[npt.NDArray[np.float32], Callable[[int, int], npt.NDArray[np.float64]]]:
     """Compare thumbnails by field.
 
-    The mean squared differences are (field, second, first); the function gives the variance of each
-    field of the second over a range of rows.
+    Returns mean squared differences, (field, second, first), and a function that computes the
+    variance of each field of the second thumbnails over a range of rows.
     """
     height, width = first.shape[1:]
     down, across = (min(most, side) for most, side in zip(FIELDS, (height, width), strict=True))

@@ -224,8 +224,8 @@ def landmark_offset(pose: Landmarks, find: Landmarks) -> float | None:
     """Return the mean distance between the landmarks of two searches of one frame, pixels.
 
     The mean is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both. None
-    if there are fewer than four, or if the poses belong to two people. If the picture shows the
-    limbs, the two searches agree.
+    if there are fewer than four, or if the poses belong to two people. The two
+    searches agree if the limbs can be seen in the picture.
     """
     visible_in_both = (
         np.minimum(pose["confidence"][_JOINTS], find["confidence"][_JOINTS]) > LEAST_SEEN
@@ -310,8 +310,8 @@ def link(looks: list[Look]) -> list[Track]:
 
     Two people can be the same if their heads and boxes are close. The heads may be apart by the
     longer side of the larger box for each second between them (a person of 1.7 m who walks at 1.7
-    m/s), at most 1.5 of it. The longer sides of the two boxes must differ by less than a factor of
-    2.5 (a deep squat halves a box).
+    m/s), but at most 1.5 times that side. The longer sides of the two boxes must differ by less
+    than a factor of 2.5 (a deep squat halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
@@ -365,9 +365,9 @@ def _may_be_same(track: Track, time: float, candidate: Person) -> bool:
 def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:
     """Return the size and centrality of a person over the whole recording.
 
-    The mean over time of the longer side of the box (fraction of the picture's height) times one
-    minus half the distance from the centre (fraction of half the diagonal);
-    looks at which the person is absent count as zero.
+    At each look, this is the longer side of the box (fraction of the picture's height), times one
+    minus half the distance from the centre (fraction of half the diagonal). The result is the mean
+    over time; looks without the person count as zero.
     """
     times = np.array([look.time for look in looks])
     shares = np.gradient(times) if len(times) > 1 else np.ones(len(times))
@@ -456,7 +456,7 @@ FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
 
 
 def limb_range(poses: Landmarks) -> float:
-    """Return the largest joint range in the picture, degrees, times the share of frames with it.
+    """Return the largest joint range in the picture, degrees, times the share of usable frames.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
     frames that show all of them. A median of five frames removes glitches. The share is a factor
@@ -490,7 +490,7 @@ def who_moves(ranges: list[float]) -> int:
 
 
 def other_people(tracks: list[Track], subject_index: int) -> list[int]:
-    """List the tracks of other people: seen well, and together with the subject at two looks.
+    """List the tracks of other people who are seen well, at least twice together with the subject.
 
     A track that is never seen together with the subject's is the subject, who left and came back. A
     single look may be a mistake of the detector.
@@ -545,7 +545,7 @@ def background_shifts(
     Parameters
     ----------
     pictures
-        Grey pictures of the looks, :func:`reduced`.
+        Grey pictures of the frames that were looked at, from :func:`reduced`.
     boxes
         Boxes of the people in each of them.
 
@@ -636,8 +636,8 @@ def _common_motion(
     """Return the motion (3, 3) that most of the background shares; None if none is seen.
 
     The background is divided into fields, so that a few points in many places count more than many
-    points in one place. A moving camera leaves nothing in place: if a third of the fields stay, it
-    is at rest.
+    points in one place. A moving camera leaves nothing in place: if a third of the fields stay, the
+    camera is at rest.
     """
     import cv2
 

@@ -470,7 +470,7 @@ def read_frames(
         Decides from the time of a frame whether it is yielded; other frames are only decoded.
     glance
         Called with the time of every decoded frame, yielded or not, and a grey, upright version of
-        it of at most 128 by 128 pixels.
+        the frame, at most 128 by 128 pixels.
     most_height
         Higher pictures are reduced to this height in pixels, and to even sizes.
     threads

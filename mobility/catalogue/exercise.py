@@ -70,7 +70,7 @@ class Exercise(OfExercise):
         return exercise_class
 
     def loaded(self) -> Any:
-        """Make an object of its class; ``stages_of`` returns the same object with its type."""
+        """Make an object of its class; ``stages_of`` returns it typed as that class."""
         return self.own_class(**{each.name: getattr(self, each.name) for each in fields(self)})
 
     @property

@@ -22,7 +22,7 @@ _DEPENDS = TypeAdapter(dict[str, tuple[_Names, _Names, _Names]])
 
 
 def check(exercise: Exercise, *, beside: Sequence[Exercise]) -> None:
-    """Refuse an exercise if its folder lacks something that its table names.
+    """Reject an exercise if its folder lacks something that its table names.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _named_in(module: str, does: str) -> list[str]:
 
 
 def check_sections(exercise: Exercise) -> None:
-    """Refuse a page with a section that is neither shared nor defined by the exercise."""
+    """Reject a page with a section that is neither shared nor defined by the exercise."""
     there = sections_of(exercise)
     opening = exercise.table.get("report", {}).get("opening")
     placed = [("page", name) for name in exercise.sections]
@@ -118,7 +118,7 @@ def check_sections(exercise: Exercise) -> None:
 
 
 def _check_classes(exercise: Exercise) -> None:
-    """Create the classes of the exercise's folder, which fails if one lacks a required method."""
+    """Make objects of the exercise's classes, which fails if a class lacks a required method."""
     for part in ("documents", "page"):
         exercise.part(part, OfExercise)
     depends = exercise.loaded().depends

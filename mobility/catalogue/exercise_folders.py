@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import sys
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,12 @@ def own_table(package: str, name: str) -> Any:
         return {}
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInputError(
+            f"{name}.yaml of {package}, line {line}: is not YAML ({error.problem}); correct this "
+            "line or the line before"
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInputError(f"{name}.yaml of {package}: {in_short(error)}") from error
 
@@ -63,12 +72,12 @@ def merged_table(packages: tuple[str, ...], name: str) -> Any:
 def files_digest(
     package: str, packages: tuple[str, ...], *, pages: bool, extensions: tuple[str, ...] = ()
 ) -> str:
-    """SHA-256 of the files of an exercise, one of the `packages` of all exercises.
+    """SHA-256 of the files of an exercise; `packages` are those of all exercises.
 
     The files are those of its folder, of its `extensions`, and of the folders that these import,
     for example the folder of the class that it inherits from.
     """
-    folders = followed_folders(package, *extensions, pages=pages)
+    folders = followed_folders(package, *extensions, exercises=packages, pages=pages)
     asked = dict[str, Path]()
     if BASE in folders:  # whose verdict asks every exercise whether it recognises itself
         for each in packages:
@@ -97,33 +106,68 @@ def _sha256_of_result(file: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def followed_folders(*packages: str, pages: bool) -> dict[str, Path]:
-    """Return package folders by name, and the folders of the exercises that they import.
+def followed_folders(
+    *packages: str, exercises: tuple[str, ...] = (), pages: bool
+) -> dict[str, Path]:
+    """Return package folders by name, and the folders or modules that they import.
 
-    Only imports of exercises and their helpers are followed here. For everything else in this
-    package, :func:`mobility.base.provenance.computation` follows the imports.
+    Only imports of `exercises`, of their helpers and of :func:`_comes_with` are followed here. For
+    everything else in this package, :func:`mobility.base.provenance.computation` follows the
+    imports.
     """
-    tops = {package.partition(".")[0] for package in packages} - {"mobility"}
-    followed = (f"{PACKAGE}.", *(f"{top}." for top in tops))
+    foreign = [package for package in packages if not package.startswith("mobility.")]
+    tops = {package.partition(".")[0] for package in (*packages, *exercises)} - {"mobility"}
+
+    def is_followed(module: str) -> bool:
+        top = module.partition(".")[0]
+        if top == "mobility":
+            return module.startswith(f"{PACKAGE}.")
+        return top in tops or any(_comes_with(each, top) for each in foreign)
+
     waiting, folders = [*packages], dict[str, Path]()
     while waiting:
         name = waiting.pop()
         if name in folders:
             continue
-        folders[name] = Path(str(files(name)))
+        folders[name] = _place_of(name)
         for file in _files_of(folders[name], pages=pages):
             if file.suffix == ".py":
                 within = ".".join([name, *file.relative_to(folders[name]).parts[:-1]])
                 modules = imported_modules(file.read_bytes(), package=within)
-                waiting += [package_of(each) for each in modules if each.startswith(followed)]
+                waiting += [package_of(each) for each in modules if is_followed(each)]
     return folders
+
+
+@functools.cache
+def _comes_with(package: str, top: str) -> bool:
+    """Whether a top-level module is in the distribution of a package, or is edited in place.
+
+    Everything else that a package imports is a library of somebody else.
+    """
+    if top in sys.stdlib_module_names or (spec := find_spec(top)) is None or not spec.origin:
+        return False
+    if {"site-packages", "dist-packages"}.isdisjoint(Path(spec.origin).parts):
+        return True
+    points = entry_points(group=PACKAGE)  # the entry point has the same name
+    found = next((point.dist for point in points if point.value == package), None)
+    installed = (found.files if found else None) or ()
+    return any(file.parts[0].removesuffix(".py") == top for file in installed)
+
+
+def _place_of(name: str) -> Path:
+    """Path of the folder of a package, or of the file of a top-level module."""
+    top, *parts = name.split(".")
+    spec = None if top == "mobility" else find_spec(top)
+    if spec and spec.origin and not spec.submodule_search_locations:
+        return Path(spec.origin)
+    return Path(str(files(top))).joinpath(*parts)
 
 
 def _files_of(folder: Path, *, pages: bool) -> list[Path]:
     """Files of a folder that results (or pages) depend on, without hidden files and backups."""
     return [
         file
-        for file in sorted(folder.rglob("*"))
+        for file in ([folder] if folder.is_file() else sorted(folder.rglob("*")))
         if file.is_file()
         and not any(
             part[0] == "." or part == "__pycache__" for part in file.parts[len(folder.parts) :]
@@ -136,7 +180,7 @@ def _files_of(folder: Path, *, pages: bool) -> list[Path]:
 def package_of(module: str) -> str:
     """Name the innermost package that contains a module, or a name in it, without importing it."""
     name, *parts = module.split(".")
-    folder = Path(str(files(name)))
+    folder = _place_of(name)
     for part in parts:
         folder /= part
         if not (folder / "__init__.py").is_file():

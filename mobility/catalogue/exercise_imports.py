@@ -21,9 +21,9 @@ from mobility.errors import BadInputError, WorkerError
 class OfExercise:
     """Base class of everything that the folder of an exercise defines as a class.
 
-    Methods of a class of another package must accept the arguments of the methods that they
-    replace, and they print to standard error. For classes of this package the type checker makes
-    sure of that.
+    Methods of a class from another package must accept the arguments of the methods that they
+    replace, and what they print goes to standard error. For classes in this package, the type
+    checker checks the arguments.
     """
 
     def __init_subclass__(cls) -> None:

@@ -212,7 +212,7 @@ class ExerciseTable(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """Refuse an exercise of repetitions if its table lacks fields that its pages show."""
+        """Reject an exercise with repetitions if its table lacks fields that its pages show."""
         if self.moments and not any(m.from_ or m.around for m in self.moments.values()):
             raise ValueError(
                 "moments: the moment at which it measures needs from and to, or around"
@@ -220,7 +220,7 @@ class ExerciseTable(Strict):
         if self.noun == "repetition":
             needed = {"report": self.report, "measures": self.measures}
             if missing := [name for name, value in needed.items() if not value]:
-                raise ValueError(f"an exercise of repetitions needs {', '.join(missing)}")
+                raise ValueError(f"an exercise with repetitions needs {', '.join(missing)}")
         if ("report" in self.documents) != (self.noun == "repetition"):
             raise ValueError(
                 "documents: an exercise with repetitions has the document report, and no others"
@@ -259,9 +259,13 @@ class _Statements(Strict):
     not_found: Text
 
 
-class _ClientWords(Strict):
+class _ClientOneSide(Strict):
     met: Text
     outside: Text
+
+
+class _ClientWords(_ClientOneSide):
+    one_side: _ClientOneSide | None = None
 
 
 class _Gross(Strict):
@@ -382,7 +386,7 @@ class Measure(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """Refuse a measure that cannot be computed."""
+        """Reject a measure that cannot be computed."""
         if self.at is not None and not (
             "within_deg" in self.at and len(self.at) == 2 and self.not_there
         ):
@@ -412,7 +416,7 @@ class Measure(Strict):
         return self
 
     def _of_angle(self) -> None:
-        """Refuse fields that apply only to kernels; the limit of an angle is in ``angles.yaml``."""
+        """Reject fields that apply only to kernels; the limit of an angle is in ``angles.yaml``."""
         for name in ("error", "largest_interval", "least_visibility", "seldom", "fit_error_share"):
             if getattr(self, name) is not None:
                 raise ValueError(
@@ -433,7 +437,7 @@ def check_own_tables(
     other_tables: Sequence[Callable[[str], Any]],
     package: str,
 ) -> None:
-    """Refuse findings, advice and measures of a folder if they contain something invalid.
+    """Reject findings, advice and measures of a folder if they contain something invalid.
 
     Parameters
     ----------
@@ -483,7 +487,7 @@ def _declares(entries: Any) -> bool:
 
 
 def check_entry(table: str, entry: Any, what: str) -> None:
-    """Refuse an entry of findings, advice or measures that is not valid."""
+    """Reject an entry of findings, advice or measures that is not valid."""
     if table == "measures":
         check_measure(entry, what)
     elif table == "advice":
@@ -495,7 +499,7 @@ def check_entry(table: str, entry: Any, what: str) -> None:
 
 
 def check_measure(entry: Any, what: str) -> None:
-    """Refuse a measure with fields that are never read, or without fields that it needs."""
+    """Reject a measure with fields that are never read, or without fields that it needs."""
     measure = validate(Measure, entry, what=what)
     table, angles = tables.load("measures")["kinds"], tables.load("angles")
     kernel, _, output = measure.computed_by.partition(".")
@@ -539,7 +543,7 @@ def _check_rule(rule: _Rule, what: str) -> None:
 
 
 def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
-    """Refuse placeholders in a sentence that are never filled."""
+    """Reject placeholders in a sentence that are never filled."""
     try:
         fields = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -549,14 +553,14 @@ def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
             hint = likely(name, allowed) or f"; available: {', '.join(allowed) or 'none'}"
             check_among([name], allowed, what, hint)
             if style or conversion:
-                raise BadInputError(f"{what}: {{{name}}}: must be only a name")
+                raise BadInputError(f"{what}: {{{name}}}: must be a name alone, without a format")
 
 
 _DOCUMENTS = ("report", "summary", "threads", "joint-mobility", "display settings")
 
 
 def check_among(names: Iterable[Any], allowed: Iterable[str], where: str, hint: str = "") -> None:
-    """Refuse names that are not allowed; the message ends with the `hint`, or the closest name."""
+    """Reject names that are not allowed; the message ends with the `hint`, or the closest name."""
     allowed = list(allowed)
     for name in names:
         if name not in allowed:
@@ -574,7 +578,7 @@ def check_names(
     what: str,
     package: str,
 ) -> None:
-    """Refuse names in an exercise's tables that no table defines, or that are not measured.
+    """Reject names in an exercise's tables that no table defines, or that are not measured.
 
     Parameters
     ----------
@@ -628,6 +632,13 @@ def check_names(
     check_among(lab["values"], compared, f"{what}: lab: values")
     durations = report.get("durations", {}).get("names", ())
     check_among(durations, described, f"{what}: report: durations")
+    if report:  # a metric is named after its measure and its kind
+        numbers = [
+            number
+            for name, entry in described.items()
+            for _, number in names_of_numbers(name, entry, moment)
+        ]
+        check_among(table["cohort"], [*numbers, *tables.load("indices")], f"{what}: cohort")
     metrics = _judged(described, moment)
     for rule in table["rules"]:
         metric, unit = rules[rule]["metric"], rules[rule]["unit"]
@@ -660,7 +671,7 @@ def names_of_numbers(name: str, entry: Mapping[str, Any], moment: str) -> Iterat
 
 
 def check_unique(described: Mapping[str, Any], moment: str, what: str) -> None:
-    """Refuse measures if two of their numbers have the same name."""
+    """Reject measures if two of their numbers have the same name."""
     owner: dict[str, str] = {}
     for name, entry in described.items():
         for _, number in names_of_numbers(name, entry, moment):

@@ -27,6 +27,8 @@ from mobility.catalogue.exercise_table import (
 )
 from mobility.errors import BadInputError
 
+_TABLES = ("extension.yaml", "measures.yaml", "findings.yaml", "advice.yaml")
+
 
 class _ExtensionTable(Strict):
     model_config = ConfigDict(extra="forbid")
@@ -94,7 +96,7 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
 
 
 def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Exercise]) -> None:
-    """Refuse an extension if its folder lacks something that its tables name.
+    """Reject an extension if its folder lacks something that its tables name.
 
     Parameters
     ----------
@@ -107,14 +109,19 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
     def added_table(name: str) -> Any:
         return own_table(package, name)
 
+    for entry in sorted(files(package).iterdir(), key=lambda each: each.name):
+        if entry.name.endswith(".yaml") and entry.name not in _TABLES:
+            raise BadInputError(
+                f"{entry.name} of {package}: an extension has only {', '.join(_TABLES)}; remove it"
+            )
     check_own_tables(added_table, other_tables=[each.own_table for each in before], package=package)
     _check_apart(added_table("measures"), tables.load("measures"), f"measures.yaml of {package}")
     what, sections = f"extension.yaml of {package}", sections_in(package)
     for old, new in zip(before, after, strict=True):
         if old == new:
             continue
-        for name in ("measures", "sentences"):
-            _check_apart(added_table(name), old.own_table(name), f"{name}.yaml of {package}")
+        own_measures = old.own_table("measures")
+        _check_apart(added_table("measures"), own_measures, f"measures.yaml of {package}")
         there = [*sections, *sections_of(old)]
         for name in new.sections:
             hint = likely(name, there) or "; page.py has no such section"
@@ -125,7 +132,7 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
         ):
             if twice := sorted({*names} & {*taken}):
                 raise BadInputError(
-                    f"{file} of {package}: {twice[0]!r} is already the name of another"
+                    f"{file} of {package}: {twice[0]!r} is already the name of another one"
                 )
         check_names(
             new.table,
@@ -139,7 +146,7 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
 
 
 def _check_apart(added_entries: Mapping[str, Any], existing: Mapping[str, Any], what: str) -> None:
-    """Refuse entries of a table that the exercise's own table already contains."""
+    """Reject entries of a table that the exercise's own table already contains."""
     for part, entries in added_entries.items():
         both = [part] if part in existing else []
         if isinstance(entries, Mapping):

@@ -1,4 +1,4 @@
-"""The available exercises by name. Rooms look up the exercise of a session and name none."""
+"""The available exercises by name. Rooms look up exercises here, and never name one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def built_in() -> list[Exercise]:
 
 @contextmanager
 def _left_out(what: str, package: str) -> Iterator[None]:
-    """Leave out a broken package of somebody else, and continue with the others."""
+    """Leave out a broken package from somebody else, and continue with the others."""
     try:
         yield
     except Exception as error:
@@ -141,7 +141,7 @@ def of_single_joints() -> Exercise:
 
 
 class _OneOfTheNames:
-    """Makes a field refuse unknown exercises; the names are looked up when a value is first read.
+    """Makes a field reject unknown exercises; the names are looked up when a value is first read.
 
     When the class with the field is created, the exercises of other packages are not available yet.
     """

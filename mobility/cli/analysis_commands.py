@@ -177,7 +177,7 @@ def analyze(
             help=f"One of {', '.join(e.slug for e in registry.exercises())}; default: the first.",
         ),
     ] = None,
-    user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
+    user_id: Annotated[str, option("--user-id", "ID", help="ID of the participant.")] = "anonymous",
     session_name: Annotated[
         str | None, option("--name", "TEXT", help="Title of the session.")
     ] = None,
@@ -220,8 +220,8 @@ def analyze(
             "PATH",
             help=(
                 "Keypoints from another pose model: a folder of OpenPose JSON files, or a file "
-                "of AlphaPose (JSON), movement (NetCDF), or CSV. Repeat the option for a second "
-                "video."
+                "from AlphaPose (JSON) or movement (NetCDF), or a CSV file. Repeat the option for "
+                "a second video."
             ),
         ),
     ] = None,
@@ -371,7 +371,7 @@ def threads(
     ] = "metric",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a comment on each metric, and print the ids of the threads.
+    """Write a comment on each metric, and print the IDs of the threads.
 
     Each comment starts a thread that people can reply to. A comment is written once, and again only
     if the results have changed.

@@ -57,7 +57,7 @@ _COMMANDS = {
     ),
     "threads": _Place(
         "cli.analysis_commands.threads",
-        help="Write a comment on each metric, and print the ids of the threads.",
+        help="Write a comment on each metric, and print the IDs of the threads.",
     ),
     "repetitions": _Place(
         "cli.analysis_commands.repetitions",
@@ -88,6 +88,10 @@ _COMMANDS = {
     "export-lab": _Place(
         "lab.commands.export_lab",
         help="Write positions, angles and events for OpenSim and labs.",
+    ),
+    "export-bids": _Place(
+        "lab.commands.export_bids",
+        help="Write sessions of participants as a Motion-BIDS data set.",
     ),
     "prune": _Place(
         "serve.commands.prune", help="List old sessions, by age or number; --yes deletes them."

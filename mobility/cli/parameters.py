@@ -130,7 +130,7 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Give the page for the client, which is a separate file."),
+    typer.Option("--client", help="Print the path of the page for the client instead."),
 ]
 PdfOption = Annotated[
     bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
@@ -143,9 +143,9 @@ FacesOption = Annotated[
     ),
 ]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
-IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
-SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
-ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="ID of the session.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="ID of the session.")]
+ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="ID of the participant.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete the listed items.")]
 RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Make the report.")]
 WorkersOption = Annotated[
@@ -168,7 +168,7 @@ def check_output(
     store: StoreFiles | None = None,
     is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
-    """Refuse to write into a store or session, or over a file from another program.
+    """Raise an error if `path` is in a store or session, or is a file from another program.
 
     Parameters
     ----------

@@ -19,6 +19,11 @@ ENDING = ".datapackage.json"
 FORMATS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 """Kinds of file of a table, and their media types."""
 
+_NO_LICENSE = "notspecified"
+"""Name of a missing licence in the list of licences to which a Data Package refers (Open
+Definition).
+"""
+
 _OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "group", "version")
 
 
@@ -55,6 +60,7 @@ def data_dictionary(
         "description": f"{tables.sentence('cohort.dictionary.about')} "
         f"{tables.sentence('warnings.export.purpose')}",
         "version": __version__,
+        "licenses": [{"name": _NO_LICENSE, "title": tables.sentence("warnings.export.no_license")}],
         "resources": resources,
     }
 
@@ -103,7 +109,7 @@ def _fields_of_measures() -> list[dict[str, Any]]:
 
 
 def _measures(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """List each metric of each exercise once, with what it is and where that comes from."""
+    """List each metric of each exercise once, with its definition and the source."""
     table = tables.load("measures")["kinds"]
     kinds = table["words"] | table["others"]
     named = frame.loc[frame["metric"].ne(""), [name for name in _OF_MEASURE if name in frame]]

@@ -83,7 +83,7 @@ def _faults_of_comments(comments: Any, keys: Sequence[str]) -> list[str]:
     for key, text in comments.items():
         fault = _fault_of_key(key, keys)
         if fault is None and not isinstance(text, str):
-            fault = f"{key!r}: must be a text (got {_shortened(text)})"
+            fault = f"{key!r}: must be text (got {_shortened(text)})"
         elif fault is None and len(text) > COMMENT_LENGTH:
             fault = f"{key!r}: at most {COMMENT_LENGTH} characters (got {len(text)})"
         elif fault is None:

@@ -327,7 +327,7 @@ def _shared_fields(
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], ReportComments, Verdict]:
-    """Fields that report and summary share, the comments for the participant, and the verdict."""
+    """Return fields that report and summary share, comments for the participant, and verdict."""
     verdict = judge(record.warnings, quality, metrics, exercise=record.kind)
     shared: dict[str, Any] = {
         "knee_movement_phases": KneeMovementPhases(**images),

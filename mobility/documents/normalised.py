@@ -59,7 +59,7 @@ def normalise(
         A session, with the angles of its report (NaN if not reported); or angles, a pose, or any
         Dataset over ``time`` in seconds.
     repetitions
-        Repetitions with times of the same clock, as from :func:`find_repetitions`; None means those
+        Repetitions with times on the same clock, as from :func:`find_repetitions`; None means those
         of the session.
     phase
         ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or

@@ -1,6 +1,6 @@
 """Threads of a session: texts on each metric, the evidence for them, and messages from people.
 
-The id of a thread depends on its session, kind, metric, system and data, so the same data give the
+The ID of a thread depends on its session, kind, metric, system and data, so the same data give the
 same threads. Threads of the demo are made on demand and never written.
 """
 
@@ -245,7 +245,7 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
         and all(letter in _ALPHABET for letter in thread_id.removeprefix("thread_"))
     ):
         raise BadInputError(
-            f"thread id {quoted(thread_id)}: must be 'thread_' followed by {_LENGTH} letters or "
+            f"thread ID {quoted(thread_id)}: must be 'thread_' followed by {_LENGTH} letters or "
             "digits"
         )
     if session.store.read_only:
@@ -275,7 +275,7 @@ def _is_current(session: StoredSession, threads_now: list[Thread]) -> bool:
 
 @contextmanager
 def _writing(session: StoredSession) -> Iterator[Path]:
-    """Hold the lock of a session's threads, and make and give their folder."""
+    """Hold the lock on a session's threads, make their folder, and yield it."""
     folder = _folder(session)
     # A separate lock: a message need not wait for an analysis.
     what = f"the threads of session {session.id}"
@@ -299,7 +299,7 @@ def _checked_choice(choices: tuple[Any, ...], value: str, what: str) -> Any:
 
 def _checked_text(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise BadInputError.of({"text": f"must be a non-empty text (got {quoted(text)})"})
+        raise BadInputError.of({"text": f"must be non-empty text (got {quoted(text)})"})
     cleaned = text.strip()
     if len(cleaned) > MESSAGE_LENGTH:
         raise BadInputError.of(

@@ -194,7 +194,7 @@ _OPCODES = {
 
 
 def _unpickled(pickled: bytes) -> Any:
-    """Read lists of texts; refuse data that names code, or asks for more memory."""
+    """Read lists of texts; reject data that names code, or asks for more memory."""
     if len(pickled) > _MOST_PICKLED:
         raise ValueError("its labels are too long")
     for number, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):

@@ -218,7 +218,7 @@ def _folder(path: Path, film: _Film) -> FilePoints:
     files = _frames_in(path)
     if not files:
         raise BadInputError(
-            f"{path}: has no JSON files; name the folder of OpenPose that has a file for each frame"
+            f"{path}: has no JSON files; name the folder that has a file for each frame"
         )
     if len(files) == 1 and _starts_list(files[0]):
         return _single_json(files[0], film)
@@ -295,12 +295,12 @@ def _json(file: Path) -> Any:
 
 
 def _people_of(file: Path) -> list[Detection]:
-    """Return the people in one frame of OpenPose."""
+    """Return the people in one frame from OpenPose."""
     document = _json(file)
     people = document.get("people") if isinstance(document, dict) else None
     if not isinstance(people, list):
         raise BadInputError(
-            f"{file}: is not a frame of OpenPose, because it has no list 'people'. Use "
+            f"{file}: is not a frame from OpenPose, because it has no list 'people'. Use "
             "OpenPose's JSON files"
         )
     detections = []
@@ -348,7 +348,7 @@ def _followed(
         )
     if len(counts) > 1:
         raise BadInputError(
-            f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; use files of "
+            f"{what}: has frames with {counts[0]} and with {counts[-1]} keypoints; use files from "
             "one model"
         )
     set_name, software = SETS[counts[0]]
@@ -371,11 +371,11 @@ def _first(person: Detection, count: int) -> Detection:
 
 
 def _single_json(path: Path, film: _Film) -> FilePoints:
-    """Read the results of AlphaPose: a list of people, each with the name of the picture."""
+    """Read results from AlphaPose: a list of people, each with the name of the picture."""
     document = _json(path)
     if isinstance(document, dict) and "people" in document:
         raise BadInputError(
-            f"{path}: is a single frame of OpenPose; name its folder, with a file for each frame"
+            f"{path}: is a single frame from OpenPose; name its folder, with a file for each frame"
         )
     if not isinstance(document, list) or not all(
         isinstance(entry, dict) and {"image_id", "keypoints"} <= entry.keys() for entry in document
@@ -527,7 +527,7 @@ def _refuse_twice(path: Path, lines: Sequence[int], places: NDArray[Any]) -> Non
 def _deeplabcut(
     path: Path, head: Sequence[str], rows: Sequence[tuple[int, list[str]]], film: _Film
 ) -> FilePoints:
-    """Read a CSV file of DeepLabCut, with three rows of headers, or four for several animals."""
+    """Read a CSV file from DeepLabCut, with three rows of headers, or four for several animals."""
     headers: dict[str, list[str]] = {}
     for _, cells in rows[:3]:
         if cells[0].lower() not in ("individuals", "bodyparts", "coords"):
@@ -535,7 +535,7 @@ def _deeplabcut(
         headers[cells[0].lower()] = cells[1:]
     if not {"bodyparts", "coords"} <= headers.keys():
         raise BadInputError(
-            f"{path}: line 2: below 'scorer', a file of DeepLabCut needs rows 'bodyparts' and "
+            f"{path}: line 2: below 'scorer', a file from DeepLabCut needs rows 'bodyparts' and "
             "'coords'"
         )
     data_rows = rows[len(headers) :]
@@ -581,7 +581,7 @@ def _deeplabcut_table(
     *,
     what: Path,
 ) -> FilePoints:
-    """Make keypoints from a table of DeepLabCut, with columns (individual, part, coordinate)."""
+    """Make keypoints from a table by DeepLabCut, with columns (individual, part, coordinate)."""
     people, person = _names_in([owner for owner, _, _ in labels])
     points, point = _names_in([part for _, part, _ in labels])
     film.require_few(frames, len(people), len(points), what=what)
@@ -604,7 +604,7 @@ def _deeplabcut_table(
 
 
 def _hdf5(path: Path, film: _Film) -> FilePoints:
-    """Read HDF5: results of SLEAP or DeepLabCut, else NetCDF."""
+    """Read HDF5: results from SLEAP or DeepLabCut, otherwise NetCDF."""
     import h5py
 
     require_plain(path)
@@ -622,7 +622,7 @@ def _hdf5(path: Path, film: _Film) -> FilePoints:
 
 
 def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
-    """Read the analysis file of SLEAP: tracks (track, x and y, node, frame)."""
+    """Read an analysis file from SLEAP: tracks (track, x and y, node, frame)."""
     shape = file["tracks"].shape
     if len(shape) != 4 or shape[1] != 2 or file["node_names"].shape != shape[2:3]:
         raise BadInputError(
@@ -650,7 +650,7 @@ def _sleap(path: Path, file: Any, film: _Film) -> FilePoints:
 
 
 def _netcdf(path: Path, film: _Film) -> FilePoints:
-    """Read a Dataset: a pose of this package, or poses of movement."""
+    """Read a Dataset: a pose from this package, or poses from movement."""
     dataset = _opened(path, film)
     if "image_position" in dataset:
         return FilePoints(np.empty(0), None, (), (), "", dataset=dataset)
@@ -669,7 +669,7 @@ def _netcdf(path: Path, film: _Film) -> FilePoints:
     axes = {"time", "space", "keypoint"}
     if "position" not in dataset or not axes <= set(dataset["position"].dims):
         raise BadInputError(
-            f"{path}: is neither a pose nor a poses Dataset of movement; it has no 'position' "
+            f"{path}: is neither a pose nor a poses Dataset from movement; it has no 'position' "
             "with the dimensions (time, space, keypoint)"
         )
     labels = [str(label) for label in dataset["space"].values] if "space" in dataset.coords else []

@@ -59,7 +59,7 @@ the person.
 
 
 LONGEST_GAP_S = 1.0
-"""If others are seen and a person is not for this many seconds, anybody in that place counts as a
+"""If a person is not seen for this many seconds while others are, anybody in that place counts as a
 new person.
 """
 
@@ -236,7 +236,7 @@ def _distances(before: Array, boxes: tuple[Array, Array], now: Array) -> Array:
     """Return the mean distance of the points of several tracks that are seen both times.
 
     It is a share of the longer side of the larger box. If no point is seen both times, it is the
-    distance of the middles of the `boxes`, which belong to `before`.
+    distance between the middles of the `boxes`, which belong to `before`.
     """
     sides, middles = boxes
     side, middle = _boxes(now[np.newaxis])
@@ -268,7 +268,7 @@ def choose(
     points
         (frame, person, keypoint, 2).
     people
-        Names of the persons.
+        Names of the people.
     subject
         Name of the person, or a point on the person in the frame in which they first appear; None
         if there is only one person.

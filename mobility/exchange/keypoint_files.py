@@ -56,9 +56,9 @@ def read_keypoints(
     ----------
     path
         A folder of OpenPose's JSON files, one for each frame (BODY_25, COCO, HALPE_26: OpenPose,
-        Pose2Sim, AlphaPose), or AlphaPose's JSON of results; a poses Dataset of movement, as
-        NetCDF. A CSV or HDF5 file of DeepLabCut. An analysis file of SLEAP (HDF5). A CSV file with
-        a row for each point (frame or time, point, x, y, confidence, person). A pose of this
+        Pose2Sim, AlphaPose), or AlphaPose's JSON of results. A poses Dataset from movement, as
+        NetCDF. A CSV or HDF5 file from DeepLabCut. An analysis file from SLEAP (HDF5). A CSV file
+        with a row for each point (frame or time, point, x, y, confidence, person). A pose from this
         package (``pose.nc``). The format is recognised by the content, not by the name.
     rate
         Frames per second, required if the file has no times; otherwise it must agree with them.
@@ -178,7 +178,7 @@ def _points_at_rate(
 
 
 def _until(keypoints: FilePoints, count: int) -> FilePoints:
-    """Return `count` frames of keypoints: later ones are dropped, missing ones are empty."""
+    """Return `count` frames of keypoints: later ones are dropped, and missing ones are empty."""
 
     def cut(values: Array) -> Array:
         absent = np.full((max(count - len(values), 0), *values.shape[1:]), np.nan)
@@ -250,7 +250,7 @@ def _pose(
         variables["confidence"] = (
             ("time", "keypoint", "individual"),
             confidence,
-            {"units": "1", "long_name": "confidence of the keypoint, of its model"},
+            {"units": "1", "long_name": "confidence of the keypoint, from its model"},
         )
     coords = {
         "time": ("time", times, {"units": "s", "long_name": "presentation time"}),

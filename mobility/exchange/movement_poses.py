@@ -44,7 +44,7 @@ def from_movement(
     keypoints: Mapping[str, str | None] | None = None,
     image_size: tuple[_Pixels, _Pixels] | None = None,
 ) -> xr.Dataset:
-    """Make a pose of one person from a poses Dataset of movement, which can load many formats.
+    """Make a pose of one person from a Dataset of movement, a package that loads many formats.
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` and
     :func:`~mobility.kinematics.fit.entry.fit_body` accept it, and so does
@@ -54,7 +54,7 @@ def from_movement(
     ----------
     poses
         ``position`` (time, space, keypoint, individual) in pixels, x to the right and y downwards;
-        ``confidence``, if it exists. It must have been loaded with ``fps``.
+        ``confidence``, if it exists. The Dataset must have been loaded with ``fps``.
     individual
         Name of the person, if there are several.
     keypoints
@@ -80,8 +80,8 @@ def from_movement(
         dataset["position"].dims
     ):
         raise BadInputError(
-            "from_movement: this is not a poses Dataset of movement, because it has no 'position' "
-            "with the dimensions (time, space, keypoint). Load one with movement"
+            "from_movement: this is not a poses Dataset from movement, because it has no "
+            "'position' with the dimensions (time, space, keypoint). Load one with movement"
         )
     if "x" not in dataset.get_index("space") or "y" not in dataset.get_index("space"):
         raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
@@ -172,7 +172,7 @@ def to_movement(
     of: Literal["space", "picture"] = "space",
     names: Literal["singular", "plural"] = "singular",
 ) -> xr.Dataset:
-    """Make a poses Dataset of movement, which its functions filter, plot and save.
+    """Make a poses Dataset that the functions of movement can filter, plot and save.
 
     ``position`` is in space (metres, y up) or in the picture (pixels, y downwards). A pose from
     ``estimate_pose`` is already such a Dataset, but has more variables; the new Dataset leaves them

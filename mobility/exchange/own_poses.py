@@ -102,7 +102,7 @@ def own_pose(
 
 
 def _source(pose: xr.Dataset, attrs: Mapping[str, Any], software: str, *, is_named: bool) -> str:
-    """Return the key of the source, which counts as measured only if something proves it."""
+    """Return the key of the source, which counts as measured only if the file proves it."""
     key = str(attrs.get(SOURCE, MEDIAPIPE))
     if key != MEDIAPIPE:
         return key
@@ -217,7 +217,7 @@ def _history(value: Any) -> str:
 
 
 def _survey(value: Any) -> str:
-    """Check the survey of other people, because their heads are blurred with it."""
+    """Check the survey of other people, because it is used to blur their heads."""
     survey = _parsed(value)
     _require(isinstance(survey, dict))
     if survey.get("landmark_offset_px") is not None:
@@ -251,4 +251,4 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "survey": (_survey, "the JSON that estimate_pose writes"),
     "history": (_history, "the JSON of operations that the package writes"),
 }
-"""The check of the value of each attribute that is kept, and its meaning."""
+"""For each attribute that is kept, the check of its value, and the meaning of the attribute."""

@@ -233,7 +233,7 @@ class Origin(NamedTuple):
 
     @property
     def source(self) -> PoseSource:
-        """Entry of the table."""
+        """The entry of the source in the table."""
         return pose_source(self.pose_source)
 
     @property

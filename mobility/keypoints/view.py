@@ -64,7 +64,7 @@ class View:
         The kind, followed by the side of the subject that the camera sees: "front-oblique left".
         For "side", it is only "left" or "right".
     azimuth_deg
-        Direction of the camera about the vertical from the subject's forward axis: 0 = the subject
+        Angle about the vertical from the subject's forward axis to the camera: 0 = the subject
         faces the camera, positive = the camera is on the subject's right, in (-180, 180]. NaN if it
         is unknown.
     sd_deg
@@ -133,7 +133,7 @@ def camera_view(pose: xr.Dataset) -> View:
 
 
 def _may_be_side(view: View) -> bool:
-    """Whether the error of a diagonal view reaches to a view from the side."""
+    """Whether the error of a diagonal view extends to a view from the side."""
     kinds = tables.load("views")["views"]
     first, last = (kinds[kind]["largest_azimuth_deg"] for kind in ("front-oblique", _SIDE))
     degrees_outside = max(first - abs(view.azimuth_deg), abs(view.azimuth_deg) - last)
@@ -237,8 +237,8 @@ def _sees_frontal_plane(kind: str) -> bool:
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """Return the side of the body that all cameras are on, so that it hides the other side.
 
-    In this case nothing is reported for the far side. Every report of one side therefore calls this
-    function.
+    In this case nothing is reported for the far side. Every function that reports one side
+    therefore calls this function.
 
     Parameters
     ----------

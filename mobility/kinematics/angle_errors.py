@@ -23,7 +23,7 @@ DEFAULT_METHOD = "mediapipe_world"
 """Method assumed for the positions of a pose whose attrs have no ``method``."""
 
 _LEAST_VARIANCE = 1.0
-"""Square degrees; deviations with a smaller spread are enlarged as if they had this one."""
+"""Square degrees; for a smaller variance, the factor that adds an error is computed with this."""
 
 
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
@@ -93,7 +93,7 @@ def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str
 def _arms_along_sight_sd(fitted: xr.Dataset, elevation: Array) -> dict[str, Array]:
     """Return the degrees to add to an angle's error at the knots, for the upper arm.
 
-    `elevation` is that of the shoulders, degrees.
+    `elevation` is the elevation of each upper arm, degrees.
     """
     if len(cameras_of(fitted)) > 1:
         return {}

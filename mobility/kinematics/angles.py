@@ -63,7 +63,8 @@ def joint_angles(
     - knee flexion: angle between :math:`K-H` and :math:`A-K`, negative in hyperextension;
     - hip flexion: signed sagittal angle from :math:`\bar H-\bar S` to :math:`K-H`;
     - ankle dorsiflexion: 90 degrees minus the angle between :math:`T-heel` and :math:`K-A`;
-    - hip abduction: :math:`\arcsin(\pm \hat t \cdot e_Z)` with the unit thigh :math:`\hat t`;
+    - hip abduction: :math:`\arcsin(\pm \hat t \cdot e_Z)` with the unit vector :math:`\hat t`
+      along the thigh;
     - shoulder flexion: angle between :math:`\bar H-\bar S` and :math:`E-S`;
     - elbow flexion: angle between :math:`E-S` and :math:`W-E`;
     - tibia inclination, trunk lean: :math:`\mathrm{atan2}(v \cdot e_X, v \cdot e_Y)` of
@@ -164,7 +165,7 @@ def joint_angles(
         if body_angle is None and name not in pictured:
             variables[name].attrs["refused"] = tables.sentence("reasons.picture_only")
         elif posterior is not None:
-            source = "the picture's own angle"
+            source = "the angle in the picture"
             if body_angle is not None:
                 sd = posterior[sd_name(body_angle)].to_numpy()
                 if (
@@ -174,17 +175,17 @@ def joint_angles(
                     sd = np.hypot(np.stack([sd, sd], axis=-1), level)
                     if name not in pictured:
                         variables[name].attrs["added_sd_deg"] = float(level)
-                source = "spread of the angle over the draws of the fit's posterior"
+                source = "spread of the angle over the posterior samples of the fit"
                 source += f", times {factors[body_angle]:g} (table {TABLE})"
             if name in pictured:
                 sd = pictured[sd_name(name)].to_numpy()
                 if body_angle is not None:
-                    source += ", and the picture's own angle, each weighed by its error"
+                    source += ", and the angle in the picture, each weighted by its error"
                 variables[name].attrs |= pictured[name].attrs
             elif name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
-                source += f"; {added[name]:g} degrees added, as the legs are not seen"
+                source += f"; {added[name]:g} degrees added, because the legs are not seen"
         elif errors is not None and (error := landmark_error(method, body_angle)) is not None:
             sd = np.full(values.shape, float(error["sd"]))
             source = f"{errors['source']} {error['source']}"
@@ -315,7 +316,7 @@ def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
 
 
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
-    """Add the angles before the fit, for comparison with those after it.
+    """Add the angles before the fit, for comparison with the angles after the fit.
 
     `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
     the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by

@@ -54,11 +54,11 @@ _QUALISYS_PIXEL = 64.0
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One camera of a calibration file.
+    """One camera from a calibration file.
 
     `size` is the width and height of the picture, and `matrix` contains the focal lengths and the
     principal point, all in pixels. `distortion` contains the coefficients of OpenCV's model: k1,
-    k2, p1, p2, k3, ... `rotation` and `translation` (metres) lead from the world to the camera;
+    k2, p1, p2, k3, ... `rotation` and `translation` (metres) convert world to camera coordinates;
     they are None if the file has only the lens. `residual_px` is the reprojection error of the
     calibration, if known.
     """
@@ -158,7 +158,11 @@ class Calibration:
         matched_cameras: list[Camera] = []
         for video, camera in zip(videos, named, strict=True):
             if camera is None or camera in matched_cameras:
-                fault = "names none" if camera is None else f"names {camera.name} once more"
+                fault = (
+                    "names none"
+                    if camera is None
+                    else f"names {camera.name}, as another video does"
+                )
                 raise BadInputError(
                     f"calibration {self.source}: has the cameras {names}; the video {video} {fault}"
                 )
@@ -349,7 +353,7 @@ def cross_matrix(v: Array) -> Array:
 
 
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
-    """Read the cameras of a calibration file.
+    """Read the cameras from a calibration file.
 
     OpenCV's YAML has ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
     ``image_height`` for one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
@@ -587,11 +591,11 @@ def _numbers(value: Any, what: str, *shapes: tuple[int, ...]) -> Array:
     for shape in shapes:
         if array.size == np.prod(shape) and array.ndim:
             return array.reshape(shape)
-    raise _FileError(f"{what} has {array.size} numbers")
+    raise _FileError(f"{what} has the wrong number of values ({array.size})")
 
 
 def _up(axis: Any) -> Array | None:
-    """Return the direction of ``x``, ``-y`` and the like."""
+    """Return the direction that an axis, such as ``x`` or ``-y``, names."""
     if axis is None:
         return None
     sign, letter = str(axis)[:-1], str(axis)[-1:].lower()

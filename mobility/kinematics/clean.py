@@ -46,8 +46,8 @@ body is.
 """
 
 _SWAP_RATIO = 0.5
-"""Largest distance from the expected place with sides exchanged, relative to the distance
-without."""
+"""Largest distance from the expected place after an exchange of the sides, relative to the
+distance before."""
 
 _SWAP_FLOOR = 0.1
 """Deviation in trunk lengths (about 5 cm) from which a swap is considered."""
@@ -304,12 +304,12 @@ def _blank(values: Array, mask: Mask) -> None:
 
 
 def _has_values(values: Array) -> Mask:
-    """Return where points have all their coordinates, (time, keypoint)."""
+    """Return which points have all their coordinates, (time, keypoint)."""
     return np.asarray(~np.isnan(values).any(axis=1))
 
 
 def _trunk_length(points: Array) -> float:
-    """Return the median distance of mid-shoulder and mid-hip; NaN if never seen."""
+    """Return the median distance between mid-shoulder and mid-hip; NaN if never seen."""
     shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
     hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
     length = np.linalg.norm(shoulders - hips, axis=1)
@@ -436,8 +436,8 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     """Find frames in which the first half of the points holds the second half, and vice versa.
 
     `points` are (time, points, coordinate), left ones, then right ones; they must jump by `floor`
-    on average for a swap to be considered. `usual` is the correct direction from right to left, in
-    each frame or one for all.
+    on average for a swap to be considered. `usual` is the correct direction from right to left, one
+    for each frame, or one for all.
     """
     n = points.shape[1] // 2
     swapped = np.zeros(len(points), bool)
@@ -501,7 +501,7 @@ def _jumps(positions: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
 
 
 def _reversed_frames(towards: Array, apart: Mask) -> int:
-    """Count the frames from a jump on in which the sides are reversed; 0 if it was no exchange.
+    """Count the frames after a jump in which the sides are reversed; 0 if it was no exchange.
 
     `towards` is the component along the usual direction from right to left, frame by frame away
     from the jump. If the direction comes back while the sides are clearly `apart`, the person has

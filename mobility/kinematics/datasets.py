@@ -42,8 +42,8 @@ overflow.
 
 _SLOW = ((1.0, 1800.0), (10.0, 60.0))
 """Interval between frames, and duration of the recording, that together indicate milliseconds. In
-milliseconds, frames are 1 apart at 1000 frames/s and 10 apart at 100 frames/s, and a few seconds
-are a duration of thousands.
+milliseconds, frames are 1 apart at 1000 frames/s and 10 apart at 100 frames/s, and a recording of
+a few seconds lasts thousands.
 """
 
 _EVEN = 10.0
@@ -235,13 +235,13 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 
 
 def check_pose(value: Any) -> xr.Dataset:
-    """Return a pose unchanged, if it has one person with the 33 landmarks.
+    """Return a pose unchanged if it has one person with the 33 landmarks; raise an error otherwise.
 
     Its points are in metres (``position``), in the picture (``image_position``, pixels), or both; a
     pose from a model without depth only has points in the picture.
     """
     no_pose = (
-        "not a pose Dataset, it has neither 'position' nor 'image_position'; make one with "
+        "not a pose Dataset: it has neither 'position' nor 'image_position'; make one with "
         "estimate_pose or read_keypoints"
     )
     dataset = _dataset(value, no_pose)
@@ -292,7 +292,7 @@ def _check_draws(pose: xr.Dataset) -> None:
     try:
         check_times(pose["fit_time"])
     except BadInputError as error:
-        raise BadInputError(f"of 'fit_time', {error}") from None
+        raise BadInputError(f"for 'fit_time', {error}") from None
     for name in ("fit_position", "position_draws"):
         _check_values(name, pose[name])
 
@@ -421,7 +421,7 @@ def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
     if start.size and not ((start <= time[-1]) & (end >= time[0])).any():
         raise BadInputError(
             f"{what}: no repetition is in the recording, which lasts from {time[0]:.4g} to "
-            f"{time[-1]:.4g} s; pass both in seconds of the same clock"
+            f"{time[-1]:.4g} s; pass both in seconds on the same clock"
         )
 
 
@@ -474,7 +474,7 @@ def check_metrics(value: Any) -> xr.Dataset:
         _check_values(str(name), values)
         if name == "accepted_repetitions" and (values.dims or not values >= 0):
             raise BadInputError(f"'{name}' must be one count")
-        of = str(name).rpartition("_")[0]
+        of = name_of_value(name)
         if is_error(name) and of in dataset and values.dims != dataset[of].dims:
             raise BadInputError(f"'{name}' must have the dimensions of '{of}'")
     return dataset

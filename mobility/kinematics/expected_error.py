@@ -32,7 +32,7 @@ def cross_correlation(a: Array, b: Array) -> Array:
 def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
     """Return the correlation, in [-1, 1], from sums of products and of squares.
 
-    0 without motion.
+    The result is 0 without motion.
     """
     least = 1e-6 * max(float(power_a.max()), float(power_b.max()), 1e-12)
     rho: Array = dot / np.sqrt(np.maximum(power_a, least) * np.maximum(power_b, least))
@@ -57,7 +57,8 @@ def peak(rho: Array, best: int) -> tuple[float, float]:
 def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
     """Return the lags of all peaks of `height` except the one at `best`, the highest first.
 
-    The correlation `rho` must fall to `valley` between the two; otherwise they are one peak.
+    Between such a peak and `best`, the correlation `rho` must fall to `valley`; otherwise the two
+    are one peak.
     """
     inner = np.arange(1, len(height) - 1)
     peaks = inner[(height[inner] >= height[inner - 1]) & (height[inner] >= height[inner + 1])]
@@ -105,7 +106,7 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 
 
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
-    """Return the calibration factor of each angle for a number of a recording.
+    """Return the calibration factor of each angle for one number of a recording.
 
     `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. Missing
     factors are replaced as in :func:`spread_factors`.
@@ -223,8 +224,8 @@ def error_depends_on_value(name: str) -> bool:
 def factor_with_value(name: str, value: xr.DataArray) -> xr.DataArray:
     """Return the factor, which depends on the value, for the error of a metric of positions.
 
-    A heel that seems to sink is just as wrong as a heel that rises by the same amount. NaN if the
-    value is NaN.
+    A heel that seems to sink has the same factor as a heel that rises by the same amount. NaN
+    if the value is NaN.
     """
     entry = tables.load(TABLE)["metrics"]["with_value"][name]
     factor: xr.DataArray = entry["at_zero"] + entry["per_degree"] * abs(value)

@@ -58,7 +58,8 @@ class _Elevation:
 
 
 _AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
-"""For each view, the line from the subject's left to right, as right and towards the camera."""
+"""For each view, the line from the subject's left to right: its parts to the right and towards the
+camera."""
 
 
 @checked
@@ -70,8 +71,8 @@ def picture_angles(
     The angle is measured in the plane in which the distal segment moves. This is the image plane,
     unless the segment is seen to leave it by an elevation :math:`\beta`. The size of :math:`\beta`
     comes from the apparent length: a segment looks :math:`c = \cos\beta` times as long as it is,
-    within the error of c. Only the elevation beyond the apparent elevation of a segment that lies
-    in the plane counts. The sign comes from the depth of the landmarks.
+    within the error of c. Even a segment in the plane has a small apparent elevation; only the
+    elevation beyond it counts. The sign comes from the depth of the landmarks.
 
     The `pose`, fitted or not, comes from one camera and has ``image_position``. A pose without
     ``position``, as from other pose models
@@ -96,8 +97,8 @@ def picture_angles(
 
     Elbow and knee are positive to the side to which they bend most in the recording. Shoulder and
     hip are positive forwards, or outwards if they move in the frontal plane. Trunk and neck are
-    positive to the side to which they bend. Shoulder and hip are NaN if that plane is more than 45
-    degrees from the image plane, or if the subject turns round.
+    positive to the side to which they bend. Shoulder and hip are NaN if the plane of their movement
+    is more than 45 degrees from the image plane, or if the subject turns round.
     """
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
@@ -264,7 +265,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
 
 
 def _vertical_sd(name: str) -> float:
-    """Return the error of an angle against the vertical from an unlevel camera, degrees."""
+    """Return the error that an unlevel camera adds to an angle against the vertical, degrees."""
     table = tables.load(TABLE)
     vertical = table["angles"][name]["proximal"]["segment"] == "vertical"
     return float(table["vertical"]["sd_deg"]) if vertical else 0.0
@@ -285,7 +286,7 @@ def _error_draws(value: Array, sd: Array, ends: Array) -> Array:
     """Draw errors (draw, time, side) that change from one end of the angle to the other.
 
     `ends` has independent samples for the smallest and the largest angle, because the error of a
-    landmark on a straight limb contains little about the error on a bent one.
+    landmark on a straight limb reveals little about the error on a bent one.
     """
     low = np.where(np.isnan(value), np.inf, value).min(axis=0)
     high = np.where(np.isnan(value), -np.inf, value).max(axis=0)
@@ -309,7 +310,7 @@ def _pixels(pose: xr.Dataset) -> Array:
 
 
 def _landmark(points: Array, end: str, side: str) -> Array:
-    """Return the positions of a landmark of a side, of the other side, or of the middle of both."""
+    """Return the positions of a landmark on a side, on the other side, or between both."""
     if end.startswith("other_"):
         side, end = SIDES[1 - SIDES.index(side)], end.removeprefix("other_")
     if end.startswith("mid_"):

@@ -1,9 +1,9 @@
 """Repetitions of a squat, and their phases, from the height of the hips above the ankles.
 
-:func:`hip_height` is the signal. ``_cycles`` finds its lowest points, ``_end_of_way`` where a
-repetition begins and ends, ``_bottom_band`` and ``_middle_of_bottom`` when its bottom is, and
-``_why_rejected`` whether it counts. Other exercises also use these functions, and so does
-:func:`repetitions_of_signal`, which is for other movements.
+:func:`hip_height` is the signal. ``_cycles`` finds its lowest points, and ``_end_of_way`` finds
+where a repetition begins and ends. ``_bottom_band`` and ``_middle_of_bottom`` find the time of its
+bottom, and ``_why_rejected`` decides whether it counts. Other exercises also use these functions,
+and so does :func:`repetitions_of_signal`, which is for other movements.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _standing_height(rise: Array) -> float:
 
 
 def _standing_heights(pose: xr.Dataset, rise: Array, time: Array) -> Array:
-    """Return the standing height at each time: that of the stance, if somebody stands in it.
+    """Return the standing height at each time: the height in the stance, if somebody stands in it.
 
     Feet that are farther apart lower the hips.
     """
@@ -321,7 +321,7 @@ def _cycles(h: HipHeight, prominence: float, min_interval_s: float) -> Iterator[
 
 
 def _why_rejected(pose: xr.Dataset, h: HipHeight, cycle: _Cycle, *, of: str = "repetition") -> str:
-    """Return why a cycle is rejected, because of the video or of its course, or ''."""
+    """Return why a cycle is rejected, because of the video or the movement, or ''."""
     start, end = h.grid[[cycle.start, cycle.end]]
     turn = h.grid[cycle.lowest]
     again = [repeat for repeat in repeats_of(pose) if repeat.start <= turn < repeat.stop]
@@ -471,7 +471,7 @@ def repetition_row(
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
-    """Return a function of start, bottom and end for the flexion of the knees, degrees.
+    """Return a function that computes the knee flexion, degrees, from start, bottom and end.
 
     The flexion is infinite if the pose does not show it.
     """
@@ -562,7 +562,10 @@ def repetitions_dataset(
         "end": (np.float64, {"units": "s", "long_name": "end of the ascent"}),
         "depth": (
             np.float64,
-            {"units": "percent", "long_name": "lowering of the hips, of the standing height"},
+            {
+                "units": "percent",
+                "long_name": "lowering of the hips, in percent of the standing height",
+            },
         ),
         "accepted": (bool, {"long_name": "whether the repetition is used"}),
         "reason": (object, {"long_name": "why the repetition is not used"}),
@@ -710,7 +713,7 @@ def repetitions_of_signal(
     course = np.full(time.size, np.nan)
     if h is not None:
         course[h.has_height] = h.at(time[h.has_height])
-    words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at its turn"}
+    words = {"units": "1", "long_name": "course of the movement, 1 at rest, 0 at the end of range"}
     repetitions = repetitions_dataset(
         pose, hip_height(pose), [row | {"depth": np.nan} for row in rows]
     )
@@ -767,7 +770,7 @@ def normalise_repetitions(
     dataset
         Angles, a pose, or anything else over ``time`` in seconds.
     repetitions
-        Repetitions with times of the same clock, as from :func:`find_repetitions`.
+        Repetitions with times on the same clock, as from :func:`find_repetitions`.
     points
         Number of points of a repetition, both ends included.
 

@@ -89,15 +89,15 @@ _MIN_LENGTH = 1e-9
 """Metres; a shorter vector has no direction."""
 
 _LYING = np.cos(np.radians(60.0))
-"""Least horizontal part of the unit hip line; below it (60 degrees), the direction to the right is
-undefined.
+"""Least horizontal part of the unit vector along the hip line; below it (60 degrees), the direction
+to the right is undefined.
 """
 
 _KNEE = (10.0, 30.0)
 _ELBOW = (15.0, 20.0)
 """Largest angle, in degrees, by which a straight joint is bent: sideways (varus, valgus; the
-carrying angle of the elbow), and in any direction (hyperextension). From twice as much on, it is
-flexion.
+carrying angle of the elbow), and in any direction (hyperextension). A bend of twice as much
+or more is flexion.
 """
 
 _CREASE = (45.0, 90.0)
@@ -175,9 +175,9 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
 def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Return the angle between thigh and shank, negative if the knee is hyperextended, degrees.
 
-    It is the angle in space, unless the knee is nearly straight, because that angle has no sign. It
-    is then the component about the hip line, because up to 10 degrees of sideways bend are varus or
-    valgus.
+    It is the angle in space, unless the knee is nearly straight, because that angle has no sign.
+    For a nearly straight knee, it is the component about the hip line, because up to 10 degrees of
+    sideways bend are varus or valgus.
 
     A bend of more than 20 degrees sideways, or of more than 60 degrees in any direction, means a
     turned or bent leg, and counts fully as flexion. Between 10 and 20 degrees sideways, and between
@@ -209,8 +209,8 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
     The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
     degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
-    arm by more than about 60 degrees. Beyond 90 degrees it is overhead, on either side of the head.
-    The angle has no sign if the line `across` from the left to the right hip has no length.
+    arm by more than about 60 degrees. Beyond 90 degrees an arm is overhead, on either side of the
+    head. The angle has no sign if the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(down, upper_arm, across)
     azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -221,7 +221,7 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
     """Return the angle from `u` to `v`, and the cosine between the axis of that turn and `hinge`.
 
-    Only the part of `hinge` across `u` counts. The cosine is NaN if the turn has no axis.
+    Only the part of `hinge` perpendicular to `u` counts. The cosine is NaN if the turn has no axis.
     """
     u = direction(u)
     hinge = direction(hinge)

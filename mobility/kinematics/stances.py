@@ -85,7 +85,7 @@ def stance_at(fitted: xr.Dataset, time: Array) -> NDArray[np.int_]:
 
 
 def is_stepping(fitted: xr.Dataset, time: Array) -> NDArray[np.bool_]:
-    """Return at which times the feet are in none of the stances."""
+    """Return whether the feet are in none of the stances, at each time."""
     stances, steps = stances_of(fitted), steps_of(fitted)
     outside: NDArray[np.bool_] = (time < stances[0].first_s - _EDGE_S) | (
         time > stances[-1].last_s + _EDGE_S

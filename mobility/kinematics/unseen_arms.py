@@ -42,7 +42,7 @@ def unseen_arms(fitted: xr.Dataset) -> dict[str, dict[str, Mask]]:
     -------
     dict
         For each angle of the table and each rule (by name), whether the rule removes the angle:
-        (time, side). With several cameras, some rule must apply in every camera. A missing landmark
+        (time, side). With several cameras, a rule must apply in each of them. A missing landmark
         does not remove an angle. The result is empty for a body without a picture or camera.
     """
     table = tables.load(TABLE)
@@ -88,7 +88,7 @@ def _across_trunk(picture: Array) -> Mask:
 
 
 def _at_camera(position: Array, camera: Array) -> Mask:
-    """Whether the forearm points along the line of sight of a camera to its elbow."""
+    """Whether the forearm points along the line of sight from a camera to the elbow."""
     elbow = position[:, _ELBOWS]
     turn = angle_between(position[:, _WRISTS] - elbow, elbow - camera)
     mask: Mask = np.minimum(turn, 180.0 - turn) < tables.load(TABLE)["at_camera"]["within_deg"]

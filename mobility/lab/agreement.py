@@ -1,4 +1,4 @@
-"""Agreement of angles, metrics and times from video with those of a lab, on the same trials."""
+"""Agreement of angles, metrics and times from video with those from a lab, in the same trials."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def agreement(
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     values: Annotated[Sequence[str], Field(min_length=1)] = DISCRETE,
 ) -> xr.Dataset:
-    """Compare angles, other values over time, or metrics, from video with those of a lab.
+    """Compare angles, other values over time, or metrics, from video with those from a lab.
 
     Frames are never treated as independent. The error of a curve is computed within a repetition
     and averaged within a participant before participants are compared. Every interval is computed
@@ -108,9 +108,9 @@ def agreement(
         repetition, with intervals, and `value_coverage` and `value_reason`. The following use the
         `targets`, which are the means of the participants: `mean_difference`, `slope` (proportional
         bias), `icc`, `icc_consistency`, `ccc`, `sem_agreement`, `sem_consistency`,
-        `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is in
-        the middle of the limits and of the interval of the test of equivalence, because each
-        participant counts once, however many repetitions there are.
+        `method_error95_agreement`, `method_error95_consistency`, `tost_p`. `mean_difference` is the
+        centre of the limits and of the interval of the equivalence test, because each participant
+        counts once, however many repetitions there are.
 
         Over (rep, ...): the data behind these statistics, `video_values`, `lab_values`,
         `video_curves`, `lab_curves`, `repetition_bias` and so on, with the coordinates
@@ -121,7 +121,7 @@ def agreement(
     Raises
     ------
     BadInputError
-        The video and the lab have different times, are not in degrees, share no angle, contain
+        The two Datasets have different times, are not in degrees, share no angle, contain
         infinite values, or have no accepted repetition. Several trials have no participants, or the
         numbers of trials and participants differ. An option is out of range.
 
@@ -361,7 +361,7 @@ def _curves(
     long_names = {
         "video": "mean curve of the video",
         "lab": "mean curve of the lab",
-        "difference": "mean difference of the curves, video less lab",
+        "difference": "mean difference of the curves, video minus lab",
     }
     units = common_units(rows["units"].values.tolist())
     attrs = {"units": units, "reference": "Mean of the independent units, point by point"}
@@ -420,7 +420,7 @@ def _discrete(
         both = np.isfinite(ours[:, *at] - theirs[:, *at])
         our, their = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))
         if not both.any():
-            reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
+            reasons[at] = "no repetition with a value from both" if applicable[at[1:]] else _NO_SIDE
             for name in ("pairs", "targets"):
                 statistics_of[name][at] = 0
             continue
@@ -515,9 +515,9 @@ def _pair_statistics(
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
     """Return the attributes of a statistic, or of its spread or interval."""
     suffix = {
-        sd_name(name): ", standard deviation between the independent units",
-        f"{name}_low": ", lower end of the 95 % interval",
-        f"{name}_high": ", upper end of the 95 % interval",
+        sd_name(name): ": standard deviation between the independent units",
+        f"{name}_low": ": lower end of its 95 % interval",
+        f"{name}_high": ": upper end of its 95 % interval",
     }.get(key, "")
     value_units = common_units(rows["units"].values.tolist())
     attrs = {

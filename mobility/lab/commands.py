@@ -25,6 +25,7 @@ from mobility.cli.parameters import (
     open_session_or_demo,
     open_store,
     option,
+    path_argument,
     path_option,
     print_json,
     say,
@@ -277,7 +278,7 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
-    """Return angles that the lab's model defines differently, and how the worst of them differs.
+    """Return the angles that the lab's model defines differently, and how the worst one differs.
 
     Empty unless the video is compared with the lab's own model.
     """
@@ -395,6 +396,12 @@ def export_lab(
             "C3D needs this option if the frame rate of the video varies.",
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        option(
+            "--license", "TEXT", help='Licence that C3D, MOT and STO state; default: "not stated".'
+        ),
+    ] = None,
 ) -> None:
     """Write positions, angles and events for OpenSim and labs.
 
@@ -414,8 +421,42 @@ def export_lab(
         weight_kg=weight_kg,
         fill=fill,
         rate=rate,
+        license=license,
     )
     typer.echo(f"{written}\n{_content_of(written, loads=loads)}")
+
+
+@takes(open_store)
+def export_bids(
+    opened: Store,
+    user_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the participants.")],
+    folder: Annotated[
+        Path, path_argument("FOLDER", help="Folder to make. It may exist if it is empty.")
+    ],
+    *,
+    dates: Annotated[
+        bool,
+        typer.Option(
+            "--dates",
+            help="Include the date and time of each recording. Dates identify people.",
+        ),
+    ] = False,
+    license: Annotated[
+        str | None,
+        option("--license", "TEXT", help='Licence of the data set; default: "not stated".'),
+    ] = None,
+) -> None:
+    """Write sessions of participants as a Motion-BIDS data set.
+
+    It has positions, joint angles with their errors, and repetitions, but no videos or names. The
+    table FOLDER-ids.tsv, beside the folder, lists the participant and session of each recording. Do
+    not pass it on, because it identifies people.
+    """
+    from mobility.lab.bids import ids_of
+
+    check_output(folder, store=opened)
+    written = opened.to_bids(user_ids, folder, dates=dates, license=license)
+    typer.echo(f"data    {written}\nids     {ids_of(written)}")
 
 
 def _content_of(written: Path, *, loads: bool) -> str:

@@ -42,8 +42,7 @@ _LEAST_WIDTH = 0.01
 
 _MOST_RESIDUAL = 0.03
 """Largest movement of soft tissue in metres (Leardini et al. 2005, Gait Posture 21:212: up to 0.03
-m
-on the thigh). If markers have a larger residual, they are not the markers of the static trial."""
+m on the thigh). If markers have a larger residual, they are not the markers of the static trial."""
 
 _STILL = 0.02
 """Largest standard deviation of a marker over a static trial, metres."""
@@ -398,7 +397,7 @@ class _LandmarkBuilder:
         if not segment:
             return (
                 f"marker {name} is in the static trial only, and mapping {self.mapping.name} does "
-                "not say under segments with which markers it moves"
+                "not list it under segments with markers that move with it"
             )
         both = [
             (now, then)
@@ -410,8 +409,8 @@ class _LandmarkBuilder:
         ]
         if len(both) < _LEAST_MARKERS:
             return (
-                f"marker {name} is in the static trial only, and of {segment.replace('_', ' ')} "
-                f"both trials have {len(both)} other markers, of which 3 are needed"
+                f"marker {name} is in the static trial only, and both trials share only "
+                f"{len(both)} other markers of {segment.replace('_', ' ')}; 3 are needed"
             )
         moving = np.stack([self._values[now] for now, _ in both], axis=1)
         standing = np.stack([places[then] for _, then in both])

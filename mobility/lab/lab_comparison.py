@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 COMPARISON = (*RESULTS, __name__)
-"""Code of a comparison with a lab, besides the code of the results of sessions."""
+"""Code for comparisons with a lab, besides the code for the results of sessions."""
 
 MOST_SHOWN = 4
 """Largest number of trials in a study for which curves over time are shown."""
@@ -74,7 +74,7 @@ _OF_TIMES = (
     *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
     *("value_coverage", "value_reason"),
 )
-"""Statistics of the agreement of times that are stored."""
+"""Stored statistics on the agreement of times."""
 
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
@@ -838,7 +838,7 @@ def _json_value(value: Any) -> Any:
 
 
 def _name_for(lab_file: str | os.PathLike[str]) -> str:
-    """Return the name of a comparison: that of the lab file, valid as a folder name."""
+    """Return the name of a comparison: the name of the lab file, made valid as a folder name."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(lab_file).stem)
     stem = re.sub(r"\.{2,}", ".", stem).strip("-._")[:64]
     return stem or "lab"

@@ -373,7 +373,7 @@ def _times(
 
 
 def _rate(steps: Array) -> float:
-    """Frames per second from the steps in time, without the digits that come from rounding."""
+    """Return the frames per second from the steps in time, without digits from rounding."""
     step = float(np.median(steps))
     return float(f"{1.0 / step:.9g}") if step > 0 else 0.0
 

@@ -28,6 +28,7 @@ def export_lab(
     weight_kg: float | None = None,
     fill: Fill | None = None,
     rate: float | None = None,
+    license: str | None = None,
 ) -> Path:
     """Write positions, angles and events of a session for OpenSim and labs.
 
@@ -56,6 +57,8 @@ def export_lab(
         Frames per second to which C3D, TRC, MOT and STO are resampled; the file records it. By
         default, the times of the video are used. C3D has no times, so a video with a varying frame
         rate needs this option.
+    license
+        Licence of the data, such as "CC0", which C3D, MOT and STO state; by default "not stated".
 
     Raises
     ------
@@ -70,7 +73,9 @@ def export_lab(
             f"{', '.join(FORMATS)}"
         )
     if loads:
-        return _export_loads(session, path, kind, positions or landmarks, weight_kg, fill, rate)
+        return _export_loads(
+            session, path, kind, positions or landmarks, weight_kg, fill, rate, license
+        )
     if weight_kg is not None:
         raise BadInputError.of({"weight_kg": "is only used for loads; leave it out, or add loads"})
     if positions and kind in ("mot", "sto"):
@@ -84,6 +89,9 @@ def export_lab(
     if rate is not None and kind == "csv":
         raise BadInputError.of({"rate": "csv keeps the times of all frames; leave the rate out"})
 
+    if license is not None and kind in ("trc", "csv"):
+        raise BadInputError.of({"license": f"{kind} has no place for it; use c3d, mot or sto"})
+
     def at_rate(dataset: xr.Dataset) -> xr.Dataset:
         return dataset if rate is None else resampled(dataset, rate)
 
@@ -92,9 +100,10 @@ def export_lab(
     else:
         dataset = at_rate(session.pose() if landmarks else session.fitted())
     options: dict[str, Any] = {"fill": fill} if fill else {}
+    options |= {"license": license} if license is not None else {}
     if kind == "c3d" and not positions:
         angles = at_rate(of_session.angles(session))
-        options = {"angles": angles, "repetitions": session.repetitions()}
+        options |= {"angles": angles, "repetitions": session.repetitions()}
     return FORMATS[kind](dataset, path, **options)
 
 
@@ -106,6 +115,7 @@ def _export_loads(
     weight_kg: float | None,
     fill: Fill | None,
     rate: float | None,
+    license: str | None,
 ) -> Path:
     """Write the loads of a session (STO), or the force under each foot (MOT)."""
     from mobility.leg_loads.loads import ground_forces
@@ -121,9 +131,11 @@ def _export_loads(
     if kind == "sto":
         height = None if person is None else person.height_m
         written = loads_of(pose, repetitions=repetitions, weight_kg=weight_kg, height_m=height)
-        return write_loads(written if rate is None else resampled(written, rate), path, fill=fill)
+        written = written if rate is None else resampled(written, rate)
+        return write_loads(written, path, fill=fill, license=license)
     if weight_kg is None:
         fault = "forces in newtons need the person's mass; pass weight_kg, or add it to the record"
         raise BadInputError.of({"weight_kg": f"{fault} of the participant"})
     forces = ground_forces(pose, weight_kg=weight_kg, repetitions=repetitions)
-    return write_forces(forces if rate is None else resampled(forces, rate), path, fill=fill)
+    forces = forces if rate is None else resampled(forces, rate)
+    return write_forces(forces, path, fill=fill, license=license)

@@ -135,7 +135,7 @@ def read_lab(
 
 
 def _parsed(path: Path, mapping: LabMapping | None) -> LabFile:
-    """Parse a file in the format of its content, otherwise of its ending."""
+    """Parse a file in the format that its content shows, or else its ending."""
     content = lab_content(path)
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = endings[-1] if endings else ""

@@ -11,7 +11,7 @@ A mapping in YAML has any of these entries::
     angles:                   # columns of an angle file
       knee_flexion: {left: knee_angle_l, right: knee_angle_r, scale: 1, offset: 0}
       trunk_lean: {column: torso_tilt}
-    units: mm                 # only if the file does not say
+    units: mm                 # only if the file does not state it
     angle_units: radian       # likewise
     vertical_axis: y
     rate_hz: 100
@@ -187,7 +187,7 @@ def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
 
 
 def other_content_of_column(column: str) -> str | None:
-    """Return the content of a column, given its name, if it is no angle or marker; or None."""
+    """Return the content of a column by its name; None if it may be an angle or a marker."""
     patterns = _content_patterns("columns").items()
     return next((content for content, pattern in patterns if pattern.search(column)), None)
 

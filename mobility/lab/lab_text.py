@@ -92,7 +92,7 @@ def _with_tabs(what: str, line: str, separator: str) -> str:
 
 
 def _last_value_is_cut(lines: Sequence[str]) -> bool:
-    """Return whether the last row has fewer decimals than the rows before, which agree."""
+    """Return whether the last row has fewer decimals than all earlier rows have."""
     ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
     decimals = [len(end[1] or "") if end else 0 for end in ends]
     before = decimals[:-1]
@@ -259,7 +259,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
-    """Parse a table with one row a frame: times, markers in three columns each, other columns."""
+    """Parse a table with one row per frame: times, markers in three columns each, other columns."""
     columns = {name: table[:, i] for i, name in enumerate(header) if name}
     file = LabFile(what=what, file_format="CSV")
     for name in list(columns):

@@ -21,7 +21,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import listed, rounded
 from mobility.base.provenance import warnings_of, with_history
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import is_error, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import SIDES, called
@@ -63,7 +63,7 @@ COMPARISONS = tuple(
         ("landmarks", "lab_model", "Video against the lab's own model"),
         ("raw", "lab_formulas", "Landmarks without a fit against the lab, same formulas"),
         ("image", "lab_formulas", "Lines in the picture against the lab, same formulas"),
-        ("lab_model", "lab_formulas", "The lab's own model against our formulas, both of the lab"),
+        ("lab_model", "lab_formulas", "The lab's own model against our formulas, both on lab data"),
     )
 )
 """All comparisons; the first one that is possible for a trial is its primary comparison."""
@@ -328,7 +328,7 @@ def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, An
     of_lab = [name for name in ("lab_formulas", "lab_model") if name in curves["estimator"].values]
     lacking = []
     for name, values in video.data_vars.items():
-        if str(name).endswith((SD, "_raw", "_image")):
+        if is_error(name) or str(name).endswith(("_raw", "_image")):
             continue
         has_value = values.notnull().any("time")
         if name in curves:

@@ -19,7 +19,7 @@ import xarray as xr
 from mobility import tables
 from mobility.base.formatting import shortened
 from mobility.base.options import FilePath, checked
-from mobility.base.uncertain import SD, is_sd, sd_name
+from mobility.base.uncertain import is_sd, name_of_value, sd_name
 from mobility.base.writing import atomic, plain_cells
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.datasets import Angles, Recording, Repetitions, check_dimensions
@@ -27,6 +27,7 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES, Array
 from mobility.lab.lab_datasets import EVENTS
 from mobility.lab.lab_mappings import OURS, OURS_C3D, built_in
 from mobility.lab.lab_text import BY_US
+from mobility.sessions.files import check_name
 
 _LARGEST_JITTER = 0.5
 """Number of frames by which times may differ from an even clock, for a format without times."""
@@ -135,7 +136,9 @@ def write_trc(pose: Recording, path: FilePath, *, fill: Fill | None = None) -> P
 
 
 @checked
-def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_mot(
+    angles: Angles, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
     """Write angles as an OpenSim motion (MOT or STO) in degrees, with OpenSim's names and signs.
 
     The columns are ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
@@ -147,7 +150,7 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
 
     OpenSim reads a motion up to the first ``nan``. ``fill="interpolate"`` interpolates gaps (PCHIP)
     and extends the first and the last value to the ends. The header notes how many values were
-    filled in each column.
+    filled in each column, and the `license` ("not stated" by default).
     """
     columns = _angle_columns(angles, OURS, what="write_mot")
     head = [
@@ -156,11 +159,13 @@ def write_mot(angles: Angles, path: FilePath, *, fill: Fill | None = None) -> Pa
         f"{BY_US} hip_flexion is trunk to thigh, not pelvis to thigh.",
         tables.sentence("warnings.export.purpose"),
     ]
-    return _write_motion(Path(path), angles, columns, head, fill, what="write_mot")
+    return _write_motion(Path(path), angles, columns, head, fill, license, what="write_mot")
 
 
 @checked
-def write_loads(loads: Recording, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_loads(
+    loads: Recording, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
     """Write loads of the legs (``mobility.loads``) as an OpenSim storage file (STO).
 
     The columns are ``weight_share_r``, ``knee_moment_r``, ``hip_moment_r``, ``ankle_moment_r``, the
@@ -174,9 +179,9 @@ def write_loads(loads: Recording, path: FilePath, *, fill: Fill | None = None) -
     for name in map(str, loads.data_vars):
         if in_nm and "_moment" in name and "_moment_nm" not in name:
             continue
-        bare, sd = (name.removesuffix(SD), SD) if is_sd(name) else (name, "")
         for suffix, values in _components(loads[name]).items():
-            columns[f"{bare}{suffix}{sd}"] = values
+            column = f"{name_of_value(name)}{suffix}"
+            columns[sd_name(column) if is_sd(name) else column] = values
     columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
     units = "newton metres" if in_nm else "body weight times height"
     about = tables.sentence("warnings.export.loads", units=units)
@@ -186,11 +191,13 @@ def write_loads(loads: Recording, path: FilePath, *, fill: Fill | None = None) -
         f"{_LOADS_BY_US} {about}",
         tables.sentence("warnings.export.purpose"),
     ]
-    return _write_motion(Path(path), loads, columns, head, fill, what="write_loads")
+    return _write_motion(Path(path), loads, columns, head, fill, license, what="write_loads")
 
 
 @checked
-def write_forces(forces: Recording, path: FilePath, *, fill: Fill | None = None) -> Path:
+def write_forces(
+    forces: Recording, path: FilePath, *, fill: Fill | None = None, license: str | None = None
+) -> Path:
     """Write the force under each foot as an OpenSim motion (MOT) for external loads.
 
     `forces` has ``force`` and ``centre_of_pressure`` over (time, side, axis), as from
@@ -215,7 +222,7 @@ def write_forces(forces: Recording, path: FilePath, *, fill: Fill | None = None)
         f"{_LOADS_BY_US} {about}",
         tables.sentence("warnings.export.purpose"),
     ]
-    return _write_motion(Path(path), forces, columns, head, fill, what="write_forces")
+    return _write_motion(Path(path), forces, columns, head, fill, license, what="write_forces")
 
 
 def _components(values: xr.DataArray) -> dict[str, Array]:
@@ -233,6 +240,7 @@ def _write_motion(
     columns: Mapping[str, Array],
     about: Sequence[str],
     fill: Fill | None,
+    license: str | None,
     *,
     what: str,
 ) -> Path:
@@ -256,6 +264,7 @@ def _write_motion(
         f"nRows={time.size}",
         f"nColumns={len(columns) + 1}",
         *about,
+        f"License: {stated_license(license)}",
         *([dataset.attrs[RESAMPLED]] if RESAMPLED in dataset.attrs else []),
         *note,
         "endheader",
@@ -271,6 +280,7 @@ def write_c3d(
     *,
     angles: Angles | None = None,
     repetitions: Repetitions | None = None,
+    license: str | None = None,
 ) -> Path:
     """Write positions (see :func:`write_trc`) as C3D, in millimetres, y up.
 
@@ -286,7 +296,7 @@ def write_c3d(
     A C3D file has a rate but no times. The rate follows from the median step, and the first frame
     number from the first time. An error is raised if times differ from an even clock by more than
     half a frame or are before 0, or if there are more than 65535 frames. Values are stored in
-    single precision.
+    single precision. ``MANUFACTURER:LICENSE`` is the `license` ("not stated" by default).
     """
     import ezc3d
 
@@ -327,6 +337,7 @@ def write_c3d(
     file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
     file.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
     file.add_parameter("MANUFACTURER", "PURPOSE", [tables.sentence("warnings.export.purpose")])
+    file.add_parameter("MANUFACTURER", "LICENSE", [stated_license(license)])
     if RESAMPLED in pose.attrs:
         file.add_parameter("MANUFACTURER", "PROCESSING", [pose.attrs[RESAMPLED]])
     last = first + time.size
@@ -516,6 +527,13 @@ FORMATS: dict[str, Callable[..., Path]] = {
     "csv": write_csv,
 }
 """The writer for each format: TRC and C3D for positions, MOT and STO for angles, CSV for both."""
+
+
+def stated_license(license: str | None) -> str:
+    """Return the licence that a file states: the text that the user gave, or "not stated"."""
+    if license is None:
+        return tables.sentence("warnings.export.no_license")
+    return check_name(license, what="license")
 
 
 def is_export(file: Path) -> bool:

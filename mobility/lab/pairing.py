@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.base.formatting import shortened
-from mobility.base.uncertain import SD, is_sd, sd_name
+from mobility.base.uncertain import is_sd, sd_name
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import in_degrees
 from mobility.kinematics.expected_error import half_width
@@ -37,14 +37,14 @@ POINTS = 101
 
 _HALF_TURN = 180.0
 _FRAMES = {
-    "frames_compared": "frames with a value of both",
-    "frames_refused": "frames of which the lab has a value and the video none",
-    "frames_lab_missing": "frames without a value of the lab",
+    "frames_compared": "frames with a value from both",
+    "frames_refused": "frames for which the lab has a value, but the video has none",
+    "frames_lab_missing": "frames without a value from the lab",
 }
 _VALUES = {
-    "video_values": "values of the video",
-    "lab_values": "values of the lab",
-    sd_name("video_values"): "values of the video, standard deviation of the error",
+    "video_values": "values from the video",
+    "lab_values": "values from the lab",
+    sd_name("video_values"): "values from the video, standard deviation of the error",
 }
 
 
@@ -213,7 +213,7 @@ def _table(
 
 
 def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
-    """Return names and sides of all trials."""
+    """Return the names and sides of the angles in all trials."""
     sided: dict[str, bool] = {}
     for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
         for name in names:
@@ -307,12 +307,13 @@ def _arrays_of_both(
     columns = {side: s for s, side in enumerate(layout.sides)}
     shape = (video.sizes[dim], len(layout.names), len(layout.sides))
     arrays = tuple(np.full(shape, np.nan) for _ in range(3))
-    for values, dataset, suffix in zip(arrays, (video, lab, video), ("", "", SD), strict=True):
+    names_of: tuple[Callable[[str], str], ...] = (str, str, sd_name)
+    for values, dataset, name_of in zip(arrays, (video, lab, video), names_of, strict=True):
         for a, name in enumerate(layout.names):
-            if name not in shared or f"{name}{suffix}" not in dataset:
+            if name not in shared or name_of(name) not in dataset:
                 continue
-            variable = dataset[f"{name}{suffix}"]
-            numbers(variable.to_numpy(), what=f"agreement: {name}{suffix}")
+            variable = dataset[name_of(name)]
+            numbers(variable.to_numpy(), what=f"agreement: {name_of(name)}")
             if not layout.sided[a]:
                 values[:, a, columns["middle"]] = variable.to_numpy()
                 continue

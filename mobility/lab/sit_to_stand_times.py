@@ -1,4 +1,4 @@
-"""Times of repetitions from a chair, compared with those in recordings from a lab."""
+"""Times of sit-to-stand repetitions, compared with the times in recordings from a lab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def times_of_both(
     metrics: xr.Dataset,
     recordings: Sequence[xr.Dataset],
 ) -> xr.Dataset:
-    """Return the times of repetitions and tests, with those in recordings from a lab.
+    """Return the times of repetitions and tests, with the times in recordings from a lab.
 
     The repetitions come from the first of the `recordings` that shows any, either joint centres or
     a stick figure made of angles (:func:`stick_figure`).
@@ -91,7 +91,7 @@ def times_of_both(
 
 
 def _partners(repetitions: xr.Dataset, lab: xr.Dataset) -> NDArray[np.intp]:
-    """Return the lab's repetition that corresponds to each of the video, -1 if there is none."""
+    """Return the lab's repetition for each repetition in the video, -1 if there is none."""
     partner = np.full(repetitions.sizes["rep"], -1)
     start, seat_off, stands, counts = (
         repetitions[name].to_numpy() for name in ("start", _SEAT_OFF, "bottom", "accepted")

@@ -396,7 +396,7 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 class _Parts(NamedTuple):
-    """Parts of the video that the lab mostly covers, compared with a lag; those that move."""
+    """Parts of the video that move and that the lab mostly covers, compared at a lag."""
 
     correlation: Array  # at the lag, with the angles minus their means over the part
     later_s: Array  # how much later each part fits best, or about equally well
@@ -453,9 +453,9 @@ def _require_same_movement(likeness: float, parts: _Parts) -> None:
     if likeness >= least and spread_s <= most_s:
         return
     what = (
-        f"the best correlation of their angles is {likeness:.2f}, at least {least:g} is needed"
+        f"the best correlation of their angles is {likeness:.2f}, but must be {least:g} or more"
         if likeness < least
-        else f"their parts fit at lags {spread_s:.2f} s apart, at most {most_s:g} s is allowed"
+        else f"their parts fit at lags {spread_s:.2f} s apart, but at most {most_s:g} s is allowed"
     )
     fault = (
         f"video and lab file do not show the same movement ({what}); check that the file belongs "

@@ -48,8 +48,9 @@ _SIDES = ("left", "right")
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw angles, or loads, from video and lab over time: a column for each side.
 
-    All estimators are drawn. The video has the 95 % band of its error, and repetitions are shaded.
-    Quantities without sides are drawn last.
+    All estimators are drawn. The curve from the video has the 95 % band of its error, and
+    repetitions are shaded. Quantities
+    without sides are drawn last.
     """
     places = [(name, side) for name in names if "side" in curves[name].dims for side in _SIDES]
     places += [(name, "") for name in names if "side" not in curves[name].dims]

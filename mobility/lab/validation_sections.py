@@ -342,7 +342,7 @@ def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
 def _rows_of(
     agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
 ) -> pd.DataFrame:
-    """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
+    """Return the rows of the variables `names` over the dimensions `over`, for all comparisons."""
     import pandas as pd
 
     parts = [
@@ -500,7 +500,7 @@ def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
 
 
 def _model_and_version(origin: Origin, versions: Mapping[str, str]) -> str:
-    """Name a model of keypoints; of the package's own with its version."""
+    """Name a keypoint model; if it is the package's own model, add its version."""
     version = versions.get(MEDIAPIPE, "") if origin.pose_source == MEDIAPIPE else ""
     return f"{origin.source_software} {version}".strip()
 
@@ -753,7 +753,7 @@ def _tex(text: str) -> str:
 
 
 def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
-    """Comparison, angle, side and statistics of all that was compared."""
+    """Yield comparison, angle, side and statistics of everything that was compared."""
     compared = []
     for comparison in agreement["comparison"].values.tolist():
         for angle in agreement["angle"].values.tolist():
@@ -925,7 +925,7 @@ class ValidationPage(PageWithFiles):
                 self.primary,
                 self.drawn,
                 "difference",
-                title="Video less lab over a repetition",
+                title="Video minus lab over a repetition",
                 alt="Mean difference of video and lab over a repetition, for each angle",
             )
             + estimator_table(agreement)
@@ -1014,13 +1014,13 @@ class ValidationPage(PageWithFiles):
                 DEFINITIONS,
                 shown(self.agreement, DEFINITIONS),
                 "definitions",
-                title="The lab's model less our formulas",
+                title="The lab's model minus our formulas",
                 alt="Difference of the two definitions over a repetition, for each angle",
             )
         return drawn + definition_part(self.agreement, self.document)
 
     def methods(self) -> Markup:
-        """Write the texts for a paper, and store its tables."""
+        """Write the texts for a paper, and store the tables for it."""
         folder = Path(self.out) / "tables"
         loads = None if self.of_loads is None else self.of_loads[1]
         files = write_tables(self.agreement, self.document, folder, loads=loads) if self.out else []

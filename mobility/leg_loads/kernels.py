@@ -29,6 +29,8 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
     moving, low = (
         _frames(trial.repetitions, loads["time"].to_numpy(), low=low) for low in (False, True)
     )
+    # A squat may begin and end evenly, so its mean while moving is smaller than the shift.
+    loaded = moving if "seat_off" in trial.repetitions else low
     reason = _reason(loads)
 
     def values(
@@ -40,12 +42,13 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
         """Reduce frames to a number, and sides to their difference, also in each sample."""
         measured = loads[name].to_numpy()
         time = loads["time"].to_numpy()
-        inside = knots_within(frames, time, samples.time)
+        has_sample = np.isfinite(samples.values[name]).all(axis=1)
+        inside = knots_within(frames, time, samples.time) & has_sample
         number = np.full((len(frames), len(SIDES)), np.nan)
         sd = np.full(number.shape if of_sides is None else number.shape[:1], np.nan)
         for rep, rows in enumerate(frames):
             rows = rows & np.isfinite(measured).all(axis=1)
-            if 2 * rows.sum() < frames[rep].sum() or not rows.any():
+            if 2 * rows.sum() < frames[rep].sum() or not (rows.any() and inside[rep].any()):
                 continue
             number[rep] = of_frames(measured[rows])
             sd[rep] = _sd(samples, name, inside[rep], of_frames, of_sides)
@@ -70,7 +73,7 @@ def leg_loads(trial: MeasuredTrial) -> dict[str, Values]:
     outputs = {
         "share": values("weight_share", moving, mean),
         "share_low": values("weight_share", low, mean),
-        "shift": values("weight_share", moving, mean, lambda sides: sides[..., 1] - 0.5),
+        "shift": values("weight_share", loaded, mean, lambda sides: sides[..., 1] - 0.5),
     }
     for joint in JOINTS:
         outputs[joint] = values(f"{joint}_moment", moving, largest)

@@ -53,7 +53,9 @@ def sentence(metrics: xr.Dataset) -> str:
     """Return for a client how much of the weight the leg that carries more of it carries."""
     numbers = values_of(metrics, "weight_share")
     side = max(numbers, key=lambda side: numbers[side].value)
-    return tables.sentence("loads.client", share=numbers[side].text, side=side)
+    number = numbers[side]
+    key = "client" if number.value - number.half_width > 50 else "client_even"
+    return tables.sentence(f"loads.{key}", share=number.text, side=side)
 
 
 def _panels() -> dict[str, str]:
@@ -86,4 +88,5 @@ def _curve(curves: xr.Dataset, name: str, title: str, *, ax: Axes) -> None:
 def _notes(shown: xr.Dataset) -> list[str]:
     warnings = last_of(history(shown), "loads")["warnings"]
     notes = [tables.sentence("loads.note")]
-    return notes + [str(each["message"]) for each in warnings]
+    # Single frames at the edge of a recording need no note.
+    return notes + [str(each["message"]) for each in warnings if each["values"]["share"] >= 0.005]

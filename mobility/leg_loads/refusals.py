@@ -57,7 +57,12 @@ def refusals(
     """
     found = [*_of_recording(pose, repetitions, time), *_of_frames(time, joints, values, alone)]
     if repetitions is not None and "seat_off" in repetitions:
-        found.append(Refusal("seat", ALL, ~_off_the_seat(repetitions, time)))
+        on_seat = ~_off_the_seat(repetitions, time)
+        found = [
+            each._replace(frames=each.frames & ~on_seat) if each.reason == "carried" else each
+            for each in found
+        ]
+        found.append(Refusal("seat", ALL, on_seat))
     return [refusal for refusal in found if refusal.frames.any()]
 
 

@@ -62,7 +62,7 @@ POSE: Code = (
     *("mobility.capture.pose", "mobility.capture.pose"),
     *("mobility.capture.pose_worker", "mobility.capture.detector_worker"),
 )
-"""Code of a pose, without the model. A pose takes minutes to compute, everything else takes
+"""Code of a pose, without the model. A pose takes minutes to compute; everything else takes
 seconds.
 """
 
@@ -181,7 +181,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         not passed keeps its value from the last analysis of the session; for example, a face that
         was blurred stays blurred. In the first analysis, it has the value from the creation of the
         session, or the default value. "auto" restores the default of the analysis. If the person
-        was corrected by hand, this overrides `subject`.
+        was corrected by hand, the correction overrides `subject`.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def why_not_again(session: StoredSession) -> str:
 
 
 def is_current(session: StoredSession) -> bool:
-    """Whether another analysis would change nothing; true for a demo, or without results."""
+    """Whether another analysis would change nothing; true for demos, and without results."""
     record = session.record
     if session.store.read_only or record.state != "analyzed":
         return True
@@ -365,7 +365,7 @@ def _poses_kept(record: SessionRecord, options: AnalysisOptions) -> dict[str, st
 def _options(
     session: StoredSession, record: SessionRecord, new_options: Mapping[str, Any]
 ) -> AnalysisOptions:
-    """Return current options: those passed, or of the last analysis, or of the creation."""
+    """Return each option as passed, or else from the last analysis, or else from the creation."""
     before = record.provenance.options if record.provenance else {}
     if record.keypoints is not None:
         at_first = AnalysisOptions(**record.options).model_dump()
@@ -682,7 +682,7 @@ def _estimated_pose(run: _Run, video: Path, place: Any) -> xr.Dataset:
 
 
 def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
-    """Without a selection, the exercise decides which of several people to follow."""
+    """Return the selected person; if nobody is selected, let the exercise decide whom to follow."""
     if place != "largest":
         return place[0], place[1]
     return stages_of(run.record.kind).subject(run.record.joints, run.options.movement)
@@ -780,7 +780,7 @@ def _steps(record: SessionRecord) -> list[_Step]:
 
 
 def _check_depends(package: str, depends: Depends) -> None:
-    """Refuse names of stages, options and corrections that do not exist."""
+    """Reject names of stages, options and corrections that do not exist."""
     where = f"exercise.py of {package}: depends"
     stages = [step.name for step in STEPS]
     corrections = [name for step in STEPS for name in step.edits]

@@ -44,7 +44,7 @@ TALL = 1.25
 """Height of a head as a share of its width."""
 
 BLOCKS = 12
-"""Number of blocks along the longer side of a blurred picture; it is too small to recognise a face.
+"""Number of blocks along the longer side of a blurred picture; they are too few to show a face.
 """
 
 GRID = 12 * BLOCKS
@@ -397,7 +397,7 @@ def _columns(angle: xr.DataArray) -> list[NDArray[np.float64]]:
 
 
 def _phases(repetitions: xr.Dataset) -> Callable[[float], tuple[int, int, str]]:
-    """Return a function from a time to the count so far, the number, and the phase's name."""
+    """Return a function from a time to the count so far, the total, and the phase's name."""
     limits = np.stack([repetitions[name].to_numpy().astype(float) for name in EVENTS], axis=-1)
     accepted = repetitions["accepted"].to_numpy().astype(bool)
     standing = repetitions["standing"].to_numpy().astype(bool)
@@ -428,7 +428,7 @@ class _Region:
 
 
 def _bystander_head(track: NDArray[np.float64], time: float) -> _Region | None:
-    """Return a bystander's head, interpolated between looks of the survey; None far outside."""
+    """Return a bystander's head, interpolated between looks of the survey; None far from them."""
     times, *places = track.T
     if not times[0] - INTERVAL_S <= time <= times[-1] + INTERVAL_S:
         return None
@@ -477,7 +477,7 @@ def _keep_body(
     """Set a mask to 255 on the body in any of `rows`, with a soft edge, except on `others`.
 
     `scale` is mask size over picture size. `rows` are pixels (time, keypoint, 2) in the picture,
-    `head` and `others` heads in it.
+    `head` and `others` are heads in it.
     """
     import cv2
 

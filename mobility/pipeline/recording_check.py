@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 RATE_HZ = 5.0
-"""Frames per second in which the pose is estimated."""
+"""Frames per second at which the pose is estimated."""
 
 FEWEST_FRAMES = 20
 """Least number of frames; the rate is increased for short videos."""
@@ -216,7 +216,7 @@ def _fewer_repetitions(
 
 
 def _quality_without_person(info: VideoInfo) -> dict[str, Any]:
-    """Return the checks of a video without a person: that, and the light of the pictures."""
+    """Return the checks of a video that shows nobody: the missing person, and the light."""
     import cv2
 
     from mobility.capture.quality import SAMPLES, verdict

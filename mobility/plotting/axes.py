@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
-"""Blue and vermilion of Okabe and Ito (2008), distinct for every kind of colour vision."""
+"""Blue and vermilion from Okabe and Ito (2008), distinct for every kind of colour vision."""
 
 LINES: dict[str, Any] = {"left": "-", "right": (0, (5, 2)), "": "-"}
 """Line styles, which distinguish the sides in grey too."""
@@ -31,7 +31,7 @@ UNKNOWN_TILT = (0, (2, 2))
 """Line style of hips whose tilt is unknown."""
 
 SECOND = "#009E73"
-"""The second of two, in green."""
+"""Colour of the second of two recordings: green."""
 
 LIMITS = ("lower_limit", "mean_difference", "upper_limit")
 _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
@@ -64,7 +64,7 @@ def panel_title(axis: Axes, text: str) -> None:
 
 
 def say_empty(axis: Axes, text: str) -> None:
-    """Write the reason why a panel is empty into its middle."""
+    """Write the reason why a panel is empty in the middle of the panel."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
     axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
 
@@ -93,7 +93,7 @@ def in_words(units: str) -> str:
 
 
 def labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
-    """Add the title, the unit at the axis, and the legend."""
+    """Add the title, the unit on the axis, and the legend."""
     ax.set_ylabel(in_words(str(variable.attrs.get("units", "degree"))), fontsize=NORMAL)
     panel_title(ax, capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " ")))
     if legend and any(ax.get_legend_handles_labels()[1]):

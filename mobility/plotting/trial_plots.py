@@ -467,7 +467,7 @@ def draw_body(
 def _draw_lines(
     axis: Axes, body: dict[str, tuple[float, float]], pairs: list[tuple[str, str]], **style: Any
 ) -> None:
-    """Draw lines of one style between points as a single line, because each takes a millisecond."""
+    """Draw lines of one style as a single line, because drawing a line takes a millisecond."""
     gap = (np.nan, np.nan)
     points = [point for a, b in pairs for point in (body[a], body[b], gap)]
     axis.plot(*zip(*points, strict=True), **style)
@@ -486,7 +486,7 @@ def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
 
 
 def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
-    """Return the curves of each side: over time, or those of repetitions that have any value."""
+    """Return the curves of each side: over time, or of the repetitions that have any value."""
     over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
     if "side" not in values.dims:
         curves = [("", values.transpose(*over).values)]

@@ -1,4 +1,4 @@
-"""Additions of wings to the report of a session. The report knows no wing by name."""
+"""Additions of wings to the report of a session. The report does not name any wing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small charts as SVG: they are sharp in print, and drawn ten times as fast as by matplotlib."""
+"""Small charts as SVG, sharp in print and drawn ten times as fast as with matplotlib."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Chart:
         self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, transform=turn)
 
     def text(self, x: float, y: float, text: str, *, color: str = "#000", **_: Any) -> None:
-        """Write text in the panel; the position is in shares of its width and height."""
+        """Write text in the panel; the position is in shares of the panel's width and height."""
         place = _LEFT + x * (_RIGHT - _LEFT), _BOTTOM - y * (_BOTTOM - _TOP)
         self._write(*place, text, SMALL, fill=color)
 
@@ -113,7 +113,7 @@ class Chart:
         zorder: float = 2,
         label: str = "",
     ) -> None:
-        """Draw a line, with gaps for NaN; there is no legend for its `label`."""
+        """Draw a line, with gaps for NaN; `label` is ignored, because there is no legend."""
         del label
         values = np.asarray(y, float)
         self._values.append(values)
@@ -166,7 +166,7 @@ class Chart:
         self._marks.append((zorder, mark))
 
     def svg(self) -> str:
-        """Write the chart."""
+        """Return the chart as SVG."""
         drawn = [mark() for _, mark in sorted(self._marks, key=lambda each: each[0])]
         panel = _path(f"M{_LEFT} {_TOP}H{_RIGHT}V{_BOTTOM}H{_LEFT}Z")
         about = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {_WIDE} {_HIGH}"}
@@ -204,7 +204,7 @@ class Chart:
         return np.asarray(_BOTTOM - share * (_BOTTOM - _TOP))
 
     def _runs(self, x: ArrayLike, y: NDArray[np.float64]) -> Iterator[list[tuple[float, float]]]:
-        """Return the points of each part without a gap, tenths of a point apart at least."""
+        """Return the points of each part without a gap, at least a tenth of a point apart."""
         tenths = np.round(10 * self._across(x))
         places = np.stack([tenths / 10, np.round(self._up(y), 1)], axis=-1)
         apart = np.diff(tenths, prepend=-np.inf) != 0
@@ -216,7 +216,7 @@ class Chart:
 
 
 def _ticks(low: float, high: float, *, most: int) -> list[tuple[float, str]]:
-    """Choose round numbers on an axis, with how each is written."""
+    """Choose round numbers for the ticks of an axis, and format them as text."""
     step = round_step((high - low) / most)
     digits = max(0, -math.floor(math.log10(step)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

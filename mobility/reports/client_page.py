@@ -19,9 +19,9 @@ from mobility.assessment.findings import Finding, all_rules, excess, in_place, n
 from mobility.assessment.movements import END
 from mobility.base.formatting import capital, dated, listed, metric_and_item, quantity, spoken
 from mobility.catalogue.registry import exercise as registered
-from mobility.catalogue.registry import exercises
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports import key_frames
+from mobility.reports.exercise_page import page_of
 from mobility.reports.html import html, paragraphs
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def of_session(page: ReportPage) -> Markup:
     """Make the client's page of one session."""
     record, verdict = page.record, page.verdict
     findings = {} if "findings" in verdict.rules_out else {record.exercise: page.checks}
+    result = page_of(page.exercise).result_for_client(page.metrics) if findings else ""
     works = () if "exercises" in verdict.rules_out else advise(named(page.findings))
     pictures = key_frames.stills(page.session, faces=page.faces)
     who = "" if page.participant is None else page.participant.display_name or ""
     return show(
         tables.sentence("client.session", exercise=record.exercise, day=dated(record.created_at)),
         who,
-        sentences_of(findings, works),
+        sentences_of(findings, works, result),
         [("", picture) for picture in pictures],
         works,
         not_judged=[] if findings else [record.exercise],
@@ -137,7 +138,7 @@ def show(
 
 
 def _drill(work: Work) -> h.Node:
-    """Show how some work is done: its drawing, name, dose, and what to do."""
+    """Show a drill: its drawing, name, dose and instructions."""
     file = drawing_of(work.id)
     # It is a file of the package, or of the package of the exercise.
     drawing = Markup(file.read_text(encoding="utf-8")) if file.is_file() else None  # noqa: S704
@@ -153,8 +154,8 @@ def changes_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows
-        The changes come from :meth:`mobility.studies.visit.Visit.changes`; the result is empty
-        without an earlier visit.
+        Changes from :meth:`mobility.studies.visit.Visit.changes`; the result is empty without an
+        earlier visit.
     """
     rows = list(rows)
     if not rows:
@@ -221,7 +222,7 @@ def _rule_of(exercise: str, metric: str) -> str:
 
 
 def _way(row: Mapping[str, Any]) -> str:
-    """Whether a change is "better" or "worse"; empty if it is neither, or not said."""
+    """Return "better" or "worse" for a change; empty if it is neither, or not judged."""
     metric, movement = metric_and_item(row["metric"])
     if movement:  # without a target: more is better
         is_said = metric == END and row["error"] == "retest"
@@ -230,7 +231,7 @@ def _way(row: Mapping[str, Any]) -> str:
 
 
 def _in_exercises(phrases: Mapping[str, Sequence[str]], *, several: bool) -> str:
-    """Join phrases of exercises, each exercise named if there are several."""
+    """Join the phrases on the exercises; name the exercises if there are several."""
     parts = []
     for exercise, of_exercise in phrases.items():
         if not of_exercise:
@@ -242,39 +243,52 @@ def _in_exercises(phrases: Mapping[str, Sequence[str]], *, several: bool) -> str
 
 
 def _within(exercise: str) -> str:
-    """Name an exercise within a sentence."""
+    """Return the name of an exercise as it is written within a sentence."""
     return exercise.lower()
 
 
 def _outside(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """State by rule what is outside its target: what is surest to be far outside comes first."""
+    """State which rules are outside their targets; those most certainly far outside come first."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         sides = {side: each for side, each in of_side.items() if each[0].result == "outside"}
-        if sides and (words := _words(rule, "outside")):
+        if sides and (words := _words(rule, "outside", sides, of_side)):
             least = max(_least_excess(each) for of_rule in sides.values() for each in of_rule)
-            phrases.append((least, rule, words + _on_side(rule, sides, of_side)))
+            phrases.append((least, rule, words))
     return [each[1:] for each in sorted(phrases, key=lambda each: -each[0])]
 
 
 def _met(findings: Sequence[Finding]) -> list[str]:
-    """State what meets its target, on all sides that the camera sees."""
+    """State which rules meet their targets on all sides that the camera sees."""
     phrases = []
     for rule, of_side in _by_side(findings).items():
         visible = {side: each for side, each in of_side.items() if each[0].result != "not_visible"}
         met = visible and all(each[0].result == "met" for each in visible.values())
-        if met and (words := _words(rule, "met")):
-            phrases.append((place(rule), words + _on_side(rule, visible, of_side)))
+        if met and (words := _words(rule, "met", visible, of_side)):
+            phrases.append((place(rule), words))
     return [words for _, words in sorted(phrases, key=lambda each: each[0])]
 
 
-def _words(rule: str, result: str) -> str:
-    """Phrase of a rule for a client; empty for a rule of another package that has none."""
-    return str(all_rules()[rule].get("client", {}).get(result, ""))
+def _words(
+    rule: str, result: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]
+) -> str:
+    """Return the phrase of a rule for a client; it names the side if the result is of one only.
+
+    The phrase is empty for a rule of another package that has none. A rule of another package
+    without words for one side gets the side at its end.
+    """
+    client = all_rules()[rule].get("client", {})
+    side = next(iter(named_sides))
+    words = str(client.get(result, ""))
+    if not words or not side or len(named_sides) == len(of_side):
+        return words
+    if one_side := client.get("one_side"):
+        return str(one_side[result]).format(side=side)
+    return words + tables.sentence("client.on_side", side=side)
 
 
 def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
-    """Sort findings by rule and side, without rules on which videos contradict each other."""
+    """Group findings by rule and side; leave out rules on which videos contradict each other."""
     sides_of_rule: dict[str, dict[str, list[Finding]]] = {}
     for each in findings:
         sides_of_rule.setdefault(each.rule, {}).setdefault(each.side, []).append(each)
@@ -283,18 +297,6 @@ def _by_side(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]
         for rule, of_side in sides_of_rule.items()
         if all(len({each.result for each in of_place}) == 1 for of_place in of_side.values())
     }
-
-
-def _on_side(rule: str, named_sides: Mapping[str, object], of_side: Mapping[str, object]) -> str:
-    """Name the side if it is not all of them, or the leg of an exercise of the legs in turn."""
-    if len(named_sides) == len(of_side) or not any(named_sides):
-        return ""
-    legs_in_turn = (
-        each for each in exercises() if each.table.get("report", {}).get("opening") == "legs"
-    )
-    of_legs = any(rule in each.own_table("findings").get("rules", {}) for each in legs_in_turn)
-    which = "leg" if of_legs else "side"
-    return tables.sentence(f"client.on_{which}", side=next(iter(named_sides)))
 
 
 def _least_excess(finding: Finding) -> float:

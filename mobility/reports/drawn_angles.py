@@ -22,7 +22,7 @@ drawn.
 """
 
 _SURE_DEG = 15.0
-"""Largest margin of error of a number in a picture, unless it is less than half of the value.
+"""Largest margin of error of a number in a picture; a larger one must be below half of the value.
 
 If the margin of error is larger than the value, not even the lines of the angle are drawn."""
 
@@ -48,7 +48,7 @@ class _Body:
 
 
 def _bent(above: str, joint: str, below: str) -> Any:
-    """Rays of a flexion: the upper segment prolonged, and the lower one."""
+    """Return the rays of a flexion: the lower segment, and the extension of the upper segment."""
 
     def rays(body: _Body) -> _Rays:
         at = body.of(joint)
@@ -97,7 +97,7 @@ def _abduction(body: _Body) -> _Rays:
 
 
 def _ears(body: _Body) -> _Rays:
-    """Square to the line from shoulder to shoulder, and to that from ear to ear."""
+    """Return the perpendiculars to the lines from shoulder to shoulder and from ear to ear."""
     at, to = body.mid("shoulder"), body.mid("ear")
     ends = []
     for part in ("shoulder", "ear"):
@@ -249,7 +249,7 @@ def _write(image: NDArray[np.uint8], text: str, centre: Any) -> None:
 
 
 def _text(text: str, size: int) -> NDArray[np.uint8]:
-    """Coverage (0..255) of a line of text."""
+    """Return the pixel coverage (0 to 255) of a line of text."""
     from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
@@ -263,7 +263,7 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Choose the side whose angle in the picture is nearer to the measured angle.
 
-    Two legs may be equally certain although only one of them bends towards the camera.
+    Both legs may be equally certain although only one of them bends towards the camera.
     :func:`mobility.assessment.number.side_shown` uses this function if nothing else decides.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
@@ -278,7 +278,7 @@ def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -
 
 
 def points_in_picture(pose: xr.Dataset) -> NDArray[np.float64]:
-    """Return the pixels (time, keypoint, 2) of visible landmarks; other landmarks are NaN."""
+    """Return pixel coordinates (time, keypoint, 2) of the landmarks, NaN if one is not visible."""
     person = pose.isel(individual=0) if "individual" in pose.dims else pose
     person = person.sel(keypoint=list(KEYPOINTS))
     places: NDArray[np.float64] = (

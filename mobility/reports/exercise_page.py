@@ -40,6 +40,10 @@ class ExercisePage(OfExercise, ABC):
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Return prefixes of the names of the curves that are shown at first."""
 
+    def result_for_client(self, metrics: xr.Dataset) -> str:
+        """State the result of a timed test, as a sentence on the client's page; empty without."""
+        return ""
+
     def pictures(self, folder: Path) -> dict[str, Any]:
         """Return the entries of the document for the pictures that the notebook drew."""
         return {}

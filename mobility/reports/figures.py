@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.assessment.phases import phase_frames
 from mobility.base.formatting import capital, quantity, rounded
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import is_error, sd_name
 from mobility.catalogue.registry import exercise_of
 from mobility.errors import BadInputError
 from mobility.keypoints.view import azimuths
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BESIDE = (SD, "_raw", "_image")
-"""Endings of variables that belong to an angle."""
-
 
 def angle_names(angles: xr.Dataset) -> list[str]:
     """Return the names of the angles over time that are reported at least in part."""
@@ -58,7 +55,7 @@ def angle_names(angles: xr.Dataset) -> list[str]:
         str(name)
         for name, values in angles.data_vars.items()
         if "time" in values.dims
-        and not str(name).endswith(BESIDE)
+        and not (is_error(name) or str(name).endswith(("_raw", "_image")))
         and not ("refused" in values.attrs and values.isnull().all())
     ]
 
@@ -105,7 +102,7 @@ def _name_and_units(values: xr.DataArray) -> dict[str, str]:
 
 _WIDTH = 9.0  # inches: 900 pixels at the resolution of a page
 _SEEN_DIRECTLY_DEG = 20.0
-"""Largest angle to the nearest camera at which a picture counts as seen: "front" in views.yaml."""
+"""Largest angle to the nearest camera for a picture without a note: "front" in views.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
@@ -291,7 +288,7 @@ def panels(
     height
         Height of the figure, inches; it is as wide as a page.
     sharex, sharey
-        Whether all panels have one axis.
+        Whether all panels share an axis.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -343,7 +340,7 @@ def _has_all_values(metrics: xr.Dataset, name: str) -> bool:
 
 
 def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure, list[Axes]]:
-    """Make a figure with a panel for each body, of one scale."""
+    """Make a figure with a panel for each body, on the same scale."""
     from matplotlib.figure import Figure
 
     points = np.array([xy for body in bodies for xy in body.values()])
@@ -366,7 +363,7 @@ def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure
 
 
 def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:
-    """Captions of the phases: medians over the accepted repetitions."""
+    """Return the captions of the phases: medians over the accepted repetitions."""
     used = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     phases = exercise_of(metrics).moments
 
@@ -405,7 +402,7 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
 
 
 def _seen_from(pose: xr.Dataset, view: View) -> str:
-    """Name the view of the picture, and say where it rests on estimated depth."""
+    """Name the view of the picture, and note if the picture uses estimated depth."""
     words = tables.sentence(f"report.seen_from.{view}")
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))

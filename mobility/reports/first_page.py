@@ -181,8 +181,8 @@ def gross_in_words(findings: Sequence[Finding], view: str | Sequence[str]) -> Ma
 def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, most: int) -> Markup:
     """State which inconclusive checks are probably outside, and which view would decide them.
 
-    Only the `most` largest ones that a reader expects are named, each only once. A check whose
-    other side is outside its target is already named.
+    At most `most` checks are named, the largest first. Checks with the same phrase are named once.
+    A check whose other side is outside its target is left out, because it is already named.
     """
     outside = {each.rule for each in findings if each.result == "outside"}
     said = {_client_words(rule) for rule in outside}
@@ -209,7 +209,7 @@ def likely_in_words(findings: Sequence[Finding], view: str | Sequence[str], *, m
 def _each_once(
     of_rules: Iterable[list[Finding]], said: Collection[str] = ()
 ) -> list[list[Finding]]:
-    """Leave out each rule that says to a client what one before it, or `said`, does."""
+    """Leave out rules whose phrase for a client repeats an earlier rule's, or is in `said`."""
     once: dict[str, list[Finding]] = {}
     for of_rule in of_rules:
         once.setdefault(_client_words(of_rule[0].rule), of_rule)
@@ -217,7 +217,7 @@ def _each_once(
 
 
 def _client_words(rule: str) -> str:
-    """Words for a client if a rule is outside its target; its name if it has none."""
+    """Return a rule's phrase for a client if it is outside its target; otherwise its name."""
     return str(all_rules()[rule].get("client", {}).get("outside", rule))
 
 
@@ -228,7 +228,7 @@ def _films_of(findings: Sequence[Finding], view: str | Sequence[str]) -> dict[st
 
 
 def is_likely(finding: Finding) -> bool:
-    """Whether a check is inconclusive but probably outside, and has a sentence for this."""
+    """Return whether a check is inconclusive but probably outside, and has a sentence for this."""
     least = float(tables.load("findings")["likely"]["value"])
     return (
         finding.result == "inconclusive"
@@ -238,13 +238,13 @@ def is_likely(finding: Finding) -> bool:
 
 
 def _one_side(findings: Sequence[Finding]) -> str:
-    """Name the side of findings of one rule in brackets, if they have one and not both."""
+    """Return the side of a rule's findings in brackets; empty for both sides, or without a side."""
     sides = {each.side for each in findings} - {""}
     return f" ({sides.pop()})" if len(sides) == 1 else ""
 
 
 def _may(rule_name: str) -> str:
-    """Words for a finding that may be there; empty if a rule has none."""
+    """Return a rule's phrase for a possible finding; empty if it has none."""
     return str(all_rules()[rule_name].get("checkpoint", {}).get("may", ""))
 
 
@@ -340,7 +340,7 @@ def in_lines(
 
 
 def main_finding(findings: Sequence[Finding]) -> list[Finding]:
-    """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
+    """Choose the largest finding by :func:`excess`, and its rule's finding on the other side."""
     outside = [finding for finding in findings if finding.status == "found"]
     rule = max(outside, key=excess).rule if outside else ""
     return sorted((each for each in outside if each.rule == rule), key=lambda each: -excess(each))

@@ -28,6 +28,7 @@ from mobility.reports.values import factor_of, shown, units_of, value_of
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.catalogue.exercise import Exercise
     from mobility.documents.lab_references import Norm
 
 MOST = 14
@@ -249,6 +250,17 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
         for g in gauges
     )
     return h.table(".gauges")[h.caption["; ".join([caption, *norms])], h.tbody[rows]].__html__()
+
+
+def caption_of(exercise: Exercise) -> str:
+    """Return the caption of an exercise's gauges: the moment, and what the marks mean."""
+    results = tables.load("findings")["results"]
+    return tables.sentence(
+        "report.first_page.key",
+        moment=exercise.table["report"]["gauges"],
+        met=1 - results["met"],
+        outside=results["outside"],
+    )
 
 
 def own_norms(gauges: Sequence[Gauge]) -> Markup:

@@ -49,7 +49,7 @@ def joined(file: Path) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with a CSS class, or over several columns."""
+    """A table cell with a CSS class, or one that spans several columns."""
 
     content: h.Node
     kind: str | None = None
@@ -73,7 +73,7 @@ def measured(number: Number, *, signed: bool = False) -> Markup:
 
 
 def sentence(key: str, /, **values: object) -> Markup:
-    """Fill in a sentence of the tables. Values may be HTML in this function only."""
+    """Fill in a sentence from the tables. Only this function accepts HTML as values."""
     safe = {name: escape(v) if isinstance(v, str) else v for name, v in values.items()}
     return Markup(tables.sentence(key, **safe))  # noqa: S704, values are escaped
 

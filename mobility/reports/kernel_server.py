@@ -1,9 +1,9 @@
 """A process that has imported the modules of reports, and forks a kernel for each report.
 
-It answers each request with the process id of the kernel. A kernel is therefore a separate process,
-and starts at once, because all imports are already done. If its parent ends, the server and its
-kernels end too. It does not call :func:`mobility.base.processes.serve`, because a process that
-forks should have no second thread.
+It responds to each request with the process id of the kernel. A kernel is therefore a separate
+process, and starts at once, because all imports are already done. If its parent ends, the server
+and its kernels end too. It does not call :func:`mobility.base.processes.serve`, because a process
+that forks should have no second thread.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
 
 
 def _shuffle() -> None:
-    """Seed random generators again, or all kernels would draw the same numbers."""
+    """Seed random generators again, so that kernels do not all draw the same numbers."""
     import random
 
     import numpy as np

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mobility.sessions.stored_session import StoredSession
 
 NEAR_S = 0.02
-"""Largest difference in time, in seconds, if the picture of the moment itself cannot be read."""
+"""Largest distance in time (s) of another picture, if the moment's own picture cannot be read."""
 
 HEIGHT = 560
 """Height of a picture in pixels."""
@@ -126,7 +126,7 @@ def key_frames(
 def _time_ranges(
     wanted: Iterable[float], near: float, keyframes: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Time ranges to decode; a new one starts if one of the `keyframes` lies in a gap."""
+    """Return the time ranges to decode; a new one starts if a gap contains a keyframe."""
     ranges: list[tuple[float, float]] = []
     for want in sorted(wanted):
         first, last = want - near, want + near
@@ -207,7 +207,7 @@ def _offset(left: int, top: int) -> xr.DataArray:
 def _around(
     rows: Sequence[NDArray[np.float64]], *, width: int, height: int
 ) -> tuple[int, int, int, int]:
-    """Choose the part of the picture that holds the subject in all rows, with room around."""
+    """Choose the part of the picture that contains the subject in all rows, with a margin."""
     places = np.concatenate([row[np.isfinite(row).all(axis=-1)] for row in rows])
     if not len(places):
         return 0, 0, width, height

@@ -37,14 +37,17 @@ def scaled(norm: Norm, factor: float) -> Norm:
 
 
 def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
-    """Name the people of the norms, once for norms of the same people, and the share within."""
+    """Name the people behind the drawn norms, each group once, and their share in the range."""
     counts: dict[tuple[int, str, str], list[int]] = {}
     for norm, name in norms:
         share = round(norm.percentiles[-1][0] - norm.percentiles[0][0])
         counts.setdefault((share, _who(norm), name), []).append(norm.people)
     return [
         tables.sentence(
-            "report.lab.drawn", share=share, people=_people(min(each), max(each), who), name=name
+            "report.lab.drawn",
+            share=share / 100,
+            people=_people(min(each), max(each), who),
+            name=name,
         )
         for (share, who, name), each in counts.items()
     ]
@@ -56,7 +59,7 @@ def _people(least: int, most: int, who: str) -> str:
 
 
 def _who(norm: Norm) -> str:
-    """Name sex and age of the people of a norm; empty for everybody."""
+    """State the sex and age of the people behind a norm; empty if it applies to everybody."""
     ages = ""
     if norm.age is not None:
         youngest, oldest = norm.age

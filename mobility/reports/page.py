@@ -153,7 +153,7 @@ class ReportPage(Page):
 
     @cached_property
     def view_kind(self) -> str:
-        """Kind of the view, "two-cameras" or "unknown"."""
+        """Kind of view, "two-cameras" or "unknown"."""
         view = trial_view(self.pose)
         return view if view == UNKNOWN else view_kind(view)
 

@@ -204,7 +204,7 @@ def _range_for(
 
 
 def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float | None, ...]:
-    """Possible ages: a birth year allows two."""
+    """Return the possible ages: a birth year allows two."""
     if participant is None:
         return (None,)
     oldest = participant.age_reached(record.created_at.year)

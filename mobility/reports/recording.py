@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from mobility.sessions.record import Edits, Participant, SessionRecord
 
 _SIMILAR = 0.6
-"""Least share of the largest part of a step at which another part is also named."""
+"""A component of a step is also named if it is at least this share of the largest one."""
 
 _LEAST_M = 0.01
-"""Metres; a smaller part has no direction."""
+"""Metres; a smaller component of a step is not named."""
 
 _MOST = 5
 """Largest number of steps that are named in a line."""
@@ -68,7 +68,7 @@ def step_in_words(step: Step) -> str:
 
 
 def steps_in_a_line(trial: xr.Dataset) -> str:
-    """Name the steps in a recording, and what they mean for repetitions; empty without steps."""
+    """Return a sentence on the steps and their effect on repetitions; empty if there are none."""
     steps = [step_in_words(step) for step in steps_of(trial)]
     if not steps:
         return ""
@@ -171,7 +171,7 @@ def model_in_words(origin: Origin) -> str:
 
 
 def films(record: SessionRecord) -> str:
-    """Name the videos that were measured, and one that was left out, by their file names."""
+    """List the file names of the videos that were measured, and of any that was left out."""
     measured = [video.original_name for video in record.videos]
     if len(measured) > 1:
         return tables.sentence("report.films.two", films=listed(measured))
@@ -388,7 +388,7 @@ def _frames_in_words(frames: Mapping[str, Any]) -> str:
 
 
 _OF_SEARCH = ("camera", "landmarks")
-"""Checks that depend on the search for people, which does not exist if keypoints were imported."""
+"""Checks that depend on the search for people, which is not made if keypoints were imported."""
 
 _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
     "view": ("View", "", seen_from),

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 IMAGES = "images"
 
 TRIAL = "trial"
-"""Tag of the cell that a page replaces with the player of the trial."""
+"""Tag of the cell that a page replaces with the player of the recording."""
 
 SECTIONS = "sections"
 """Tag of a cell that shows several sections, as :func:`mobility.reports.page.show` does."""
@@ -164,7 +164,7 @@ def render_notebook(
         has headings that open, and there is a page for the client. The client's page comes from the
         cell tagged :data:`CLIENT_CELL`; without such a cell it is only the first page.
     client
-        Whether to make a page for the client even if nothing is played.
+        Whether to make a page for the client even if the page plays no recording.
 
     Returns
     -------
@@ -289,7 +289,7 @@ def _exporter() -> Any:
 
 
 def _apart(node: Any) -> tuple[Any, Any]:
-    """Set the cell that makes the page for the client apart from all others."""
+    """Separate the cell that makes the page for the client from all other cells."""
     for_professional, for_client = copy.copy(node), copy.copy(node)
     for_professional.cells = [cell for cell in node.cells if not _has(CLIENT_CELL, cell)]
     for_client.cells = [cell for cell in node.cells if _has(CLIENT_CELL, cell)]
@@ -309,7 +309,7 @@ def _first_page(node: Any) -> Any:
 
 
 def _laid_out(node: Any, *, folds: bool) -> Any:
-    """Set the first page off from the sections, which open if the page `folds` them."""
+    """Separate the first page from the sections, which can be opened if the page `folds` them."""
     page = _first_page(node)
     sections = list(_cells_of_sections(copy.deepcopy(node.cells[len(page.cells) :])))
     page.cells += _folded(sections) if folds else sections
@@ -370,7 +370,7 @@ def _has(tag: str, cell: Any) -> bool:
 
 
 def _heading(cell: Any) -> str:
-    """Second-level heading with which a cell begins; empty for none."""
+    """Return the second-level heading at the start of a cell; empty if there is none."""
     first = cell.source.partition("\n")[0]
     return first[3:].strip() if cell.cell_type == "markdown" and first.startswith("## ") else ""
 
@@ -457,8 +457,8 @@ def _run_notebook(
 def _with_free_loop(work: Callable[[], Any]) -> Any:
     """Do work that runs an event loop, also in a thread of a server.
 
-    Jupyter keeps the loop to run in the context, which such a thread has from the server: that loop
-    is busy in another thread.
+    Jupyter stores its event loop in the context. A thread of a server inherits the context with the
+    loop of the server, which is busy in another thread.
     """
     from jupyter_core.utils import ensure_event_loop
 
@@ -475,7 +475,7 @@ def _with_free_loop(work: Callable[[], Any]) -> Any:
 
 
 def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:
-    """Turn the error of a cell into one of this package, of the same class if it was one."""
+    """Convert the error of a cell to one of this package; keep the class if it already was one."""
     error_class = getattr(errors, name, None)
     if isinstance(error_class, type) and issubclass(error_class, MobilityError):
         cell_error: MobilityError = error_class(_one_line(message))
@@ -542,7 +542,7 @@ def _kernel_manager(scratch: str, server: Any) -> type:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
         def client(self, **kwargs: Any) -> Any:
-            """Return a client that removes the file of the kernel's key when both have read it."""
+            """Return a client that removes the kernel's key file once both have read it."""
             client = super().client(**kwargs)
             wait = client.wait_for_ready
 
@@ -564,7 +564,7 @@ def _quick_import() -> Iterator[None]:
     """Import notebook libraries without slow optional modules.
 
     `rfc3987_syntax` builds a grammar for formats of `jsonschema`; the modules of `papermill` read
-    notebooks from clouds.
+    notebooks from cloud storage.
     """
     left_out = [name for name in _NEEDLESS if name not in sys.modules]
     sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]
@@ -576,7 +576,7 @@ def _quick_import() -> Iterator[None]:
 
 
 def relative(path: Path, start: Path) -> str:
-    """`path` relative to `start`, so that a report can be moved with its data."""
+    """Return `path` relative to `start`, so that a report can be moved with its data."""
     try:
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
     except ValueError:  # on another drive

@@ -163,7 +163,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def _durations(exercise: Exercise) -> dict[str, Any]:
-    """Heading and metrics of the durations that make up a repetition."""
+    """Return the heading and the metrics of the durations that make up a repetition."""
     words = exercise.words
     turn = "low" if words["turn"] == "bottom" else words["turn"]
     return {

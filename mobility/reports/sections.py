@@ -46,7 +46,7 @@ def first(page: ReportPage) -> Markup:
     """Show on one page of paper the person, the verdict, and the main findings."""
     indices = [] if "indices" in page.verdict.rules_out else gauges.of_indices(page.metrics)
     numbers = [each for each in page.gauges if each.is_shown][: gauges.MOST - len(indices)]
-    shown = gauges.show([*numbers, *indices], caption=page.contents["gauges"])
+    shown = gauges.show([*numbers, *indices], caption=gauges.caption_of(page.exercise))
     undecided = Markup()
     if "findings" not in page.verdict.rules_out:
         marked = {each.name: each.marks for each in numbers}

@@ -117,7 +117,7 @@ def shown_report(session: StoredSession, *, faces: bool | None = None) -> dict[s
 
 
 def report_is_current(session: StoredSession) -> bool:
-    """Whether the report exists with the current inputs."""
+    """Return whether the report exists with the current inputs."""
     return _is_current(session, None)
 
 
@@ -129,7 +129,7 @@ def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
 
 
 def _note_rendering(session: StoredSession, seconds: float) -> None:
-    """Keep in the record how long the report took, unless an analysis is at work."""
+    """Store in the record how long the rendering took, unless an analysis is running."""
     if session.store.read_only:
         return
     try:
@@ -199,7 +199,7 @@ def _is_current(session: StoredSession, faces: bool | None) -> bool:
 def is_made(
     paths: Mapping[str, Path], key_file: Path, key: Callable[[bool], str], faces: bool | None
 ) -> bool:
-    """Whether a page exists whose key matches its inputs; if `faces` is None, either key counts."""
+    """Return whether a page exists whose key matches its inputs; None for `faces` accepts both."""
     return (
         key_file.is_file()
         and key_file.read_text(encoding="utf-8")

@@ -273,7 +273,7 @@ def _too_long(session: StoredSession) -> str:
 
 
 def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
-    """Points of the fitted body with any value, and their positions (time, point, xyz), metres."""
+    """Return the visible points of the fitted body, and positions (time, point, xyz) in metres."""
     person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
     places = person["position"].transpose("time", "keypoint", "space").values
     visible = np.isfinite(places).all(axis=-1).any(axis=0)
@@ -282,10 +282,11 @@ def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
 
 
 def _with_head(places: Any, points: Sequence[str], time: Any) -> Any:
-    """Places with the head on the shoulders in the first and last frames too.
+    """Return the positions, with the head above the shoulders in the first and last frames too.
 
-    The fit has no head: it stands where its landmarks are, and of them cleaning takes those of the
-    first and last frames as spikes more often than others, and fills gaps in between alone.
+    The fit has no head, so the head is drawn at its landmarks. In the first and last frames,
+    cleaning removes landmarks as spikes more often than in other frames, and it only fills gaps
+    between frames.
     """
     shoulders = [k for k, name in enumerate(points) if name.endswith("_shoulder")]
     if not shoulders:
@@ -301,7 +302,7 @@ def _with_head(places: Any, points: Sequence[str], time: Any) -> Any:
 
 
 def _bones(points: Sequence[str]) -> list[list[Any]]:
-    """Bones between `points`, as two indices and the side ("" between the sides)."""
+    """Return the bones between `points`, as two indices and the side ("" between the sides)."""
     bones: list[list[Any]] = []
     for a, b in BONES:
         if a in points and b in points:
@@ -312,7 +313,7 @@ def _bones(points: Sequence[str]) -> list[list[Any]]:
 
 
 def _box(body: Any) -> dict[str, list[float]]:
-    """Bounding box of the body over the trial, robust against single frames."""
+    """Return the bounding box of the body over the recording, robust against single frames."""
     if not body.size or not np.isfinite(body).any():
         return {"low": [-1, -1, -1], "high": [1, 1, 1]}
     low, high = np.nanpercentile(body.reshape(-1, 3), [0.5, 99.5], axis=0)

@@ -58,9 +58,9 @@ def which_is_larger(metrics: xr.Dataset, name: str) -> str:
     Returns
     -------
     str
-        Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty if there is no
-        value, or ``"error unknown"``. It is ``"between different phases"`` if the sides have their
-        extremes at different times, so the difference may come from the phases.
+        ``"within error"``, ``"right larger"``, ``"left larger"`` or ``"error unknown"``; empty if
+        there is no value. It is ``"between different phases"`` if the sides have their extremes at
+        different times, so the difference may come from the phases.
     """
     number = number_of(metrics, name)
     if not number.is_measured:

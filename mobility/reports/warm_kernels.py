@@ -30,7 +30,7 @@ class _Server:
         self._guard = threading.Lock()
 
     def start(self) -> None:
-        """Start the process, which imports while others work."""
+        """Start the process, which does its imports in the meantime."""
         with self._guard:
             self._running()
 
@@ -64,7 +64,7 @@ _server: _Server | None = None
 
 
 def available() -> bool:
-    """Whether kernels can be forked and watched on this system."""
+    """Return whether kernels can be forked and watched on this system."""
     return hasattr(os, "fork") and hasattr(os, "pidfd_open")
 
 
@@ -153,7 +153,7 @@ def _provisioner_class() -> type:
 
 
 class _Kernel:
-    """What jupyter_client needs of a process, for one that is not our child."""
+    """The interface to a process that jupyter_client needs, for a process that is not our child."""
 
     stdin = stdout = stderr = None
 
@@ -166,7 +166,7 @@ class _Kernel:
             self._handle, self.returncode = -1, 1
 
     def poll(self) -> int | None:
-        """Return None while the process runs, otherwise 0: only the server knows its status."""
+        """Return None while the process runs, then 0: only the server knows the exit status."""
         if self.returncode is None and select.select([self._handle], [], [], 0)[0]:
             self._end()
         return self.returncode

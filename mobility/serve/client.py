@@ -124,8 +124,8 @@ class Client:
         for_others
             Whether to create the session for another user.
         options
-            As in :meth:`mobility.store.Session.analyze`: the options that a server offers, with a
-            model by its name.
+            As in :meth:`mobility.store.Session.analyze`: the options that a server accepts; a model
+            is chosen by its name.
         """
         path = Path(video)
         joints = (
@@ -215,7 +215,7 @@ class Client:
         return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def checks(self, session_id: str, *, demo: bool = False) -> list[Check]:
-        """Return the rule results of a session, a row per side, like :meth:`Session.checks`."""
+        """Return rule results of a session, a row for each side, like :meth:`Session.checks`."""
         return self._ask(list[Check], "GET", self._path(session_id, "checks/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
@@ -232,7 +232,7 @@ class Client:
         return self._ask(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
-        """Return the display settings of a session of single-joint range of motion."""
+        """Return the display settings for a session of single-joint range of motion."""
         return self._ask(DisplayConfig, "GET", self._path(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
@@ -373,7 +373,7 @@ def _check(answer: httpx.Response) -> None:
     fields = body.get("errors") or {} if isinstance(body, dict) else {}
     lines = [f"{name}: {', '.join(faults)}" for name, faults in fields.items()]
     message = body.get("error") if isinstance(body, dict) else None
-    message = message or "; ".join(lines) or f"the server answered {answer.status_code}"
+    message = message or "; ".join(lines) or f"the server sent the status {answer.status_code}"
     fault = _BY_STATUS.get(answer.status_code)
     if fault is BadInputError:
         raise BadInputError(message, fields)

@@ -368,10 +368,10 @@ SchedulerOption = Annotated[
     ),
 ]
 ParticipantOption = Annotated[
-    str, option("--user-id", "ID", help="Participant of videos that name none.")
+    str, option("--user-id", "ID", help="Participant for videos without one.")
 ]
 ExerciseOption = Annotated[
-    str, option("--exercise", "NAME", help="Exercise of videos that name none.")
+    str, option("--exercise", "NAME", help="Exercise for videos without one.")
 ]
 VisitsOption = Annotated[bool, typer.Option("--visits", help="Also make the page of each visit.")]
 OnEndOption = Annotated[

@@ -183,7 +183,7 @@ class JointMobility(SessionHandler):
 
 
 class Config(SessionHandler):
-    """Display settings of a session of single-joint range of motion."""
+    """Display settings for a session of single-joint range of motion."""
 
     what = "display settings"
 

@@ -163,7 +163,7 @@ class Handler(JupyterHandler):
         self._sent: Any = None
 
     async def _execute(self, *args: Any, **more: Any) -> None:
-        """Answer, and hold a slot until the work is done and the answer is sent."""
+        """Respond, and hold a slot until the work is done and the response is sent."""
         try:
             await super()._execute(*args, **more)
         finally:
@@ -402,11 +402,11 @@ class Handler(JupyterHandler):
         return session
 
     def is_limited(self) -> bool:
-        """Whether the limits for each caller apply; administrators have none."""
+        """Return whether the limits for each caller apply; administrators have none."""
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
-        """Whether the query asks for the demo."""
+        """Return whether the query asks for the demo."""
         values = self.get_query_arguments("demo") or ["false"]
         value = {"true": True, "1": True, "false": False, "0": False}.get(values[-1].lower())
         if value is None or len(values) > 1:
@@ -499,7 +499,7 @@ class Handler(JupyterHandler):
         self.finish(self.fault(status_code, (kwargs.get("exc_info") or (None, None))[1]))
 
     def fault(self, status: int, error: BaseException | None) -> bytes:
-        """Set the headers of the response to an error, and return its body."""
+        """Set the headers of an error response, and return its body."""
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
         if status == HTTPStatus.UNAUTHORIZED:

@@ -178,7 +178,7 @@ class Queue:
 
         `confirm` is called when the session is in the queue, where a deletion of all data finds it,
         and again when it is created. If it raises an error, the session is removed, because an
-        earlier deletion has revoked the key. `shared` says whether the user is limited to a share
+        earlier deletion has revoked the key. `shared` states whether the user is limited to a share
         of the queue. `fields` are those of :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]

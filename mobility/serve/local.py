@@ -167,7 +167,7 @@ def _config(port: int, *, browser: bool) -> Any:
 
 
 def _report_faults(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report faults of the loop, except for a message to a tab that has been closed."""
+    """Report errors of the event loop, except for a message to a tab that has been closed."""
     if not isinstance(context.get("exception"), WebSocketClosedError):
         loop.default_exception_handler(context)
 

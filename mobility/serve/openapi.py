@@ -397,10 +397,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if endpoint.answers is None:
-        responses["204"] = {"description": "It is deleted"}
+        responses["204"] = {"description": "It was deleted"}
     elif isinstance(endpoint.answers, tuple):
         binary: Mapping[str, Any] = {kind: {"schema": {}} for kind in endpoint.answers}
-        responses["200"] = {"description": "It is here", "content": binary}
+        responses["200"] = {"description": "The requested file", "content": binary}
         if 416 in endpoint.statuses:
             responses["206"] = {"description": "The requested range", "content": binary}
     else:

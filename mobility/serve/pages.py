@@ -126,7 +126,7 @@ NOT_FOUND_ELSEWHERE: dict[str, Any] = {
 
 
 def _page(name: str, **values: Mapping[str, Any]) -> str:
-    """Insert JSON into a page, so that it cannot end its element."""
+    """Insert JSON into a page, escaped so that it cannot end its element."""
     text = (_FOLDER / name).read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"{{{{ {key} }}}}", json.dumps(value).replace("<", "\\u003c"))

@@ -300,8 +300,8 @@ def erase(store: Store, user_id: str) -> list[str]:
     """Delete everything that is stored about a participant permanently.
 
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
-    several people are removed, see :mod:`mobility.serve.privacy`. In this order, a deletion that
-    was interrupted can be repeated, and removes the rest. Files in other places (exports,
+    several people are removed, see :mod:`mobility.serve.privacy`. Because of this order, a deletion
+    that was interrupted can be repeated, and then removes the rest. Files in other places (exports,
     ``--out``) are kept. The result has the IDs of sessions, "participant" if there was a record,
     and "traces" if other files named the participant. If something cannot be deleted, an error is
     raised after everything else is gone.
@@ -353,7 +353,7 @@ def erase(store: Store, user_id: str) -> list[str]:
 
 
 def _unfinished_of_others(store: Store, user_id: str) -> set[str]:
-    """Return ids of half deleted sessions whose records name another participant."""
+    """Return ids of partly deleted sessions whose records name another participant."""
     session_ids = set()
     for hidden in entries_with_prefix(store.path, DELETING):
         with suppress(MobilityError):

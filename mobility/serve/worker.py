@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any], send: Send) -> Any:
-    """Do one request; its ``do`` is "take in", "check", "analyze", "report", "visit" or "still"."""
+    """Process a request for "take in", "check", "analyze", "report", "visit" or "still"."""
     if request.get("code", code_digest(None)) != code_digest(None):
         raise ConflictError("mobility was updated; ask an administrator to restart the server")
     store = Store(request["store"], reports=request["reports"])

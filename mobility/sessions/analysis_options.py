@@ -152,7 +152,7 @@ class AnalysisOptions(Strict):
     """The pose model: full, heavy or both; on your own machine also a Pose Landmarker .task bundle.
     By default MOBILITY_POSE_MODEL, otherwise full."""
     rate: Annotated[PoseRate, Offered(_SENT, "usual|all|N")] = "usual"
-    """Frames per second in which the pose is estimated: usual (15, and every frame during fast
+    """Frames per second at which the pose is estimated: usual (15, and every frame during fast
     movement), all, or a number."""
     detector: Annotated[Detector, Offered(_HERE, "NAME")] = None
     """Find the keypoints with another pose model, from an installed detector package; by default

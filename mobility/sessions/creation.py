@@ -75,7 +75,7 @@ def _read_date(date: datetime.date | str) -> datetime.date:
     for read in (datetime.date.fromisoformat, datetime.datetime.fromisoformat):
         with suppress(ValueError):
             return read(date)
-    fault = f"must be as 2026-11-30 or 2026-11-30T10:15 (got {quoted(date)})"
+    fault = f"must have the form 2026-11-30 or 2026-11-30T10:15 (got {quoted(date)})"
     raise BadInputError.of({"date": fault})
 
 
@@ -173,9 +173,9 @@ class GivenKeypoints(NamedTuple):
 def read_given_keypoints(
     keypoints: Sequence[Path], videos: Sequence[Path], options: Mapping[str, Any], model: str | None
 ) -> list[GivenKeypoints]:
-    """Read the keypoints of each video; keypoints of another video raise an error.
+    """Read the keypoints of each video; keypoints from another video raise an error.
 
-    `options` belong to the analysis; its ``subject`` and ``second_subject`` select the person.
+    `options` are those of the analysis; ``subject`` and ``second_subject`` select the person.
     """
     if not keypoints:
         if model is not None:
@@ -208,7 +208,7 @@ _FORMATS = ("CSV", "DeepLabCut", "SLEAP", "movement")
 
 
 def _with_model(pose: xr.Dataset, *, is_named: bool) -> xr.Dataset:
-    """Name the model; a format is not a model, and imported keypoints are not MediaPipe's.
+    """Replace the name of a model if it is only a file format, or is not verified to be MediaPipe.
 
     The errors of MediaPipe are known only for keypoints that this package found.
     """

@@ -49,7 +49,7 @@ NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
 """Folders of the participants' records and of the results of the lab's studies. They are not valid
-session ids; otherwise, the record of a participant named "session" would look like the record of a
+session IDs; otherwise, the record of a participant named "session" would look like the record of a
 session."""
 
 PRIVATE_FOLDER = ".server"
@@ -85,7 +85,7 @@ def is_id(value: object) -> bool:
 def check_id(value: str, *, what: str) -> str:
     """Return `value` if :func:`is_id` accepts it; `what` is the parameter ("session_id")."""
     if not isinstance(value, str) or not value:
-        raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
+        raise BadInputError.of({what: f"must be non-empty text (got {quoted(value)})"})
     if not is_id(value):
         fault = "use 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit"
         raise BadInputError.of({what: f"{fault}, without '..' (got {quoted(value)})"})
@@ -101,18 +101,18 @@ def check_key(key: str) -> str:
 
 
 def is_reserved(session_id: str) -> bool:
-    """Whether a session id is the name of a folder of the store."""
+    """Whether a session ID is the name of a folder of the store."""
     # Some disks do not distinguish case.
     return session_id.lower() in (PARTICIPANTS, REFERENCES)
 
 
 def check_new_id(session_id: str) -> None:
-    """Raise an error for an id that names a folder of the store or the reports."""
+    """Raise an error for an ID that names a folder of the store or the reports."""
     check_id(session_id, what="session_id")
     of_reports = _NAMES_OF_REPORTS.fullmatch(session_id)
     if of_reports or is_reserved(session_id):
         place = "reports" if of_reports else "store"
-        fault = f"{session_id!r} is the name of a folder of the {place}; choose another id"
+        fault = f"{session_id!r} is the name of a folder of the {place}; choose another ID"
         raise BadInputError.of({"session_id": fault})
 
 
@@ -130,7 +130,7 @@ def check_decodable(value: str, *, what: str) -> None:
 def check_name(value: str, *, what: str) -> str:
     """Return `value` without surrounding white space if it can be shown as a name."""
     if not isinstance(value, str) or not value.strip():
-        raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
+        raise BadInputError.of({what: f"must be non-empty text (got {quoted(value)})"})
     name = value.strip()
     if len(name) > NAME_LENGTH:
         raise BadInputError.of({what: f"at most {NAME_LENGTH} characters (got {len(name)})"})
@@ -305,7 +305,7 @@ def _in_netcdf3_order(dataset: xr.Dataset) -> xr.Dataset:
 def _fix_record_offsets(content: bytes) -> bytes:
     """Give the variables along an empty dimension consecutive offsets, after all others.
 
-    The format asks for that (NetCDF User's Guide, File Format Specifications, 64-bit offsets).
+    The format requires this (NetCDF User's Guide, File Format Specifications, 64-bit offsets).
     scipy gives them all the same offset, before the scalars, and netCDF-C refuses such a file.
     """
     fixed = bytearray(content)
@@ -393,7 +393,7 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
 
 def in_use(what: str) -> InUseError:
-    """Return the error that another process holds the lock of `what`."""
+    """Return the error that another process holds the lock on `what`."""
     return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
@@ -468,7 +468,7 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def sweep_scratch() -> None:
-    """Remove temporary folders of killed processes; a running process holds its lock."""
+    """Remove temporary folders of killed processes; the folder of a running process is locked."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, Timeout, NotImplementedError):
             if (folder / _ALIVE).is_file():

@@ -41,7 +41,8 @@ _RESULT_NAMES = re.compile(
     r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
     r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
 )
-"""Names of videos and results: a folder without a record counts as a session only if it has one."""
+"""Names of videos and results: a folder without a record counts as a session only if it has
+one of these files."""
 
 _OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
@@ -52,7 +53,7 @@ _OTHER_NAMES = re.compile(
 
 
 def session_ids(store: Path) -> list[str]:
-    """Return the ids of all sessions, in order, including damaged ones."""
+    """Return the IDs of all sessions, in order, including damaged ones."""
     return [entry.name for entry in _visible(store) if (entry / "session.json").is_file()]
 
 
@@ -67,7 +68,7 @@ def holds(store: Path, session_id: str) -> bool:
 
 
 def unfinished_ids(store: Path) -> list[str]:
-    """Return the ids of sessions whose creation or deletion is unfinished or still running."""
+    """Return the IDs of sessions whose creation or deletion is unfinished or still running."""
     return sorted({session_id for session_id, _ in _leftovers(store)})
 
 
@@ -100,7 +101,7 @@ def sweep_sessions(
 ) -> dict[str, StorageError | None]:
     """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-    The result maps the id of each session with leftovers to the error that prevented their removal,
+    The result maps the ID of each session with leftovers to the error that prevented their removal,
     or None.
     """
     swept: dict[str, StorageError | None] = {}
@@ -127,7 +128,7 @@ def _finish(
     if fault is None:
         log.info("removed %s, left by an interrupted run", hidden)
     else:
-        log.warning("session %s: what an interrupted run left is there: %s", session_id, fault)
+        log.warning("session %s: leftovers of an interrupted run remain: %s", session_id, fault)
     return fault
 
 
@@ -168,7 +169,7 @@ def delete_document(store: Path, key: str) -> bool:
 def session_locked(
     store: Path, session_id: str, part: str = "session", *, wait_s: float = 0.0
 ) -> AbstractContextManager[bool]:
-    """Hold a lock of a session, and yield whether it is held."""
+    """Hold a lock on a session, and yield whether it is held."""
     return lock_if_free(store / LOCKS / f"{session_id}.{part}.lock", wait_s=wait_s)
 
 
@@ -193,13 +194,13 @@ def _refuse_link_out(store: Path, folder: Path) -> None:
 
 
 def _visible(store: Path) -> list[Path]:
-    """Return entries whose names can be ids of sessions, in order."""
+    """Return entries whose names can be IDs of sessions, in order."""
     entries = entries_with_prefix(store, "")
     return [e for e in entries if not e.name.startswith(".") and not is_reserved(e.name)]
 
 
 def _leftovers(store: Path) -> Iterator[tuple[str, Path]]:
-    """Return folders of sessions that are being created or deleted, with their ids."""
+    """Return folders of sessions that are being created or deleted, with their IDs."""
     for prefix in (CREATING, DELETING):
         for hidden in entries_with_prefix(store, prefix):
             if is_id(session_id := hidden.name.removeprefix(prefix)):

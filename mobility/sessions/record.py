@@ -83,7 +83,7 @@ class StoredConfig(DisplayConfig):
 
 
 class Participant(Document):
-    """Data of a participant; only the id is required."""
+    """Data of a participant; only the ID is required."""
 
     user_id: str
     display_name: str | None = None
@@ -101,7 +101,7 @@ class Participant(Document):
         return self
 
     def age_reached(self, year: int) -> int | None:
-        """Return the age that follows from the birth year in a given year.
+        """Return the age in a given year, computed from the birth year.
 
         None without a birth year, or if the birth year is impossible, such as a later year.
         """

@@ -93,11 +93,11 @@ class ReportOnPeople:
     files
         Patterns for the names of the files next to the notebook.
     rows
-        Reads the sessions and participants of the report in a folder: rows with ``session_id`` or
-        ``session``, and ``user_id`` or ``participant``.
+        Reads the sessions and participants of the report in a folder: rows with ``session_id``,
+        ``session`` or ``sessions`` (several ids), and ``user_id`` or ``participant``.
     session_ending
         End of the name of the folder with such reports on one session; the name begins with the
-        session id. Empty if there are none on one session.
+        session ID. Empty if there are none on one session.
     """
 
     name: str
@@ -131,7 +131,7 @@ def report_places(reports: Path, session_id: str) -> list[Path]:
 
 
 def visit_folder(reports: Path, user_id: str, date: str, ids: Sequence[str] = ()) -> Path:
-    """Return the folder of a visit page, or of the page of only these sessions of the visit."""
+    """Return the folder of a visit page, or of a page with only these sessions of the visit."""
     which = f".{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}" if ids else ""
     return reports / VISITS / user_id / f"{date}{which}"
 
@@ -156,7 +156,7 @@ def remove_visits_of(reports: Path, user_id: str) -> None:
 
 
 def remove_page(folder: Path) -> None:
-    """Remove a visit page and the files next to it, unless somebody is making the page."""
+    """Remove a visit page and the files next to it, unless the page is being made."""
     remove(folder)
     for what in ("rendering.lock", "asked.lock"):
         guard = folder.with_name(f".{folder.name}.{what}")
@@ -238,14 +238,17 @@ _COLUMNS = frozenset({"session_id", "session", "user_id", "participant"})
 def _holds(folder: Path, kind: ReportOnPeople, sessions: list[str], user_id: str | None) -> bool:
     """Whether a report contains one of the sessions, or a participant.
 
-    A report whose list cannot be read may contain anybody, so it goes with every session.
+    A report whose list cannot be read may contain anybody, so it is deleted with every session.
     """
     try:
         rows = list(kind.rows(folder))
         if any(_COLUMNS.isdisjoint(row) for row in rows):  # of another program
             return True
         return any(
-            not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
+            not {
+                *(row.get("session_id"), row.get("session")),
+                *row.get("sessions", "").split(),
+            }.isdisjoint(sessions)
             or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))
             for row in rows
         )

@@ -97,12 +97,12 @@ class SessionStore(StoreFiles, Generic[S]):
             Title of the session.
         body_joint_angles
             "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these; for single-joint range
-            of motion also "trunk" and "neck". A list, or one text with commas.
+            of motion also "trunk" and "neck". A list, or text with commas between the names.
         movement
             For single-joint range of motion, the filmed movement from the table ``movements``. If
             it is set, the exercise can be left out, and "all" joints means the joint that moves.
         session_id
-            Id of the session; by default made from the time and a random part.
+            ID of the session; by default made from the time and a random part.
         calibration
             File with the lenses and positions of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
@@ -116,10 +116,10 @@ class SessionStore(StoreFiles, Generic[S]):
             Options for the first analysis, from
             :class:`~mobility.sessions.analysis_options.AnalysisOptions`.
         phone_key
-            Id of the key of the phone that adds the session (``mobility open --lan``) and may see
+            ID of the key of the phone that adds the session (``mobility open --lan``) and may see
             it.
         date
-            When the video was recorded: a date or date and time, or such a text ("2026-11-30",
+            When the video was recorded: a date, a date and time, or text ("2026-11-30",
             "2026-11-30T10:15"); by default now. A date alone gets the current time of day.
 
         Raises
@@ -165,7 +165,7 @@ class SessionStore(StoreFiles, Generic[S]):
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
-                raise ConflictError(f"session {session_id}: exists already; choose another id")
+                raise ConflictError(f"session {session_id}: exists already; choose another ID")
             hidden = self.path / f"{CREATING}{session_id}"
             try:
                 with writing(self.path):

@@ -167,13 +167,13 @@ class StoreFiles:
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish interrupted deletions, and remove the leftovers of interrupted creations.
 
-        The result maps the id of each session with leftovers to the error that prevented their
+        The result maps the ID of each session with leftovers to the error that prevented their
         removal, or None.
         """
         return folder.sweep_sessions(self.path, self.remove_reports)
 
     def unfinished(self) -> list[str]:
-        """Return the ids of sessions whose creation or deletion is unfinished or still running."""
+        """Return the IDs of sessions whose creation or deletion is unfinished or still running."""
         return folder.unfinished_ids(self.path)
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
@@ -282,7 +282,7 @@ class StoreFiles:
     def session_locked(
         self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
-        """Hold a lock of a session, or raise an error that `what` is in use."""
+        """Hold a lock on a session, or raise an error that `what` is in use."""
         check_id(session_id, what="session_id")
         check_id(part, what="part")
         with folder.session_locked(self.path, session_id, part, wait_s=wait_s) as is_held:

@@ -76,7 +76,7 @@ class StoredSession:
 
     @property
     def id(self) -> str:
-        """Id of the session."""
+        """ID of the session."""
         if self.store.read_only:
             return self.record.session_id
         return self.folder.name
@@ -109,7 +109,7 @@ class StoredSession:
 
     @contextmanager
     def unless_deleted(self) -> Iterator[None]:
-        """If the session was deleted, replace an error inside with one that states this."""
+        """Replace any error in this block if the session was deleted; the new error states this."""
         try:
             yield
         except Exception as error:

@@ -491,10 +491,10 @@ def changes(
         ``units`` and ``mdc95``.
 
         ``error_of`` names the source of the error: "package", "given", or the name of a study.
-        ``error_people`` is the number of people in that study, otherwise 0. ``change`` is the
-        change from the first measured session, and ``verdict`` is "first", "within error",
-        "larger", "smaller" or "error unknown". Sessions of "anonymous" are left out because they
-        may belong to different people.
+        ``error_people`` is the number of people in that study, 0 if the error comes from no study.
+        ``change`` is the change from the first measured session, and ``verdict`` is "first",
+        "within error", "larger", "smaller" or "error unknown". Sessions of "anonymous" are left out
+        because they may belong to different people.
 
     Raises
     ------
@@ -548,7 +548,7 @@ def _same_errors(rows: pd.DataFrame, error: float | pd.Series, error_of: str) ->
 def _errors_between_sessions(
     rows: pd.DataFrame, person: list[pd.Series], studies: Sequence[Reference]
 ) -> pd.DataFrame:
-    """Errors with which the changes of each person are compared, as :func:`changes` says."""
+    """Return the errors with which changes are compared, as :func:`changes` explains."""
     import pandas as pd
 
     were_alike = _filmed_alike(rows, person)
@@ -833,7 +833,7 @@ def session_columns(
 
 
 def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the table with plain texts instead of categories, and what a CSV file loses."""
+    """Return the rows with plain texts instead of categories, and with the types that CSV loses."""
     import pandas as pd
 
     types = tables.load("cohort_columns")["columns"]
@@ -846,7 +846,7 @@ def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
-    """Ordered category of each session, indexed by session."""
+    """Return the ordered category of each session, indexed by session."""
     import pandas as pd
 
     check_group(group_by)
@@ -865,7 +865,7 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
 
 
 def _bands(values: pd.Series) -> pd.Series:
-    """Cut numbers into bands of about equal counts, named by their ends."""
+    """Cut numbers into bands of about equal counts, named after their ends."""
     import pandas as pd
 
     present = values.dropna()

@@ -132,7 +132,7 @@ if TYPE_CHECKING:
     RetestCurves: TypeAlias = xr.Dataset
     Pair: TypeAlias = Sequence[Axes] | None
 else:
-    Changes = Annotated[Any, _with_columns(_COLUMNS_OF_CHANGES, "of cohort.changes")]
+    Changes = Annotated[Any, _with_columns(_COLUMNS_OF_CHANGES, "from cohort.changes")]
     LongTable = Annotated[
         Any,
         _with_columns(
@@ -178,8 +178,8 @@ def group_curves(
     -------
     list of matplotlib.axes.Axes
         The Axes drawn on. The grey bar at the right is the 95 % interval of the model's error of a
-        mean (largest of the groups, median over the curve) if all people share that error, which
-        the bands do not include.
+        mean (largest of the groups, median over the curve), if all people share that error. The
+        bands do not include it.
 
     Raises
     ------
@@ -364,7 +364,7 @@ def reliability(
     _draw_differences(difference_axes, values, measure_in_words(name))
     in_units = f" ({units.lower()})" if units else ""
     difference_axes.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
-    difference_axes.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
+    difference_axes.set_ylabel(f"Later minus first {over}{in_units}", fontsize=NORMAL)
     _draw_lines(line_axes, values, levels)
     line_axes.set_xlabel(capital(over), fontsize=NORMAL)
     line_axes.set_ylabel(units, fontsize=NORMAL)

@@ -1,6 +1,6 @@
 """Sections and figures of the cohort report. A sentence replaces an empty table.
 
-They take tables of :mod:`mobility.studies.cohort`. Figures belong to no window, and have the
+They take tables from :mod:`mobility.studies.cohort`. Figures belong to no window, and have the
 colours and marks of the reports.
 """
 
@@ -292,7 +292,7 @@ def _of_person(participant: str, rows: pd.DataFrame) -> str:
 
 
 def _whose(row: Any) -> str:
-    """Name the people whose error a change is compared with."""
+    """Name the people on whom the error of a change was measured."""
     if row.error_people:
         return lab_norms.error_of(row.error_people, row.error_of)
     return lab_norms.package()

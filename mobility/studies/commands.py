@@ -527,7 +527,7 @@ def reliability(
 
 
 def _folder(name: str, study: Path, question: dict[str, str]) -> str:
-    """Name the folder of a page. Another question about the same list has a page of its own."""
+    """Return the folder name of a page. Each analysis of the same list has its own page."""
     parts = [name, study.stem, *(f"{word} {value}" for word, value in question.items() if value)]
     text = re.sub(r"[^\w.\[\]]+", "-", "-".join(parts)).strip("-")
     if len(text) <= _LONGEST:

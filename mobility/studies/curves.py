@@ -61,14 +61,14 @@ _FACTOR = {"from_start": "from_standing", "right_minus_left": "sides"}
 """Name of the number in the table ``trial_errors`` whose factor applies to a difference."""
 
 _ERROR = {
-    "value": "mostly one bias of each recording, which more repetitions do not average away",
-    "from_start": "what is the same at 0 % has cancelled, which may be little",
-    "right_minus_left": "what both sides have alike has cancelled, which may be little",
+    "value": "mostly a bias of the recording, which does not average out over repetitions",
+    "from_start": "errors that are the same at 0 % cancel, which may be a small part",
+    "right_minus_left": "errors that both sides share cancel, which may be a small part",
 }
 
 _SUFFIX = {
     "value": "",
-    "from_start": ", less that at 0 %",
+    "from_start": ", minus the value at 0 %",
     "right_minus_left": ", right minus left",
 }
 
@@ -80,7 +80,7 @@ def _is_list(value: Any) -> bool:
 
 def _check_trials(value: Any) -> list[Any]:
     if isinstance(value, StoredSession | xr.Dataset | str) or not _is_list(value):
-        raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
+        raise BadInputError("must be a list of sessions, or of Datasets from mobility.normalise")
     trials = list(value)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial, StoredSession):
@@ -92,7 +92,7 @@ def _check_trials(value: Any) -> list[Any]:
                 raise BadInputError(f"number {number}: {error}") from None
         else:
             raise BadInputError(
-                f"number {number}: must be a session, or a Dataset of mobility.normalise (got "
+                f"number {number}: must be a session, or a Dataset from mobility.normalise (got "
                 f"{quoted(trial)})"
             )
     if not trials:
@@ -212,7 +212,7 @@ def mean_curves(
         :func:`mobility.studies.statistics.waveforms.band_factor`). Over (group, side): `n` people,
         of whom `n_whole` have no gap.
 
-        Over (trial, side): the `reason` why an entry is left out, otherwise empty.
+        Over (trial, side): the `reason` why an entry is left out; empty if it is used.
 
     Raises
     ------
@@ -338,7 +338,7 @@ def compare_curves(
     ]
     if all(side.reason for side in tests):
         raise BadInputError(f"compare_curves: {listed([*dict.fromkeys(t.reason for t in tests)])}")
-    result = _tested_curves(pair, tests, words=f"{second} less {first}")
+    result = _tested_curves(pair, tests, words=f"{second} minus {first}")
     result["left_out"] = len(of_first | of_second) - result["people"]
     result["left_out"].attrs["long_name"] = f"people without a {'pair' if paired else 'curve'}"
     result.attrs = curves.attrs | {"first": first, "second": second, "paired": int(paired)}
@@ -418,10 +418,10 @@ def _tested_curves(
         "p": ([side.test.p for side in tests], "p, adjusted for the whole curve"),
     }
     of_side: dict[str, tuple[Any, str]] = {
-        "threshold": ([side.test.threshold for side in tests], "t of either sign that p allows"),
-        "n_first": ([side.counts[0] for side in tests], "people of the first group"),
-        "n_second": ([side.counts[1] for side in tests], "people of the second group"),
-        "people": ([side.counts[2] for side in tests], "people of both"),
+        "threshold": ([side.test.threshold for side in tests], "threshold of t, of either sign"),
+        "n_first": ([side.counts[0] for side in tests], "people in the first group"),
+        "n_second": ([side.counts[1] for side in tests], "people in the second group"),
+        "people": ([side.counts[2] for side in tests], "people in both groups together"),
         "reason": (np.array([side.reason for side in tests], object), "why there is no test"),
     }
     of_sides = [
@@ -455,7 +455,7 @@ def _tested_curves(
 
 
 def _views_of(curves: xr.Dataset, group: str) -> list[str]:
-    """List the views from which the trials of a group were filmed."""
+    """List the views from which the recordings of a group were filmed."""
     used = (curves["trial_group"] == group) & (curves["reason"] == "").any("side")
     return sorted({str(view) for view in curves["trial_view"].values[used.to_numpy()] if view})
 
@@ -486,7 +486,7 @@ def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, p
 
 
 def _first_of(trials: Sequence[xr.Dataset | StoredSession], name: str) -> xr.DataArray:
-    """Return the angle from the first trial that has it: all share its dimensions and units."""
+    """Return the angle from the first recording that has it: all share its dimensions and units."""
     present: dict[str, None] = {}
     for trial in trials:
         with suppress(MobilityError):  # each trial gives its reason for missing results later
@@ -554,7 +554,7 @@ def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Average values over (rep, side, percent), and return which values are used.
 
     A mean that includes a repetition with a gap has a step at the gap. Repetitions with gaps are
-    therefore only used if none is complete. NaN where no repetition has a value.
+    therefore only used if none is complete. The result is NaN where no repetition has a value.
     """
     used = np.isfinite(values)
     has_no_gap = used.all(axis=2, keepdims=True)
@@ -639,7 +639,7 @@ def _of_people(
     angle: xr.DataArray,
     of: Of,
 ) -> xr.Dataset:
-    """Combine the curves of people; the curve of a person is the mean of their trials."""
+    """Combine the curves of people; the curve of a person is the mean of their recordings."""
     from scipy import stats
 
     groups = list(dict.fromkeys(labels))
@@ -704,7 +704,7 @@ def _of_people(
             "repetitions": (
                 over,
                 numbers["repetitions"],
-                {"long_name": "repetitions that count, at the percent where most do"},
+                {"long_name": "repetitions that count, at the percent where most of them do"},
             ),
             "sessions": (over, numbers["sessions"], {"long_name": "sessions with a repetition"}),
             "trial_participant": ("trial", [trial.participant for trial in measured]),
@@ -713,7 +713,7 @@ def _of_people(
             "reason": (
                 ("trial", "side"),
                 np.array([trial.reasons for trial in measured], dtype=object),
-                {"long_name": "why a trial is left out"},
+                {"long_name": "why a recording is left out"},
             ),
         },
         coords={

@@ -230,7 +230,7 @@ def check_groups(
     columns = [str(name) for name in getattr(table, "columns", [])]
     for name in ("participant", "value"):
         if name not in columns:
-            fault = f"has no column '{name}'; mobility.read_study gives it"
+            fault = f"has no column '{name}'; add it, or pass mobility.read_study(...).table"
             raise BadInputError.of({"table": fault})
     plain = {"metric": "value", "side": ""}
     table = table.assign(**{name: plain[name] for name in plain.keys() - set(columns)})
@@ -263,7 +263,7 @@ def check_groups(
 
 
 def _check_one_group(rows: pd.DataFrame, by: str) -> None:
-    """Raise if a participant is in two groups while most are in one; visits contain many twice."""
+    """Raise if a few participants are in two groups, unless `by` varies within participants."""
     if by in (*FACTORS, "side"):
         return
     with_group = rows[~_is_missing(rows[by])]
@@ -324,7 +324,7 @@ def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
 
 
 def _levels(rows: pd.DataFrame, name: str) -> list[Any]:
-    """List the groups in the order of a categorical column, otherwise sorted."""
+    """List the groups in the order of a categorical column, or sorted for other columns."""
     if hasattr(rows[name], "cat"):
         order = list(rows[name].cat.categories)
         levels = [level for level in order if rows[name].eq(level).any()]
@@ -364,7 +364,7 @@ def _description(
 def _missing_reasons(
     values: pd.DataFrame, about: Mapping[str, Any], by: str, within: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Count by group the values that no model uses: missing ones, and those of an unknown level."""
+    """Count by group the values that no model uses: missing, or of an unknown level."""
     import pandas as pd
 
     why = pd.Series("", index=values.index, dtype=object)
@@ -510,7 +510,7 @@ def _cells(levels: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
 
 
 def _codes(level: Any, names: Sequence[Any]) -> Array:
-    """Effect coding of a level: deviations from the mean of all levels."""
+    """Return the effect coding of a level: deviations from the mean of all levels."""
     code: Array = np.eye(len(names))[:, :-1]
     code[-1] = -1.0
     row: Array = code[list(names).index(level)]

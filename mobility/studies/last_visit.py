@@ -127,7 +127,7 @@ def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[C
 def _errors(
     before: Gauge, now: Gauge, side: str, *, same_view: bool
 ) -> tuple[tuple[float, float], str]:
-    """Errors of both visits, and whose they are: of one study of the lab for both, or of none."""
+    """Return the errors of both visits, from one study of the lab or from the package."""
     earlier, later = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))
     if same_view and earlier[1] and earlier[1] == later[1]:
         return (earlier[0], later[0]), earlier[1]
@@ -139,7 +139,7 @@ def _errors(
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
-    """Whether both were filmed and analysed alike."""
+    """Return whether both sessions were filmed and analysed in the same way."""
     try:
         return filmed_alike([filming_of(each) for each in (before, session)])
     except MobilityError:  # results of one are deleted or damaged
@@ -151,7 +151,7 @@ def since_last_visit(
     now: list[Gauge],
     measure: Callable[[StoredSession], list[Gauge]],
 ) -> Markup:
-    """State changes beyond the errors; empty without an earlier visit with the same measures.
+    """State changes that exceed the errors; empty without an earlier visit with the same measures.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def since_last_visit(
     now
         Numbers of the session; without numbers, nothing is compared.
     measure
-        Computes the same numbers of another session.
+        Computes the same numbers for another session.
     """
     before = last_visit(session) if now else None
     if before is None:

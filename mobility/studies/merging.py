@@ -197,7 +197,7 @@ def merge(films: Sequence[Film]) -> xr.Dataset:
 
     Parameters
     ----------
-    At least one. Their order makes no difference.
+    films
         At least one; their order makes no difference.
 
     Returns
@@ -315,7 +315,7 @@ def _check_alike(films: Sequence[Film]) -> None:
 
 
 def _measured_unlike(films: Sequence[Film], name: str) -> Merged | None:
-    """Return why a number is not merged if videos measure it in other units or versions."""
+    """Return why a number is not merged if its units or versions differ between videos."""
     shown = [film for film in films if film.verdict.shows(name)]
     variables = {film.id: film.variables[name] for film in shown}
     return unlike(
@@ -453,7 +453,7 @@ def _unsided(films: Sequence[Film], name: str, *, in_turn: bool = False) -> Merg
 
 
 def _frontmost(cells: Sequence[Given]) -> Sequence[Given]:
-    """Choose the videos of the frontmost kind of view, unless the others are more precise."""
+    """Choose the videos whose view is closest to the front, unless the others are more precise."""
     with_error = [cell for cell in cells if math.isfinite(cell.value + cell.sd)]
     least = min((cell.film.from_front for cell in with_error), default=0)
     front = [cell for cell in with_error if cell.film.from_front == least]
@@ -483,7 +483,7 @@ def right_minus_left(left: Merged, right: Merged, otherwise: Merged) -> Merged:
 def _agreeing(
     films: Sequence[Film], name: str, sides: dict[str, Merged], difference: Merged
 ) -> dict[str, Merged]:
-    """Adjust sides from several videos to agree with the difference beside them.
+    """Adjust sides from several videos to agree with the merged difference between the sides.
 
     The discrepancy is shared between the sides so that their errors are smallest.
     """
@@ -531,8 +531,9 @@ def _errors(
 ) -> Array:
     """Return the parts of the errors of left, right and their difference that each video causes.
 
-    A video's error has two parts of variance 1. The correlation of its sides follows from the error
-    of its own difference; if that is unknown, it is the mean of the other videos.
+    A video's error has two parts of variance 1. The correlation between the errors of its sides
+    follows from the error of their difference; if this error is unknown, the correlation is the
+    mean for the other videos.
     """
     stated = np.array(
         [

@@ -171,9 +171,9 @@ def reliability(
     One value belongs to a recording of a participant. If the recording has repetitions, the value
     is already their median or extreme, so that repetitions do not count as measurements. The
     columns `visit`, `operator`, `device`, `camera` and `trial` describe what differs between the
-    values of a participant. Together with another of these columns, `trial` numbers repeated
-    recordings within a visit (or by an operator), whose order has no meaning. On its own, it is
-    treated like `visit`.
+    values of a participant. Together with another of these columns, `trial` is the number of a
+    repeated recording within a visit (or by an operator); its order has no meaning. On its own, it
+    is treated like `visit`.
 
     If each participant has one value at each level of one column, the statistics come from a
     two-way analysis of variance. With several columns, repeated recordings or missing values, they
@@ -199,7 +199,7 @@ def reliability(
 
         - `icc`, intraclass correlation, with the `form` after McGraw and Wong. ICC(A,1) and
           ICC(C,1) are absolute agreement and consistency of one value, and ICC(A,k) and ICC(C,k)
-          those of the mean of one value at each level. ICC(1) and ICC(k) apply to repeated
+          are those of the mean of one value at each level. ICC(1) and ICC(k) apply to repeated
           recordings, whose order has no effect.
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 times it: the smallest change
           between two values that exceeds their error. Their `form` is agreement, consistency, or
@@ -306,7 +306,7 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
         _check_names("metrics", metrics, names)
         rows = rows[rows["metric"].astype(str).isin(list(metrics))].reset_index(drop=True)
     if not len(rows):
-        raise BadInputError("reliability: the table has no row")
+        raise BadInputError("reliability: the table has no rows")
     plain = rows[["value"]].copy()
     for name in ("participant", "metric", *factors):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
@@ -326,7 +326,7 @@ def _check_names(what: str, metrics: Sequence[str], names: Sequence[str]) -> Non
 
 
 def _levels(column: pd.Series) -> list[str]:
-    """Return the levels in order: of categories, of numbers, otherwise of appearance."""
+    """Return the levels in the order of categories or numbers, or else of their appearance."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [str(level) for level in column.cat.categories if (column == level).any()]
     present = list(dict.fromkeys(column.astype(str)))
@@ -468,7 +468,7 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
 
 
 def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
-    """Return the change from the first level to each other, in otherwise equal cells.
+    """Return the change from the first level to each other level, in otherwise equal cells.
 
     Repeated trials are paired in their order.
     """
@@ -572,7 +572,7 @@ def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]
 
 
 def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:
-    """Return values over (participant, level), NaN if missing; None if a cell may have several."""
+    """Return values over (participant, level), NaN if missing; None if a cell has several."""
     if len(ways) > 1 or _repeated(used, ways) or used[ways[0]].nunique() < 2:
         return None
     plain = used.astype({PARTICIPANT: str, ways[0]: str})

@@ -301,7 +301,7 @@ def retest_curves(
         rows["metric"] = "value"
     names = list(dict.fromkeys(rows["metric"].astype(str)))
     if not names:
-        raise BadInputError("retest_curves: the table has no row")
+        raise BadInputError("retest_curves: the table has no rows")
     if name is None and len(names) > 1:
         raise BadInputError(f"retest_curves: choose one of the angles {', '.join(names[:5])}")
     angle = names[0] if name is None else name
@@ -341,7 +341,7 @@ def retest_curves(
                 key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
                 for key, words in _NUMBERS.items()
             },
-            "participants": (("side", "percent"), people, {"long_name": "people of whom it is"}),
+            "participants": (("side", "percent"), people, {"long_name": "people behind it"}),
             "reason": ("side", np.array(reasons, dtype=object)),
         },
         coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},

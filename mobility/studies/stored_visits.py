@@ -114,7 +114,7 @@ def current_visit(
                 with atomic(_key_file(folder)) as hidden:
                     hidden.write_text(key, encoding="utf-8")
         if not folder.is_dir():
-            raise ReportError(f"{what}: its sessions are being deleted; ask for it again")
+            raise ReportError(f"{what}: its sessions are being deleted; request it again")
     return files_of(visit)
 
 

@@ -140,7 +140,7 @@ class CohortPage(PageWithFiles):
         return of_cohort.of_the_table(self.table, titles)
 
     def _of_each(self, show: Callable[[OfExercise], Markup]) -> Markup:
-        """Put what is shown of each exercise below its name, if it has one."""
+        """Put the content for each exercise below its name, if it has one."""
         return html(*(html(each.name and h.h3[each.name], show(each)) for each in self.exercises))
 
     def _drawn(
@@ -181,7 +181,7 @@ COHORT: tuple[Section[CohortPage], ...] = (
     Section("What was found", CohortPage.in_short),
     Section("Change over time", CohortPage.changes, about=sentence("cohort.about.changes")),
     Section("Groups", CohortPage.groups, about=sentence("cohort.about.groups")),
-    Section("What this cannot say", CohortPage.missing, about=sentence("cohort.about.limits")),
+    Section("What this cannot show", CohortPage.missing, about=sentence("cohort.about.limits")),
     Section("The table", CohortPage.keep, about=sentence("cohort.about.table")),
     Section(
         "Sessions",
@@ -214,7 +214,7 @@ class StudyPage(PageWithFiles):
 
 @dataclass(frozen=True)
 class GroupsPage(StudyPage):
-    """The same for a comparison of groups; `by`, `within` and `adjust` are as in :func:`groups`."""
+    """The data for a comparison of groups; `by`, `within` and `adjust` are as in :func:`groups`."""
 
     by: str = "group"
     within: Sequence[str] = ()
@@ -267,7 +267,7 @@ GROUPS: tuple[Section[GroupsPage], ...] = (
 
 @dataclass(frozen=True)
 class ReliabilityPage(StudyPage):
-    """The same for a study of reliability."""
+    """The data that the sections of a reliability page can use."""
 
     @cached_property
     def names(self) -> list[str]:

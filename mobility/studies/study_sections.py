@@ -215,7 +215,7 @@ def differences(study: Study, groups: Groups) -> Markup:
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
-    """Name the measures without a result, by the reason; empty if all have one."""
+    """Name the measures without a result, by reason; empty if all have a result."""
     items = reasons_without_result(study, statistics)
     if not items:
         return html()
@@ -247,7 +247,7 @@ def people(study: Study, by: str = "") -> Markup:
 
 
 def _mean(values: pd.Series, people: int) -> str:
-    """Give mean and standard deviation, with the number of people where some are not known."""
+    """Return mean and standard deviation, with the number of people if some values are unknown."""
     import pandas as pd
 
     present = pd.to_numeric(values, errors="coerce").dropna()
@@ -259,7 +259,7 @@ def _mean(values: pd.Series, people: int) -> str:
 
 
 def _shares(values: pd.Series, people: int) -> str:
-    """Count each kind, and those that are not known: "7 female and 5 male"."""
+    """Count each kind, and unknown values: "7 female and 5 male"."""
     counts = values.astype(str).replace({"": UNKNOWN, "nan": UNKNOWN}).value_counts(sort=False)
     counts = counts[counts.gt(0)].sort_index()
     if list(counts.index) == [UNKNOWN]:
@@ -414,7 +414,7 @@ def reasons_without_result(study: Study, statistics: pd.DataFrame) -> list[str]:
 
 
 def _digits(units: str, *values: float) -> int:
-    """Decimals of an error: at least a significant one, and one in degrees and percent."""
+    """Return the decimals of an error: one significant digit, or one for degrees and percent."""
     usual = 1 if units in ("degree", "percent") else digits_and_suffix(units)[0]
     sizes = [abs(value) for value in values if math.isfinite(value) and value]
     needed = max((math.ceil(-math.log10(size)) for size in sizes), default=0)
@@ -474,14 +474,14 @@ def _listing(head: Sequence[str], rows: Sequence[Row], caption: str) -> Markup:
 
 
 def _only_here_without(study: Study, result: Reliability, statistics: pd.DataFrame) -> Markup:
-    """Name the measures without a result that are not named below the first table already."""
+    """Name the measures without a result that are not yet named below the first table."""
     errors = _statistic(result, "sem")
     named = errors.loc[errors["reason"].ne(""), "metric"]
     return without_result(study, statistics[~statistics["metric"].isin(named)])
 
 
 def _shown_forms(forms: Iterable[str]) -> list[str]:
-    """Forms of one measurement; those of means are in the file."""
+    """Return the forms for one measurement; the forms for means are only in the file."""
     return [form for form in dict.fromkeys(forms) if not form.endswith("k)")]
 
 
@@ -495,7 +495,7 @@ def _text_with_interval(row: pd.Series, units: str) -> str:
 
 
 def _value_and_interval(row: pd.Series, units: str) -> tuple[str, str]:
-    """Give a statistic, and its interval in brackets; "" where there is none."""
+    """Return a statistic, and its interval in brackets; "" if there is none."""
     digits = 2 if units == "1" else _digits(units, row["value"])
     value = quantity(row["value"], units, digits=digits)
     if not math.isfinite(row["low"]):

@@ -88,7 +88,8 @@ class Study:
         A row for each session, measure and side; :func:`study_table` describes it.
     sessions
         A row for each line of the study: ``line``, ``session_id``, ``participant``, the study's
-        columns, and ``reason`` if the session is left out, otherwise empty.
+        columns, and ``reason`` if the session is left out, otherwise empty. If the lines are
+        visits, ``sessions`` has the ids of their sessions, separated by spaces.
     columns
         Names of the study's own columns, besides session and participant.
     curves
@@ -114,7 +115,7 @@ class Study:
         import pandas as pd
 
         table = pd.read_parquet(Path(folder) / TABLE)
-        texts = {"session_id": "str", "participant": "str", "reason": "str"}
+        texts = dict.fromkeys(("session_id", "participant", "reason", "sessions"), "str")
         sessions = pd.read_csv(Path(folder) / SESSIONS, dtype=texts, keep_default_na=False)
         columns = list(sessions.columns)
         of_study = columns[columns.index("participant") + 1 : columns.index("exercise")]
@@ -346,7 +347,7 @@ def study_table(
     if visits:
         if level != "session":
             raise BadInputError.of({"level": "a visit has no repetitions; choose sessions"})
-        design, frame = _of_visits(listed, list(sessions), recordings, name)
+        design, frame, ids = _of_visits(listed, list(sessions), recordings, name)
     else:
         frame = to_dataframe(sessions, recordings=recordings)
         owners = frame.drop_duplicates("session_id").set_index("session_id")["user_id"]
@@ -362,6 +363,8 @@ def study_table(
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
     sessions_of_study = about.assign(reason=about["session_id"].map(reasons))
+    if visits:  # so that the deletion of a session finds its visit
+        sessions_of_study["sessions"] = ids
     return Study(table.drop(columns="left_out"), sessions_of_study, columns)
 
 
@@ -372,8 +375,8 @@ def _several_exercises(exercises: Iterable[str], name: str) -> BadInputError:
 
 def _of_visits(
     listed: pd.DataFrame, sessions: Sequence[StoredSession], recordings: Sequence[str], name: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a row of the list for each visit, and the table of visits."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return a row of the list for each visit, the table of visits, and ids of their sessions."""
     import pandas as pd
 
     by_id = {session.id: session for session in sessions}
@@ -403,7 +406,9 @@ def _of_visits(
         rows.append({**first, "session_id": visit.id_of(exercises.iloc[0])})
     differ = [column for column in of_film if (grouped[column].nunique(dropna=False) > 1).any()]
     merged = pd.DataFrame(rows).drop(columns=["day", *differ])
-    return merged.astype(design[merged.columns].dtypes.to_dict()), visits_to_frame(visits)
+    ids = [" ".join(session.id for session in visit.sessions) for visit in visits]
+    merged = merged.astype(design[merged.columns].dtypes.to_dict())
+    return merged, visits_to_frame(visits), ids
 
 
 def _with_participants(listed: pd.DataFrame, owner_of: pd.Series, name: str) -> pd.DataFrame:
@@ -440,6 +445,8 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     rows = frame[frame["level"].eq(level) & frame["metric"].ne("")]
     texts = ("session_id", "metric", "item", "side", "text", "reason", *OF_MEASURE)
     rows = rows.astype(dict.fromkeys(texts, "str"))
+    if rows.empty:
+        raise BadInputError(tables.sentence("studies.nothing_measured"))
     rows["metric"] = list(map(measure_of, rows["metric"], rows["item"]))
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
     # Another version of a measure counts as another measure.

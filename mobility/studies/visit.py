@@ -65,11 +65,11 @@ class Visit:
     Parameters
     ----------
     user_id, date, sessions
-        As the attributes.
+        See the attributes.
     recordings
         Verdicts on a recording for which a video is merged.
     name
-        Name of one of several visits on the same day, as in tables.
+        Name of the visit, as in tables, if there are several on the same day.
     earlier
         IDs of the sessions with which the visit may be compared; None for all earlier days.
     """
@@ -116,7 +116,7 @@ class Visit:
         list of dict
             ``session_id``, ``exercise``, ``state``, ``view``, ``azimuth``, ``pose_source`` and
             ``source_software`` (of the keypoints), ``verdict`` ("" without results), ``reason``
-            (why it is not included, otherwise "").
+            (why it is not included; "" if it is).
         """
         return [dict(row) for row, _ in self._read]
 
@@ -400,7 +400,7 @@ class Visit:
 
     @functools.cached_property
     def _read(self) -> list[tuple[dict[str, Any], Film | None]]:
-        """Rows and videos; a repeated video is left out, as its row explains."""
+        """Return the rows and the videos; a repeated video is left out, as its row explains."""
         numbers = {session.id: number for number, session in enumerate(self.sessions, 1)}
         rows = []
         for (row, film), same in zip(self._read_apart, self._same_as, strict=True):
@@ -417,7 +417,7 @@ class Visit:
 
     @functools.cached_property
     def _same_as(self) -> list[StoredSession | None]:
-        """For each session that shares its video, the session that counts instead; otherwise None.
+        """Return, for each session, the session with the same video that replaces it, or None.
 
         The session with findings counts first, then the one with two cameras, then the first. If a
         video has findings for one exercise, it does not count for another exercise for which it

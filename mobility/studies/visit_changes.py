@@ -134,7 +134,7 @@ def _filmed_alike(
     now: Sequence[StoredSession],
     filmings: dict[str, Filming | None],
 ) -> bool:
-    """Return whether both have the same set of views, each filmed and analysed alike."""
+    """Return whether both have the same views, filmed and analysed in the same way."""
     of_views: list[dict[str, list[Filming]]] = [{}, {}]
     for sessions, views in zip((before, now), of_views, strict=True):
         for session in sessions:

@@ -159,7 +159,7 @@ class VisitPage(Page):
         return paragraphs(person(session.participant, session.record), kind="who")
 
     def _films(self) -> Markup:
-        """Show a picture of each film, with view, verdict, and a link to its report."""
+        """Show a picture of each video, with view, verdict, and a link to its report."""
         figures, lines = [], []
         for session, row in zip(self.visit.sessions, self.visit.films(), strict=True):
             number, exercise = self.number_of[session.id], session.record.exercise
@@ -251,7 +251,7 @@ class VisitPage(Page):
         return lines
 
     def _verdict(self, exercise: str) -> Verdict:
-        """Give the verdict that rules out findings where those of all films do."""
+        """Return a verdict that rules out findings, if the verdicts on all videos do."""
         verdicts = [film.verdict for film in self.visit.films_of(exercise)]
         able = [each for each in verdicts if "findings" not in each.rules_out]
         return _GIVEN if able else verdicts[0]
@@ -302,7 +302,7 @@ class VisitPage(Page):
         return html(heading, bullets(items), paragraphs(*lines, kind="note"))
 
     def _to_do(self) -> Markup:
-        """Name what to do about the findings of all exercises, each once."""
+        """List what to do about the findings of all exercises, each piece of advice once."""
         if not self.findings:
             return Markup()
         advised, ruled_out = self._findings_for_advice()
@@ -317,7 +317,7 @@ class VisitPage(Page):
         return html(h.h2["What to do"], shown, paragraphs(*ruled_out, kind="missing"))
 
     def _findings_for_advice(self) -> tuple[list[Finding], list[str]]:
-        """Choose findings of films whose verdicts allow exercises; name exercises without any."""
+        """Choose findings of videos whose verdicts allow drills, or give the reasons."""
         advised: list[Finding] = []
         ruled_out: list[str] = []
         for exercise, findings in self.findings.items():
@@ -346,15 +346,12 @@ class VisitPage(Page):
             html(h.h2[exercise])
             + paragraphs(sentence, kind="note")
             + self._openings(films, kind.table["report"].get("opening"))
-            + gauges.show(rows, caption=self._caption(exercise))
+            + gauges.show(rows, caption=gauges.caption_of(kind))
             + first_page.in_lines(_once(findings), marked=marked, view=self._views(exercise))
         )
 
-    def _caption(self, exercise: str) -> str:
-        return str(registered(exercise).table["report"]["gauges"])
-
     def _openings(self, films: Sequence[Film], name: str | None) -> Markup:
-        """Show what the page of each film opens with: the times of chair rises, the legs."""
+        """Show what each video's report begins with: the sit-to-stand times, or the legs."""
         if name is None:
             return Markup()
         parts: list[h.Node] = []
@@ -374,7 +371,7 @@ class VisitPage(Page):
         return tables.sentence(f"visit.named.{kind}", numbers=listed([str(n) for n in numbers]))
 
     def _gauges(self, exercise: str) -> list[Gauge]:
-        """Give the rows: of merged numbers, and of each film of what is not merged."""
+        """Return the rows of merged numbers, and the rows of each video for other numbers."""
         films, merged = self.visit.films_of(exercise), self.visit.metrics(exercise)
         findings = self.visit.findings(exercise)
         metric_of = {
@@ -401,14 +398,14 @@ class VisitPage(Page):
         return sorted(rows, key=_worst)
 
     def _with_films(self, gauge: Gauge, ids: set[str], films: Sequence[Film]) -> Gauge:
-        """Name the films that a row is from, where not all have it."""
+        """Name the videos that a row comes from, unless it comes from all of them."""
         if ids == {film.id for film in films}:
             return gauge
         sentence = self._films_in_words(ids)
         return replace(gauge, goal_text="; ".join(filter(None, [gauge.goal_text, sentence])))
 
     def _joints(self) -> Markup:
-        """Make the table of single joints: both sides, their difference, and what people reach."""
+        """Make the table of joint motion: both sides, their difference, and reference ranges."""
         rows: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
         for row in self.visit.joints():
             rows.setdefault(row["movement"], {})[row["metric"], row["side"]] = row
@@ -500,7 +497,7 @@ def _name_of(row: Mapping[str, Any]) -> str:
 
 
 def _once(findings: Sequence[tuple[Finding, Sequence[Film]]]) -> list[Finding]:
-    """Leave of what films decide each for itself, on a side, those that have a value, or one."""
+    """Keep, for each rule and side, the findings with a value, or one finding without."""
     of_place: dict[tuple[str, str], list[Finding]] = {}
     for finding, _ in findings:
         of_place.setdefault((finding.rule, finding.side), []).append(finding)

@@ -20,7 +20,7 @@ def load(name: str) -> Any:
 
 
 class _Spaced(string.Formatter):
-    """Writes 9 %, where :meth:`str.format` writes 9%."""
+    """Writes 9 %, with a space, unlike :meth:`str.format`, which writes 9%."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         text: str = super().format_field(value, format_spec)

@@ -41,12 +41,12 @@ _TEXTS = {
     "bias": "mean error",
     "mae": "mean absolute error",
     "rmse": "root mean square error",
-    "sd": "standard deviation of one error, between and within clips",
-    "sd_between": "standard deviation of the mean error of a clip",
+    "sd": "standard deviation of one error, between and within videos",
+    "sd_between": "standard deviation of the mean error of a video",
     "low": "lower 95 % limit of agreement",
     "high": "upper 95 % limit of agreement",
     "coverage": "share of errors within 1.96 sd",
-    "given": "share of values given",
+    "given": "share of values that are reported",
 }
 
 
@@ -247,7 +247,7 @@ def _by_view(
         for name, values in statistics.items()
     }
     return variables | {
-        "clips_used": (dims, used, {"units": "1", "long_name": "clips with such errors"})
+        "clips_used": (dims, used, {"units": "1", "long_name": "videos with such errors"})
     }
 
 

@@ -191,7 +191,7 @@ def render_case(
 
 
 def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Return the paths of video and truth of :func:`render_case`."""
+    """Return the paths of the video and the truth that :func:`render_case` writes."""
     target = Path(out)
     if target.suffix.lower() == ".mp4":
         return target, target.with_suffix(".truth.nc")
@@ -256,7 +256,7 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
             "depth": (
                 "rep",
                 trial.depth,
-                {"units": "percent", "long_name": "descent of the mid-hip, of its standing height"},
+                {"units": "percent", "long_name": "descent of the mid-hip per standing height"},
             ),
             **{
                 name: (

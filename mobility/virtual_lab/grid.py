@@ -285,9 +285,9 @@ def cases_like(
 ) -> list[Case]:
     """Draw `n` cases similar to another case, as on a different day with a different person.
 
-    Stature varies by 4 %, age by 8 years, the camera by 8 degrees of azimuth, 5 % of its distance
-    and 10 cm of its height, the depth by 5. Sex, clothes, light, and the movement of knees and arms
-    vary as they do among people.
+    Stature varies by 4 %, age by 8 years, and the depth by 5 percentage points. The camera varies
+    by 8 degrees of azimuth, 5 % of its distance and 10 cm of its height. Sex, clothes, light, and
+    the movement of knees and arms vary as they do among people.
     """
     around = {
         "body.age": (case.body.age, 8.0, 16.0, 90.0),

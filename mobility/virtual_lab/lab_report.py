@@ -96,9 +96,9 @@ def _page(
     parts = [
         h.h1["Virtual lab: accuracy of the angles"],
         h.p[
-            f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
-            f"known. Each clip was analysed like any other; its angles are compared with the true "
-            f"ones, frame by frame, in degrees. In {bent} of the clips an elbow is bent by more "
+            f"{count} rendered videos of the grid “{grid}”, with people whose joint centres are "
+            f"known. Each video was analysed like any other; its angles are compared with the true "
+            f"ones, frame by frame, in degrees. In {bent} of the videos, an elbow is bent by more "
             f"than {quantity(BENT, 'degree')}."
         ],
         _failures(failed),
@@ -107,7 +107,7 @@ def _page(
         h.p[
             "Limits: where 95 % of the errors of single values are expected, for people and views "
             "like these (Bland and Altman, for repeated measurements, because the errors in the "
-            "frames of a clip are correlated). Coverage: the share of errors within the fit's own "
+            "frames of a video are correlated). Coverage: the share of errors within the fit's own "
             "95 % interval. Given: the share of values that the analysis reports. Deep: while the "
             "true knee flexion is above nine tenths of its largest value."
         ],
@@ -124,14 +124,14 @@ def _page(
             "views",
             "Bias and limits of agreement of each angle for each view",
             "Fitted body: mean error (dot) and 95 % limits of agreement (line) by view; all "
-            "frames. The number of clips is below each view.",
+            "frames. The number of videos is below each view.",
         ),
         figure(
             "azimuth",
-            "Mean error of each clip against the direction of the camera",
-            "Fitted body: mean error of each clip while deep against the azimuth of the camera "
+            "Mean error of each video against the direction of the camera",
+            "Fitted body: mean error of each video while deep against the azimuth of the camera "
             "(0: from the front, 90: from the subject's left). Blue: left side; orange: right "
-            "side; grey: angles without side. Open: an elbow is bent.",
+            "side; grey: angles without a side. Open circles: an elbow is bent.",
         ),
         h.h2["Straight and bent elbows"],
         _by_elbows(result),
@@ -257,7 +257,7 @@ def _side_by_side(result: xr.Dataset) -> h.Node:
 def _by_view(result: xr.Dataset) -> h.Node:
     fitted_result = result.sel(estimator="fitted", clips="all", part="all")
     groups = {
-        f"{view}, {int((result['case_view'] == view).sum())} clips": fitted_result.sel(view=view)
+        f"{view}, {int((result['case_view'] == view).sum())} videos": fitted_result.sel(view=view)
         for view in VIEWS
         if int(fitted_result["clips_used"].sel(view=view).max())
     }
@@ -276,7 +276,7 @@ def _by_elbows(result: xr.Dataset) -> h.Node:
         if int(fitted_result["clips_used"].sel(clips=name).max())
     }
     names = ["bias", "mean abs.", "RMS", "coverage", "given"]
-    caption = "Fitted body, all frames, clips with straight and bent elbows."
+    caption = "Fitted body, all frames, videos with straight and bent elbows."
     return _by_angle(groups, names, caption=caption)
 
 
@@ -303,7 +303,7 @@ def _every_case(result: xr.Dataset) -> h.Node:
         )
     head = ["Clip", "azimuth", "depth", "elbow", *map(_label, angles)]
     return _table(
-        head, rows, caption="Fitted body: mean absolute error of each clip in degrees, all frames."
+        head, rows, caption="Fitted body: mean absolute error of each video in degrees, all frames."
     )
 
 

@@ -128,11 +128,11 @@ def parametric_body(
 ) -> Body:
     """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
-    `weight_kg` is the volume of the mesh at 980 kg/m^3. If no body of this stature has that weight,
-    an error states the possible range. The segments have the usual lengths for the stature and sex,
-    from `tables/body_build.yaml`, or are longer by a share: `thigh`, `shank`, `trunk` (hips to
-    shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh that is too long or too short for
-    the shank also raises an error.
+    `weight_kg` is the mass of a body with the volume of the mesh and a density of 980 kg/m^3. If no
+    body of this stature has that weight, an error states the possible range. The segments have the
+    usual lengths for the stature and sex, from `tables/body_build.yaml`, or are longer by a share:
+    `thigh`, `shank`, `trunk` (hips to shoulders), `upper_arm` and `forearm`, 0.02 for 2 %. A thigh
+    that is too long or too short for the shank also raises an error.
     """
     people = tables.load("body_build")["thigh_over_shank"]
     ratio = (1.0 + thigh) / (1.0 + shank)
@@ -249,7 +249,7 @@ def _volume(a: Array, b: Array, c: Array) -> float:
 def _lengthened(body: Body, lengths: Mapping[str, float]) -> Body:
     """Stretch trunk and segments of the limbs along themselves to lengths, in metres.
 
-    The mesh follows by its skinning weights, as it follows a pose.
+    The mesh follows through its skinning weights, as it does when the body is posed.
     """
     stretch = {name: np.eye(3) for name in body.bones}
     for segment, (one, other) in _SEGMENT_ENDS.items():
@@ -279,8 +279,8 @@ def _with_hip_centres(body: Body, height_m: float) -> Body:
     (Harrington et al. 2007, J Biomech 40:595; width 0.141 of stature). How far in front of the
     bones the same regression puts them depends on the tilt of the pelvis, which the mesh does not
     show. With the iliac spines 12 degrees lower in front, as in ten standing people on average
-    (`python benchmarks/uiprmd.py`), it is 0.023 of stature in slender men and 0.015 in slender
-    women; with a level pelvis it is 0.032 and 0.023. This module uses 0.022 for both.
+    (`python benchmarks/uiprmd.py`), the distance is 0.023 of stature in slender men and 0.015 in
+    slender women; with a level pelvis it is 0.032 and 0.023. This module uses 0.022 for both.
     """
     both = [body.bone(JOINT_BONES["hip"] + suffix) for suffix in SUFFIX.values()]
     middle = body.heads[both].mean(axis=0) + np.array([0.0, 0.0, 0.022 * height_m])

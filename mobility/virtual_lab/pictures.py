@@ -220,7 +220,7 @@ def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
 def _garments(
     body: Body, bone: NDArray[np.str_], look: Look
 ) -> dict[str, Callable[[Array], Array]]:
-    """Return for each garment a function of points: metres inside its edge, NaN if impossible."""
+    """Return for each garment a function of points: metres inside its edge, NaN on other parts."""
     arm = _starts(bone, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
     leg = _starts(bone, "upperleg", "lowerleg", "foot", "toe")
     head = bone == "head"
@@ -267,7 +267,7 @@ def _garments(
 
 
 def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], Array]) -> Array:
-    """Move the nearer end of each edge that a seam crosses onto it, so that it is straight."""
+    """Move the nearer end of each edge that a seam crosses onto the seam, to straighten it."""
     value = inside(points)
     a, b = edges[:, 0], edges[:, 1]
     cut = value[a] * value[b] < 0  # false for NaN
@@ -330,7 +330,7 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
 
 
 def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.bool_]) -> Array:
-    """Average over the neighbours, many times: toes become the front of a shoe."""
+    """Average over the neighbours, many times, so that toes become the front of a shoe."""
     both = is_relaxed[edges].all(axis=1)
     a, b = edges[both].T
     count = np.bincount(a, minlength=len(points)) + np.bincount(b, minlength=len(points))

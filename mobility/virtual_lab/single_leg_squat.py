@@ -206,7 +206,7 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
 def _posed(
     body: Body, motion: SingleLegSquat, bouts: dict[str, _Bout], mid_hip: Array
 ) -> dict[str, Array]:
-    """Return the orientations of all bones, with the mid-hip at a place."""
+    """Return the orientations of all bones, with the mid-hip at a given place."""
     steady = np.zeros(len(mid_hip))
     deep = {side: bouts[side].deep if side in bouts else steady for side in SUFFIX}
     lifted = {OTHER[side]: bout.lifted for side, bout in bouts.items()}

@@ -109,7 +109,7 @@ class SitToStand(Stance):
 
 
 class _Times(NamedTuple):
-    """Seconds of each repetition; NaN for a sitting down that never comes."""
+    """Seconds of each repetition; NaN if the subject does not sit down."""
 
     start: Array  # the trunk begins to lean forwards
     seat_off: Array

@@ -59,10 +59,11 @@ class Stance(Strict):
         `standing_lumbar_flexion` the pelvis leans less by that angle. Knees below 0 are
         overextended.
     standing_lumbar_flexion, lumbar_flexion
-        Forward flexion of the thorax against the pelvis, relative to rest, degrees: while standing,
-        and at the greatest depth. The line from the hips to the shoulders turns against the pelvis
-        by about seven tenths of that. In ten people (UI-PRMD, Vakanski et al. 2018, Data 3:2) that
-        line flexes by 13 to 51 degrees, 28 on average, from standing to the bottom of a deep squat.
+        Forward flexion of the thorax relative to the pelvis, compared with rest, degrees: while
+        standing, and at the greatest depth. The line from the hips to the shoulders turns relative
+        to the pelvis by about seven tenths of this angle. In ten people (UI-PRMD, Vakanski et al.
+        2018, Data 3:2) this line flexes by 13 to 51 degrees, 28 on average, from standing to the
+        bottom of a deep squat.
     standing_balance
         Position of the centre of mass over the feet while standing, from the heel (0) to the toe
         (1). In quiet standing it is about 5 cm in front of the ankles: Winter 1995, Gait Posture
@@ -133,7 +134,7 @@ class Stance(Strict):
 
 @dataclass(frozen=True)
 class Trial:
-    """A performed motion; seconds and metres."""
+    """A performed motion, in seconds and metres."""
 
     time: Array
     orientation: Array  # of every bone (time, bone, 3, 3)
@@ -287,7 +288,7 @@ class Phases(NamedTuple):
         return 2 * self.lead_s + moving + (self.repetitions - 1) * self.pause_s
 
     def at(self, time: Array) -> tuple[Array, Array, Array, Array]:
-        """Return start, turn and end of repetitions; their progress, 0 to 1, (repetition, time)."""
+        """Return start, turn and end of repetitions, and progress, 0 to 1, (repetition, time)."""
         first = np.full(self.repetitions, self.lead_s, dtype=np.float64)
         start: Array = first + np.arange(self.repetitions) * (self.each_s + self.pause_s)
         since = time - start[:, None]
@@ -380,7 +381,7 @@ def heel_and_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tup
 def _two_links(
     hip: Array, ankle: Array, pole: Array, thigh: float, shank: float
 ) -> tuple[Array, Array]:
-    """Return the knee of a leg that bends towards `pole`, and what the leg lacks (metres)."""
+    """Return the knee of a leg that bends towards `pole`, and the missing length of the leg (m)."""
     line = ankle - hip
     far = np.linalg.norm(line, axis=1)
     span = np.clip(far, abs(thigh - shank), thigh + shank)

@@ -195,8 +195,8 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     """Return the angles from every estimator at the frames of a raw pose, and the true angles.
 
     Video and truth have the same clock. The Dataset contains, in degrees, `<angle>(estimator, time,
-    side)` of :data:`ESTIMATORS`, including values that are not reported, `<angle>_sd` (for the
-    fitted body, otherwise NaN), `<angle>_true`, and `<angle>_refused`.
+    side)` of :data:`ESTIMATORS`, including values that are not reported, `<angle>_sd` (NaN except
+    for the fitted body), `<angle>_true`, and `<angle>_refused`.
     """
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):
@@ -228,7 +228,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         sd[ESTIMATORS.index("fitted")] = reported["fitted"][sd_name(name)].to_numpy()
         variables[name] = (dims, values.astype(np.float32), text)
         variables[sd_name(name)] = (dims, sd.astype(np.float32), {"units": "degree"})
-        variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})
+        variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is not reported"})
         variables[f"{name}_true"] = (
             dims[1:], true[name].to_numpy().astype(np.float32), {**text, "method": "truth"},
         )  # fmt: skip

@@ -44,7 +44,7 @@ export const guarded = (model, act) => (...values) => {
     return act(...values);
   } catch (error) {
     console.error(error);
-    ask(model, "trouble", { text: `this is a fault of mobility, please report it: ${error.message}` });
+    ask(model, "trouble", { text: `this is a bug of mobility; please report it: ${error.message}` });
     return undefined;
   }
 };

@@ -6,7 +6,7 @@ function configEditor({ model, el }) {
   let now = { shown: model.get("shown"), comments: model.get("comments") };
   const me = newId("editor");
   let number = 0; // of what was asked last; older answers are not believed
-  const list = h("ul", { class: "mobility-angles", "aria-label": "Angles: first those that are shown, in their order" });
+  const list = h("ul", { class: "mobility-angles", "aria-label": "Angles; the shown ones come first, in their order" });
   const pictures = h("div", { class: "mobility-curves", role: "region", "aria-label": "Curves as they are shown", tabindex: 0 });
   // A field that is left by pressing a button may move it away under the mouse: the click would be lost.
   const stay = (event) => event.preventDefault();

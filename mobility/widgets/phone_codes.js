@@ -11,7 +11,7 @@ function phoneCodes({ model, el }) {
       h("label", { for: user.id }, "Participant"), user,
       h("button", { type: "button", class: "mobility-main", onclick: () => ask(model, "code", { user_id: user.value.trim() }) }, "Show a code")),
     faultLine(model, "user_id", user),
-    h("p", { class: "mobility-dim" }, `The phone must be in this network. Each code is for one phone, lasts ${model.get("hours")} hours and adds videos of this participant. It shows what was filmed with it, with the participant’s name, and nothing else. Anybody who sees the code can use it.`),
+    h("p", { class: "mobility-dim" }, `The phone must be in this network. Each code is for one phone, lasts ${model.get("hours")} hours and adds videos of this participant. With the code, the phone shows only the videos that were filmed with it and the participant’s name. Anybody who sees the code can use it.`),
     picture, address,
     noticeLine(model),
   );

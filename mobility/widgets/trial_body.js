@@ -67,7 +67,7 @@ export function fittedBody(player) {
   let drawnFor = "";
   const canvas = h("canvas", {
     tabindex: 0, role: "img",
-    "aria-label": "The fitted body; turn it by dragging or with the arrow keys, + and - for its size, 0 as it was filmed",
+    "aria-label": "The fitted body: drag it or press the arrow keys to turn it, + and - to zoom, 0 for the view of the camera",
   });
   const view = { yaw: 0, pitch: 0.1, size: 1 };
   const box = h("div", { class: "mobility-body" },

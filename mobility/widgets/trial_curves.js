@@ -194,7 +194,7 @@ export function curvePanels({ model, place, player, axis, repetitions, showFrame
         const error = Number.isFinite(sd) ? ` ± ${(1.96 * sd).toFixed(0)}` : "";
         values[k].textContent = Number.isFinite(value)
           ? `${side} ${String(Math.round(value) || 0).replace("-", "−")}${units}${error}`.trim()
-          : `${side} not given`.trim();
+          : `${side} no value here`.trim();
       });
   }
 

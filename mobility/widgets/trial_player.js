@@ -22,16 +22,16 @@ export class Player {
     this.#model = model;
     this.#closed = closed;
     this.#showFrame = showFrame;
-    this.video = h("video", { muted: true, playsinline: true, preload: "auto", tabindex: -1, "aria-label": "Video of the trial" });
+    this.video = h("video", { muted: true, playsinline: true, preload: "auto", tabindex: -1, "aria-label": "Video of the recording" });
     this.video.muted = true;
     this.button = h("button", { type: "button", class: "mobility-main", onclick: () => this.setPlaying(!this.playing) }, "Play");
     this.speed = h("select", { "aria-label": "Speed", onchange: () => { this.video.playbackRate = Number(this.speed.value); } },
       ...[[1, "1 ×"], [0.5, "½ ×"], [0.25, "¼ ×"]].map(([value, text]) => h("option", { value }, text)));
-    this.slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Time in the trial", oninput: () => this.goTo(Number(this.slider.value)) });
+    this.slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Time in the recording", oninput: () => this.goTo(Number(this.slider.value)) });
     this.buttons = [
       this.button,
       h("button", { type: "button", "aria-label": "One frame back", onclick: () => this.step(-1) }, "◀ frame"),
-      h("button", { type: "button", "aria-label": "One frame on", onclick: () => this.step(1) }, "frame ▶"),
+      h("button", { type: "button", "aria-label": "One frame forward", onclick: () => this.step(1) }, "frame ▶"),
       this.speed,
     ];
     this.#listen();

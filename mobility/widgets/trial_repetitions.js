@@ -21,7 +21,7 @@ export function repetitionEditor({ model, player, axis, draw, drawCurves }) {
   const addRep = h("button", { type: "button", onclick: add }, "Add one here");
   const details = h("details", { "aria-label": `Correct the ${noun}s`, hidden: !model.get("can_correct") },
     h("summary", {}, `Correct the ${noun}s`),
-    h("p", { class: "mobility-dim" }, "Drag the marks above the curves, move them with the arrow keys, or type times in seconds. When you save, what depends on them is analysed again.",
+    h("p", { class: "mobility-dim" }, "Drag the marks above the curves, move them with the arrow keys, or type times in seconds. When you save, all results that depend on them are computed again.",
       noun === "movement" ? " An added movement counts for every joint that moves in it." : null),
     table,
     h("div", { class: "mobility-row" }, saveReps, dropReps, addRep, freeReps));

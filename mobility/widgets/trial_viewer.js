@@ -21,7 +21,7 @@ function trialViewer({ model, el }) {
 }
 
 function drawTrial({ model, el }) {
-  const place = root(el, "trial", "Trial");
+  const place = root(el, "trial", "Recording");
   place.tabIndex = -1; // keys work after a click anywhere in it
   const closing = new AbortController();
   const listeners = [];
@@ -40,7 +40,7 @@ function drawTrial({ model, el }) {
 
   // Other people in the picture, who can be measured instead
 
-  const people = h("div", { class: "mobility-row", role: "group", "aria-label": "Whom to measure" });
+  const people = h("div", { class: "mobility-row", role: "group", "aria-label": "Person to measure" });
   const point = h("button", { type: "button", "aria-pressed": "false", onclick: () => setPointing(!pointing) }, "Point at the right person");
   let pointing = false;
   function setPointing(wanted) {
@@ -58,7 +58,7 @@ function drawTrial({ model, el }) {
         type: "button",
         onfocus: () => player.goTo(player.frameAt(seen)),
         onclick: () => ask(model, "follow", { point: [x, y] }),
-      }, `Measure the one at ${x},${y} (${seen.toFixed(1)} s)`)));
+      }, `Measure the person at ${x},${y} (${seen.toFixed(1)} s)`)));
   }
   film.screen.addEventListener("click", (event) => {
     if (!pointing || !player.trial) return;
@@ -77,7 +77,7 @@ function drawTrial({ model, el }) {
     h("div", { class: "mobility-trial-top" }, film.screen, body.box),
     warned,
     h("div", { class: "mobility-row" }, player.buttons, h("label", {}, film.skeleton, " skeleton"), readout,
-      h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
+      h("span", { class: "mobility-dim mobility-push", title: "hold Shift to step by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, player.slider),
     people,
     axis.row,

@@ -168,7 +168,7 @@ function uploadForm({ model, el }) {
   // The participant
 
   const suggestions = h("datalist", { id: newId("participants") });
-  const who = field("user", { list: suggestions.id, placeholder: "for example p01; empty: nobody named", maxlength: 200, autocomplete: "off", oninput: showPerson });
+  const who = field("user", { list: suggestions.id, placeholder: "for example p01; may stay empty", maxlength: 200, autocomplete: "off", oninput: showPerson });
   const age = field("age", { inputmode: "decimal", size: 6 });
   const sex = h("select", { id: newId("sex") }, h("option", { value: "" }, ""), ...["female", "male"].map((each) => h("option", { value: each }, each)));
   const whom = h("div", { class: "mobility-dim", role: "status" });
@@ -176,7 +176,7 @@ function uploadForm({ model, el }) {
     age: labelled("Age, years", age, faultLine(model, "age", age)),
     sex: labelled("Sex", sex, faultLine(model, "sex", sex)),
   };
-  const norms = help("Age and sex decide which norms the report can show. They are kept with the participant.");
+  const norms = help("Age and sex decide which norms the report can show. They are stored with the participant.");
   const date = field("date", { type: "date", max: today() });
   const measures = Object.fromEntries(ofPerson.map(({ name }) => [name, field(name, { placeholder: "optional" })]));
   const moreOfPerson = h("details", { "aria-label": "More on the participant" }, h("summary", {}, "More"),

@@ -46,7 +46,7 @@ SILENT_S = {"open": 2.0, "notebook": 20.0}
 """Seconds after which a page that does not answer counts as closed.
 
 The page of ``mobility open`` is on this computer; in a notebook, the response may have to wait
-behind a part.
+until a part has been sent.
 """
 
 _NO_VIDEO = "choose a video"
@@ -250,7 +250,7 @@ class UploadForm(Widget):
         when: Mapping[str, str],
         faults: dict[str, list[str]],
     ) -> _Film:
-        """Check the fields of a video; errors go to the names of its fields with its number."""
+        """Check the fields of a video; errors go to the field names followed by its number."""
         faults_of_film: dict[str, list[str]] = {}
         fields = {
             "exercise_name": "",
@@ -481,7 +481,7 @@ def _movements() -> list[dict[str, str]]:
 
 @dataclass
 class _Film:
-    """A video that will become a session, with that of its second camera."""
+    """A video that will become a session, with the video of its second camera."""
 
     number: int
     name: str
@@ -494,7 +494,7 @@ class _Film:
         return next((upload for upload in self.uploads if upload.received < upload.size), None)
 
     def remove(self) -> None:
-        """Delete its uploads."""
+        """Delete the uploads of the video."""
         for upload in self.uploads:
             upload.remove()
 

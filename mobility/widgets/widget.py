@@ -75,7 +75,7 @@ class Widget(anywidget.AnyWidget):
     notice
         The last notice: ``kind`` ("error", "conflict", "done" or "") and ``text``.
     errors
-        Errors in each refused field.
+        Errors, by the name of the rejected field.
     progress
         ``text`` and ``part`` (0 to 1 or null) of the running work; if several are running, of the
         first one. Empty if nothing is running.
@@ -114,7 +114,7 @@ class Widget(anywidget.AnyWidget):
 
     @contextmanager
     def showing_errors(self, *, clear: bool = True) -> Iterator[None]:
-        """Show errors from inside in the widget; with `clear`, remove earlier ones first."""
+        """Show errors that are raised in this context; if `clear`, remove earlier ones first."""
         if clear:
             self.errors = {}
             self.notice = {}

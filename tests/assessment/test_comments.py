@@ -10,6 +10,7 @@ from mobility import tables
 from mobility.assessment.comments import KEYS, advise, comments, recommendations
 from mobility.assessment.criteria import fms_deep_squat
 from mobility.assessment.findings import LEVELS, Finding
+from mobility.assessment.number import Number
 from mobility.base.provenance import with_history
 from mobility.errors import BadInputError
 
@@ -22,11 +23,9 @@ def finding(rule: str, status: str = "found", side: str = "") -> Finding:
     return Finding(
         id=rule,
         metric=RULES[rule]["metric"],
-        side=side,
         group=RULES[rule]["group"],
-        value=1.0,
+        number=Number(1.0, units=RULES[rule]["unit"], side=side),
         interval=(0.0, 2.0),
-        units=RULES[rule]["unit"],
         threshold=0.0,
         probability=0.9,
         status=status,

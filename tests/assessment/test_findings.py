@@ -26,6 +26,7 @@ from mobility.assessment.findings import (
     views_that_answer,
     wrong_expected,
 )
+from mobility.assessment.number import number_of
 from mobility.assessment.results import RESULTS
 from mobility.catalogue.exercise_table import check_entry
 from mobility.catalogue.registry import exercises
@@ -257,6 +258,20 @@ def test_what_the_camera_cannot_see_of_a_side_is_hidden(unseen, left, right):
     seen = hand_made.metrics_of({"heel_rise": ((-3.0, -3.0), (1.0, 1.0))})
     seen["heel_rise"].attrs["hidden"] = unseen
     assert {each.result for each in judged("heel_rise", seen)} == {"met"}
+
+
+def test_a_finding_has_the_number_of_its_measure() -> None:
+    data = metrics({"knee_flexion": 90.0})
+    data["knee_flexion"].attrs["statistic"] = "median"
+    data["knee_flexion_sem"] = data["knee_flexion"].copy(data=[2.5, NAN])
+    left, right = (each for each in find(data) if each.rule == "knee_flexion_limited")
+    assert left.number == number_of(data, "knee_flexion", "left")
+    assert (left.number.sd, left.number.sem, left.number.statistic) == (1.0, 2.5, "median")
+    assert (right.side, right.value, math.isnan(right.number.sem)) == ("right", 90.0, True)
+    data["knee_flexion"][0] = NAN
+    (missing, _) = (each for each in find(data) if each.rule == "knee_flexion_limited")
+    assert (missing.value, missing.units, missing.side) == (None, "degree", "left")
+    assert missing.number.reason == missing.reason == number_of(data, "knee_flexion", "left").reason
 
 
 def test_hidden_goes_before_refused_and_what_is_missing_else_is_refused():

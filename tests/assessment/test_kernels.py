@@ -33,6 +33,7 @@ from mobility.assessment.kernels import (
     output_of,
     sparc,
 )
+from mobility.assessment.measures import _add_of_trial
 from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
 from mobility.kinematics.clean import clean_pose
@@ -270,3 +271,10 @@ def test_what_a_kernel_of_a_trial_gives_is_checked(squat_pose, repetitions_of) -
     ):
         with pytest.raises(BadInputError, match=why):
             given(value, **other)
+
+
+def test_a_function_of_the_recording_withholds_uncertain_values_itself() -> None:
+    entry = {"from": "pace.hold", "largest_interval": {"value": 4, "source": "a test"}}
+    kernel = of_trial(lambda trial: {})
+    with pytest.raises(BadInputError, match="measure hold: largest_interval has no effect"):
+        _add_of_trial({}, None, kernel, None, {"hold": entry})

@@ -18,7 +18,8 @@ from mobility.base.uncertain import (
 def test_a_name_of_an_error_is_taken_apart_as_it_was_put_together() -> None:
     sd, sem = sd_name("knee_flexion"), sem_name("knee_flexion")
     assert (sd, sem) == ("knee_flexion_sd", "knee_flexion_sem")
-    assert name_of_value(sd) == name_of_value("knee_flexion") == "knee_flexion"
+    names = [name_of_value(each) for each in (sd, sem, "knee_flexion", "sd")]
+    assert names == ["knee_flexion", "knee_flexion", "knee_flexion", "sd"]
     assert [is_sd(each) for each in (sd, sem, "sd", "knee_sdx")] == [True, False, False, False]
     assert [is_error(each) for each in (sd, sem, "knee_flexion")] == [True, True, False]
 

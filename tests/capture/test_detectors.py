@@ -306,7 +306,7 @@ BAD = {
         "    return Keypoints(BODY[None], np.ones((1, 17)), None, np.ones((2, 17, 3)))",
         "pixels has 1 people, and position has 2",
     ),
-    "no name": ("name = ' '", "its name must be a text"),
+    "no name": ("name = ' '", "its name must be text"),
     "another set": (
         "keypoints = 'coco17'",
         r"no set of keypoints 'coco17'; did you mean 'coco_17'",

@@ -183,6 +183,11 @@ TABLE = "extension.yaml"
             "  heel_rise:",
             "heel_rise is already the name of another",
         ),
+        # They would replace tables of a built-in exercise, or make it an exercise as well.
+        *(
+            (name, "", "legs: {}", "an extension has only extension.yaml, measures.yaml")
+            for name in ("exercise.yaml", "sentences.yaml", "norms.yaml", "crossley.yaml")
+        ),
         ("findings.yaml", "metric: descent_speed", "metric: speed", "metric: 'speed': unknown"),
         ("kernels.py", "def descent(", "def tempo(", "'tempo' is already the name of another"),
         ("kernels.py", "import xarray", "import no_such", "kernels cannot be imported: ModuleNot"),

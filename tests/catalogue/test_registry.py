@@ -65,8 +65,8 @@ def test_another_package_adds_an_exercise_that_is_never_the_usual_one(installed:
         ({"init": "raise RuntimeError('no such device')"}, "no such device"),
         ({"init": "1 +"}, "invalid syntax"),
         ({"table": "name: h\xe9"}, "codec"),
-        ({"table": "name: ["}, "while parsing"),
-        ({"findings": "rules: ["}, "while parsing"),
+        ({"table": "name: ["}, "line 2: is not YAML (did not find"),
+        ({"findings": "rules:\n  a: ["}, "line 3: is not YAML"),
         (
             {"findings": "rules: {heel_rise: {threshold: 9}}"},
             "heel_rise is already the name of another",
@@ -129,6 +129,64 @@ def test_what_comes_with_an_exercise_changes_its_key(
     assert len({before, imported, digest()}) == 3
 
 
+@pytest.mark.parametrize("site", ["edited", "site-packages"])
+def test_what_its_distribution_brings_and_it_imports_changes_its_keys(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    """Edited in place, or installed with a list of its files; a library beside it has a version."""
+    heel, tools, pages, library = (f"{name}_{next(NUMBER)}" for name in ("a", "b", "c", "d"))
+    folder = package_of_the_page(project, tmp_path / site, name=heel)
+    (top := folder.parent).joinpath(pages).mkdir()
+    files = [top / f"{tools}.py", top / pages / "__init__.py", top / pages / "limits.csv"]
+    for file in (*files, top / f"{library}.py"):
+        file.write_text("", encoding="utf-8")
+    (info,) = top.glob("*.dist-info")
+    names = [*folder.iterdir(), *files]
+    record = "".join(f"{file.relative_to(top).as_posix()},,\n" for file in names)
+    (info / "RECORD").write_text(record, encoding="utf-8")
+    for name, module in (("kernels.py", tools), ("kernels.py", library), ("page.py", pages)):
+        with (folder / name).open("a", encoding="utf-8") as text:
+            text.write(f"\nimport {module}\nimport no_such_module_{module}\n")
+    monkeypatch.syspath_prepend(top)
+
+    def digests() -> tuple[str, str]:
+        files_digest.cache_clear()
+        return tuple(files_digest(heel, (), pages=shown) for shown in (False, True))
+
+    def outdated_by(file: Path) -> list[bool]:
+        before = digests()
+        file.write_text("LEAST = 40", encoding="utf-8")
+        return [old != new for old, new in zip(before, digests(), strict=True)]
+
+    assert outdated_by(folder / "page.py") == [False, True]
+    (folder / "page.py").write_text(f"import {pages}", encoding="utf-8")
+    assert outdated_by(top / f"{tools}.py") == [True, True]
+    assert outdated_by(top / pages / "limits.csv") == [False, True]
+    assert outdated_by(top / f"{library}.py") == [site == "edited"] * 2
+
+
+def test_the_page_of_an_exercise_that_it_inherits_from_changes_the_key_of_its_report(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if another distribution brings that exercise."""
+    heel, toe = (f"{name}_{next(NUMBER)}" for name in ("heel", "toe"))
+    place = tmp_path / "site-packages"
+    folder = package_of_the_page(project, place, name=heel)
+    (place / toe).mkdir()
+    (place / toe / "__init__.py").write_text("", encoding="utf-8")
+    (place / toe / "exercise.py").write_text(f"from {heel}.exercise import HeelRaise")
+    monkeypatch.syspath_prepend(place)
+
+    def digest() -> str:
+        files_digest.cache_clear()
+        return files_digest(toe, (heel, toe), pages=True)
+
+    before = digest()
+    with (folder / "page.py").open("a", encoding="utf-8") as file:
+        file.write("MOST = 1\n")
+    assert digest() != before
+
+
 @pytest.fixture
 def of_the_page(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,9 +213,9 @@ def of_the_page(
 @pytest.mark.parametrize(
     ("file", "old", "new", "why"),
     [
-        ("findings.yaml", "{measured}; the aim", "{nix}; the aim", "found: 'nix': unknown"),
-        ("findings.yaml", "{measured}; the aim", "{; the aim", "participant: found: "),
-        ("findings.yaml", "{measured}; the aim", "{measured:9}; the", "must be only a name"),
+        ("findings.yaml", "{measured}; the target", "{nix}; the target", "found: 'nix': unknown"),
+        ("findings.yaml", "{measured}; the target", "{; the target", "participant: found: "),
+        ("findings.yaml", "{measured}; the target", "{measured:9}; the", "must be a name alone"),
         (
             "findings.yaml",
             "below {threshold}\n",
@@ -205,6 +263,12 @@ def of_the_page(
             "measures: [",
             "measures:\n  points: [",
             "measures: input should be a valid list",
+        ),
+        (
+            "exercise.yaml",
+            "cohort: [body_rise]",
+            "cohort: [body_rises]",
+            "cohort: 'body_rises': unknown; did you mean 'body_rise'",
         ),
         (
             "measures.yaml",

@@ -121,8 +121,8 @@ def test_two_videos(tmp_path, store, clips):
             ["--movement", "elbow_flexion", "--exercise", "overhead-squat"],
             ["--movement: elbow_flexion", "not to Overhead Squat"],
         ),
-        (["--user-id", ""], ["--user-id: must be a non-empty text"]),
-        (["--name="], ["--name: must be a non-empty text"]),
+        (["--user-id", ""], ["--user-id: must be non-empty text"]),
+        (["--name="], ["--name: must be non-empty text"]),
         (["--subject", "middle"], ["--subject: ", "x and y in pixels", "(got 'middle')"]),
         (["--store", ""], ["--store", "is empty; name a file or a folder"]),
         (["--store", "a" * 300], ["File name too long"]),
@@ -136,7 +136,7 @@ def test_two_videos(tmp_path, store, clips):
             ["--model: ", "absent.task", "no such file", "mobility models"],
         ),
         (["--detector", "mediapip"], ["--detector: no detector", "did you mean 'mediapipe'?"]),
-        (["--date", "2026-13-01"], ["--date: must be as 2026-11-30", "(got '2026-13-01')"]),
+        (["--date", "2026-13-01"], ["--date: must have the form 2026-11-30", "(got '2026-13-01')"]),
         (["--date", "2999-01-01"], ["--date: is in the future"]),
     ],
 )
@@ -226,6 +226,8 @@ def test_threads_of_the_demo(store):
             "--joints: there is no 'kne'; did you mean 'knee'? Choose from ankle, knee, "
             "hip, shoulder, elbow, trunk, neck, all; --name",
         ),
+        ("export-lab --demo --license CC0 --out a.trc", "--license: trc has no place for it"),
+        ("export-bids anonymous bids", "ID: sessions of 'anonymous' may belong"),
         ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
@@ -331,6 +333,7 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
         "participants export p01 --out data/sessions/new.zip",
         "participants export p01 --out link/s1/new.zip",
         "export-lab --demo --out data/sessions/s1/a.csv",
+        "export-bids p01 data/sessions/bids",
         "virtual-lab render a.yaml data/sessions/s1/video.mp4",
         "demo --log-file data/sessions/s1/session.json",
         "open --log-file data/sessions/new.log",

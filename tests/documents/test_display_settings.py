@@ -110,7 +110,7 @@ def test_all_faults_of_all_fields_at_once(session):
         ],
         "comments": [
             "'hipp_angle': unknown; did you mean 'hip_angle'?",
-            "'knee_angle': must be a text (got 4)",
+            "'knee_angle': must be text (got 4)",
             "'hip_angle': at most 2000 characters (got 2001)",
         ],
     }
@@ -126,7 +126,7 @@ def test_one_fault(session):
         ({"comments": ["a"]}, "comments", "must be an object"),
         ({"comments": {"knee_angle": "a\x00"}}, "comments", r"U\+0000"),
         ({"comments": {"knee_angle": "a\ud800"}}, "comments", r"U\+D800"),
-        ({"comments": {"knee_angle": None}}, "comments", "must be a text"),
+        ({"comments": {"knee_angle": None}}, "comments", "must be text"),
         ({"shown_angles": ["knee_flexion"]}, "shown_angles", "unknown"),
         ({"shown_angles": ["\n" * 500]}, "shown_angles", "unknown"),
         ({"shown_angles": [["knee_angle"]]}, "shown_angles", "must name angles as text"),

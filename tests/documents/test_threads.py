@@ -211,7 +211,7 @@ def test_bad_input_is_refused_with_the_likely_spelling(session):
     with pytest.raises(BadInputError, match=r"kind: there is no 'sumary'; did you mean 'summary'"):
         session.threads("sumary")
     for bad in ("../session", "thread_", "thread_" + "a" * 23 + "/", "", None):
-        with pytest.raises(BadInputError, match=r"thread[ _]id"):
+        with pytest.raises(BadInputError, match=r"thread[ _](id|ID)"):
             session.thread(bad)
     with pytest.raises(NotFoundError, match="does not belong to session"):
         session.thread("thread_" + "a" * 24)

@@ -144,12 +144,12 @@ BAD = {
         (toml()[:-200] + "= [", "damaged TOML"),
         ("", "no camera"),
         (toml(size=""), "has no size"),
-        (toml(size="[1920]"), "1 numbers"),
+        (toml(size="[1920]"), "wrong number of values (1)"),
         (toml(size="[1920.5, 1080]"), "size of 1920.5"),
         (toml(matrix="[[1400, 0, 950], [0, nan, 530], [0, 0, 1]]"), "entries that are not numbers"),
         (toml(matrix="[[1400, 0, 950], [0, -1400, 530], [0, 0, 1]]"), "does not fit a camera"),
         (toml(matrix="[[1400, 0, 0.5], [0, 1400, 0.5], [1, 0, 0]]"), "does not fit a camera"),
-        (toml(distortions="[0.1, 0.2, 0.3]"), "3 numbers"),
+        (toml(distortions="[0.1, 0.2, 0.3]"), "wrong number of values (3)"),
         (toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"), "not a rotation matrix"),
         (toml(name='"same"'), "two cameras with the same name"),
         (toml(fisheye="true"), "fisheye"),
@@ -212,7 +212,7 @@ def test_whose_camera_it_is() -> None:
         (("a", "b", "c"), ("front.mp4", "side.mp4"), "3 cameras .a, b, c. for 2 videos"),
         (("a", "b"), ("x.mp4",), "2 cameras .a, b. for 1 video,"),
         (("a", "b"), ("trial_a.mp4", "side.mp4"), "the video side.mp4 names none"),
-        (("a", "b"), ("trial_a.mp4", "again_a.mp4"), "again_a.mp4 names a once more"),
+        (("a", "b"), ("trial_a.mp4", "again_a.mp4"), "again_a.mp4 names a, as another video does"),
         (("a", "b"), ("a_b.mp4", "b.mp4"), "names both"),
     ):
         with pytest.raises(BadInputError, match=message):

@@ -192,7 +192,7 @@ def test_of_two_views_that_contradict_each_other_the_one_that_fits_is_measured()
     fitted = entry.fit_body([exchanged, first.assign_attrs(source_file="front.mp4")], draws=8)
     (warning,) = (w for w in last(fitted)["warnings"] if w["code"] == "one_view_taken")
     films = warning["values"]["film"], warning["values"]["other"]
-    assert films == ("front.mp4", "the one of camera 1")
+    assert films == ("front.mp4", "the video from camera 1")
     assert last(fitted)["camera"] == 2
     assert cameras_of(fitted) == []
     np.testing.assert_array_equal(fitted["time"], first["time"])

@@ -183,7 +183,7 @@ def test_an_attribute_that_is_read_has_the_type_that_is_written(angles, name, ri
         (lambda pose: pose.isel(fit_space=[0, 1]), "'fit_space' lacks x, y, z"),
         (lambda pose: pose.isel(fit_keypoint=slice(9)), "'fit_keypoint' lacks left_shoulder"),
         (lambda pose: pose.isel(fit_keypoint=[0, *range(16)]), "'fit_keypoint' twice"),
-        (lambda pose: pose.isel(fit_time=[0, 0, 1]), "of 'fit_time', its times do not increase"),
+        (lambda pose: pose.isel(fit_time=[0, 0, 1]), "for 'fit_time', its times do not increase"),
         (lambda pose: pose.assign(position_draws=pose["position_draws"] > 0), "must hold numbers"),
         (lambda pose: pose.astype(bool), "'position' must hold numbers"),
     ],

@@ -656,12 +656,25 @@ def test_loads_and_forces_come_back(store, tmp_path: Path) -> None:
         ("a.csv", {"landmarks": True}, "landmarks: landmarks are positions"),
         ("a.c3d", {"fill": "interpolate"}, "fill: c3d has gaps"),
         ("a.mot", {"fill": "spline"}, "fill"),
+        ("a.csv", {"license": "CC0"}, "license: csv has no place for it"),
+        ("a.mot", {"license": "\n"}, "license: must be non-empty text"),
     ],
 )
 def test_what_does_not_fit_is_refused(store, tmp_path: Path, name, options, message) -> None:
     with pytest.raises(BadInputError, match=message.replace("?", r"\?")):
         store.demo("Overhead Squat").export_lab(tmp_path / name, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "stated"), [(None, "not stated"), ("CC BY 4.0", "CC BY 4.0")])
+def test_files_state_their_licence_and_purpose(store, tmp_path: Path, given, stated) -> None:
+    session, purpose = store.demo("Squat"), "For research and training, not for diagnosis."
+    motion = session.export_lab(tmp_path / "a.sto", license=given).read_text().splitlines()
+    head = motion[: motion.index("endheader")]
+    assert {purpose, f"License: {stated}"} <= {*head}
+    about = ezc3d.c3d(str(session.export_lab(tmp_path / "a.c3d", license=given)))["parameters"]
+    assert about["MANUFACTURER"]["LICENSE"]["value"] == [stated]
+    assert about["MANUFACTURER"]["PURPOSE"]["value"] == [purpose]
 
 
 def test_uneven_frames_come_as_c3d_when_they_are_resampled(store, tmp_path: Path, monkeypatch):

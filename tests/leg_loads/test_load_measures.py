@@ -15,6 +15,7 @@ from mobility.assessment.findings import find
 from mobility.catalogue import registry
 from mobility.leg_loads.kernels import _frames
 from mobility.leg_loads.loads import loads_and_samples
+from mobility.leg_loads.page import sentence
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store
@@ -69,7 +70,8 @@ def test_shares_and_moments_follow_from_the_loads_of_the_frames() -> None:
         moments.append(loads["knee_moment"].where(inside).max("time"))
     expected = np.median(share, axis=0)
     np.testing.assert_allclose(metrics["weight_share"], expected, atol=1e-9)
-    np.testing.assert_allclose(metrics["weight_shift"], expected[1] - 0.5, atol=1e-9)
+    low = metrics["weight_share_low"].sel(side="right")
+    np.testing.assert_allclose(metrics["weight_shift"], low - 0.5, atol=1e-9)
     np.testing.assert_allclose(metrics["knee_moment"], 100 * np.median(moments, axis=0), atol=1e-9)
     assert metrics["weight_share"].sum() == pytest.approx(1)
     assert metrics["knee_moment_difference_sd"] > 0
@@ -145,7 +147,11 @@ def test_the_page_shows_the_sentence_and_the_curves() -> None:
     share = metrics["weight_share"]
     side = str(share["side"].to_numpy()[share.to_numpy().argmax()])
     assert f"You put {100 * float(share.max()):.0f} % ± " in shown["loads"]
-    assert f"of your weight on the {side} leg." in shown["loads"]
+    assert f"of your weight on the {side} leg, so the legs do not clearly differ" in shown["loads"]
+    shifted = metrics.assign(
+        weight_share=share.copy(data=np.where(share["side"] == side, 0.8, 0.2))
+    )
+    assert sentence(shifted).endswith(f"of your weight on the {side} leg.")
     assert shown["loads"].count("<img") == 4
     vars(page)["metrics"] = metrics.assign(
         weight_share=(metrics["weight_share"] * np.nan).assign_attrs(
@@ -154,3 +160,14 @@ def test_the_page_shows_the_sentence_and_the_curves() -> None:
     )
     (section,) = [each for each in sections_of(exercise) if each.name == "loads"]
     assert "is not reported: this view hides it" in unescape(section.of(page))
+
+
+def test_a_joint_that_is_hidden_for_a_moment_leaves_an_error_to_each_number() -> None:
+    pose = leaning(0.02)
+    since = pose["time"] - mb.find_repetitions(pose)["start"]
+    hidden = ((since > 0) & (since < 0.4)).any("rep")
+    pose["position"] = pose["position"].where(~hidden | (pose["keypoint"] != "left_wrist"))
+    metrics = metrics_of("squat", pose)
+    for name in ("weight_shift", "weight_share", "knee_moment", "knee_moment_difference"):
+        assert metrics[name].notnull().all()
+        assert metrics[f"{name}_sd"].notnull().all()

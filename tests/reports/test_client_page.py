@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mobility import tables
 from mobility.assessment.comments import advise, all_work, drawing_of
 from mobility.assessment.findings import Finding, all_rules
+from mobility.assessment.number import Number
 from mobility.assessment.trial_errors import judged
+from mobility.catalogue.registry import exercises
 from mobility.reports.client_page import (
     changes_in_words,
     joints_in_words,
@@ -31,11 +34,9 @@ def finding(rule: str, side: str = "", interval: tuple[float, float] = (0.0, 0.0
     made = Finding(
         id=rule + (f"_{side}" if side else ""),
         metric=entry["metric"],
-        side=side,
         group="whole_movement",
-        value=sum(interval) / 2,
+        number=Number(sum(interval) / 2, units=entry["unit"], side=side),
         interval=interval,
-        units=entry["unit"],
         threshold=float(threshold),
         probability=0.5,
         status="cannot be told",
@@ -73,9 +74,33 @@ def test_videos_that_contradict_each_other_say_nothing_and_one_side_is_named() -
         finding("knee_inside_foot", "right", **MET),
     ]
     assert sentences_of({"Squat": given}, ()) == [
-        "What to work on: your feet turn out too far on the left.",
+        "What to work on: your left foot turns out too far.",
         "You need no special exercises today.",
     ]
+
+
+def test_one_knee_is_in_the_singular_and_one_leg_is_named() -> None:
+    bend = [
+        finding("knee_flexion_limited", "left", (60.0, 61.0), **OUTSIDE),
+        finding("knee_flexion_limited", "right", **MET),
+    ]
+    assert sentences_of({"Squat": bend}, ())[0] == (
+        "What to work on: your left knee does not bend far enough."
+    )
+    hips = [
+        finding("pelvis_drops", "left", **MET),
+        finding("pelvis_drops", "right", (15.0, 20.0), **OUTSIDE),
+    ]
+    assert sentences_of({"Single-Leg Squat": hips}, ())[0] == (
+        "What to work on: your hips drop on the free side when you stand on the right leg."
+    )
+    heel = [
+        finding("heel_rise", "left", **MET),
+        finding("heel_rise", "right", **{**MET, "result": "not_visible"}),
+    ]
+    assert sentences_of({"Squat": heel}, ())[0] == (
+        "What goes well: your left heel stays on the floor."
+    )
 
 
 def test_drills_are_for_what_the_page_names_and_not_for_what_videos_contradict() -> None:
@@ -118,9 +143,19 @@ def test_every_exercise_that_is_advised_has_a_drawing_and_every_rule_has_words()
         title = re.search("<title>(.*)</title>", drawing)
         assert title is not None, name
         assert title[1].lower() == work["name"].lower()
+    declared = tables.load("measures")["measures"].copy()
+    for exercise in exercises():
+        declared |= exercise.own_table("measures").get("measures", {})
+    of_sides = tuple(measure for measure, entry in declared.items() if entry.get("sided"))
     for name, rule in all_rules().items():
-        assert set(rule["client"]) == {"met", "outside"}, name
-        assert not re.search(r"[{}°%±(]", "".join(rule["client"].values())), name
+        words = dict(rule["client"])
+        one_side = words.pop("one_side", {})
+        is_sided = rule["metric"].startswith(of_sides) and "asymmetry" not in rule["metric"]
+        assert set(words) == {"met", "outside"}, name
+        assert set(one_side) == (set(words) if is_sided else set()), name
+        assert all(phrase.count("{side}") == 1 for phrase in one_side.values()), name
+        shown = [*words.values(), *(phrase.format(side="left") for phrase in one_side.values())]
+        assert not re.search(r"[{}°%±(]", "".join(shown)), name
 
 
 def test_smoothness_prescribes_nothing() -> None:

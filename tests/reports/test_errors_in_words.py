@@ -16,7 +16,7 @@ from mobility.store import Session
 
 def test_the_report_says_what_standing_was_assumed(session: Session) -> None:
     knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-    assumed = f"with the knees at {knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as people who stand"
+    assumed = f"with the knees at {knee['mean']:g}° ± {1.96 * knee['sd']:.0f}°, as in other people"
     for how, planted, seconds, words in (
         ("straight", True, 3.24, f"stands straight for 3.2 s in total, {assumed}"),
         (12.0, True, 2.0, "Entered, not measured: the person stands for 2.0 s in total with"),

@@ -12,6 +12,7 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.findings import Finding, all_rules, find, say
+from mobility.assessment.number import Number
 from mobility.assessment.results import RESULTS, Result
 from mobility.assessment.verdict import Verdict, judge
 from mobility.base.formatting import listed
@@ -32,7 +33,8 @@ def answered(finding: Finding, answer: Result) -> Finding:
     changed = replace(finding, result=answer, status=status, reason="the light is poor")
     if answer in ("not_reported", "not_visible"):
         side = answer == "not_visible" and finding.side
-        none = {"value": None, "interval": None, "probability": None}
+        number = Number(units=finding.units, side=finding.side, reason="the light is poor")
+        none = {"number": number, "interval": None, "probability": None}
         return replace(changed, **none, hidden=bool(side))
     threshold = 10.0 if finding.threshold is None else finding.threshold
     inside = all_rules()[finding.rule]["direction"] == "below"
@@ -40,7 +42,8 @@ def answered(finding: Finding, answer: Result) -> Finding:
     value = threshold + far * ((answer == "met") - (answer == "outside")) * (1 if inside else -1)
     interval = (value - far / 2, value + far / 2)
     probability = {"outside": 0.95, "met": 0.05}.get(answer, 0.4)
-    numbers = {"value": value, "interval": interval, "probability": probability}
+    number = replace(finding.number, value=value)
+    numbers = {"number": number, "interval": interval, "probability": probability}
     return replace(changed, threshold=threshold, norm="others", **numbers)
 
 
@@ -73,7 +76,7 @@ def expected_of(findings: Sequence[Finding]) -> list[str]:
     if not faults:
         lines.append(
             "Nothing is outside its target." if {*answers} <= NO_FAULT
-            else "Nothing that could be judged is outside its target." if {*answers} & NO_FAULT
+            else "No check with a clear result is outside its target." if {*answers} & NO_FAULT
             else "No check could be judged from this recording."
         )  # fmt: skip
     named: dict[str, list[str]] = {"met": [], "borderline": []}
@@ -137,7 +140,10 @@ def test_what_is_likely_names_its_side_and_is_not_said_to_be_unjudged() -> None:
     _, paragraphs = said([answered(left, "not_visible"), likely], judge([]))
     assert paragraphs[0].startswith("The squat may not be deep enough (right)")
     assert paragraphs[1:] == ["No check has a clear result."]
-    both = [replace(likely, side=each.side, id=each.id) for each in (left, right)]
+    both = [
+        replace(likely, number=replace(likely.number, side=each.side), id=each.id)
+        for each in (left, right)
+    ]
     assert "(" not in said(both, judge([]))[1][0]
 
 

@@ -245,12 +245,12 @@ def test_norms_of_the_lab_are_drawn_and_named() -> None:
     assert shown["Knee flexion"].usual == (84.0, 116.0)
     assert math.isnan(shown["Thigh elevation"].usual[0])
     page = gauges.show(numbers, caption="Numbers")
-    of_whom = "90 out of 100 of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
+    of_whom = "the range of 90 % of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
     assert f"Numbers; shaded: {of_whom}" in page
     assert page.count('class="usual"') == 2
     few = norm_of("knee_flexion", 24, sex=None, age=None, percentiles=[(25, 93), (75, 107)])
     page = gauges.show(gauges.of_rules(metrics, lab=of_lab(few)), caption="Numbers")
-    assert "shaded: 50 out of 100 of this lab&#39;s 24 people (ours)" in page
+    assert "shaded: the range of 50 % of this lab&#39;s 24 people (ours)" in page
     assert "shaded" not in gauges.show(gauges.of_rules(metrics), caption="Numbers")
 
 

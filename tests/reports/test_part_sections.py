@@ -183,7 +183,7 @@ def test_without_findings_the_page_says_whether_all_have_an_answer() -> None:
     )
     some = whole_squat(knee_flexion_asymmetry="cannot be told")
     shown = text_of(first_page.main_findings(some, judge([])))
-    assert shown.startswith("Nothing that could be judged is outside its target.")
+    assert shown.startswith("No check with a clear result is outside its target.")
 
 
 def test_what_is_in_order_is_said_of_both_sides_alone() -> None:
@@ -240,7 +240,7 @@ def test_what_is_likely_but_open_is_said_first_with_the_film_that_tells_more(
     # From a view that no other one clearly betters it says no more; nor beside a fault of the rule.
     findings = find(hand_made.metrics_of({metric: bad}))
     alone = text_of(first_page.main_findings(findings, judge([])))
-    assert alone.startswith(f"{capital(checkpoint['may'])}. Nothing that could be")
+    assert alone.startswith(f"{capital(checkpoint['may'])}. No check with a")
     certain = [replace(f, result="met") if f.rule == rule else f for f in findings]
     assert checkpoint["may"] not in text_of(first_page.main_findings(certain, judge([]))).lower()
 
@@ -268,7 +268,7 @@ def test_a_gross_lean_is_stated_first_and_named_beside_its_check() -> None:
 def test_of_two_sides_the_likely_one_is_named_and_of_many_the_largest() -> None:
     one_knee = {"knee_flexion": ((115.0, 127.0), (5.0, 4.0))}
     shown = text_of(first_page.main_findings(find(hand_made.metrics_of(one_knee)), judge([])))
-    assert shown.startswith("The knees may bend too little (left). Nothing that could be")
+    assert shown.startswith("The knees may bend too little (left). No check with a")
     many = one_knee | {
         "trunk_tibia_difference": (9.0, 5.0),
         "arm_fall": (25.0, 15.0),

@@ -388,7 +388,7 @@ def test_a_report_shows_what_the_labs_own_studies_found(tmp_path: Path, demo: Pa
     store.save_reference(RetestErrors.model_validate({"name": "twice", "errors": errors, **made}))
     page = session.render_report()["html"].read_text(encoding="utf-8")
     for words in (
-        "shaded: 50 out of 100 of this lab's 24 people (ours)",
+        "shaded: the range of 50 % of this lab's 24 people (ours)",
         "This lab's own norms. The z score",
         "from this lab's study twice with 12 people",
     ):

@@ -68,6 +68,24 @@ def test_a_dataset_comes_back_identical_and_is_a_file_that_xarray_reads_too(tmp_
     assert float(read["phase_value"][0, 0]) == 1.0
 
 
+@pytest.mark.parametrize("length", [2, 2**31])
+@pytest.mark.parametrize("kind", ["f4", "f8", "i1", "i4"])
+def test_storing_changes_no_bit_of_a_number(tmp_path, kind, length):
+    """So the code that stores is in no key of a result: `provenance._BEYOND`."""
+    values = np.frombuffer(np.random.default_rng(5).bytes(1024), dtype=kind)  # any bits, NaN too
+    written = xr.Dataset(
+        {"angle": ("time", values, {"units": "degree", "limit": 0.1})}, attrs={"length": length}
+    )
+    files.write_dataset(tmp_path / "a.nc", written)  # as NetCDF-3 and NetCDF-4
+    is_netcdf3 = (tmp_path / "a.nc").read_bytes()[:3] == b"CDF"
+    assert is_netcdf3 == (length == 2)
+    read = files.read_dataset(tmp_path / "a.nc")
+    assert read["angle"].dtype == kind
+    assert read["angle"].values.tobytes() == values.tobytes()
+    assert read.attrs == written.attrs
+    assert read["angle"].attrs == written["angle"].attrs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reps", [0, 3])
 def test_netcdf_c_reads_the_files(tmp_path, reps):

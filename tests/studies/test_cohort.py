@@ -353,6 +353,8 @@ def test_the_data_dictionary_says_what_columns_and_metrics_are(frame, tmp_path) 
     package = dictionary_beside(written)
     table, other, measures = package["resources"]
     assert (table["path"], other["path"]) == ("study.csv", "study.parquet")
+    assert package["licenses"] == [{"name": "notspecified", "title": "not stated"}]
+    assert package["description"].endswith("For research and training, not for diagnosis.")
     fields = {field["name"]: field for field in table["schema"]["fields"]}
     assert list(fields) == list(cohort.COLUMNS) == written.read_text().split("\n")[0].split(",")
     assert all(field["description"] for field in fields.values())

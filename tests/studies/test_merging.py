@@ -200,7 +200,7 @@ def test_of_two_values_without_errors_each_film_has_its_own():
     films = [film(name, {"trunk_lean": (value, math.nan)}) for name, value in (("a", 3), ("b", 6))]
     merged = merge(films)
     assert np.isnan(merged["trunk_lean"])
-    assert merged["trunk_lean"].attrs["note"] == "each video has its own"
+    assert merged["trunk_lean"].attrs["note"] == "each video has its own value"
 
 
 def test_the_difference_of_knees_is_of_the_film_from_the_front_and_the_sides_agree_with_it():
@@ -410,7 +410,7 @@ def test_times_and_smoothness_are_not_merged_and_one_film_alone_has_them():
     films = [chair("a", 10.0), chair("b", 12.0)]
     both = merge(films)
     assert np.isnan(both["five_times"])
-    assert both["five_times"].attrs["note"] == "each video has its own"
+    assert both["five_times"].attrs["note"] == "each video has its own value"
     assert value_and_sd(merge(films[:1]), "five_times") == (10.0, 0.2)
 
 

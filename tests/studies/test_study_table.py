@@ -54,6 +54,12 @@ def test_a_row_for_each_session_measure_and_side(store: Store, tmp_path: Path) -
     assert sum(n for words, n in counts.items() if words.startswith("left out")) == 1
 
 
+@pytest.mark.parametrize("visits", [False, True])
+def test_without_any_value_it_is_one_line(store: Store, tmp_path: Path, visits: bool) -> None:
+    with pytest.raises(BadInputError, match=r"no session has a value .* `mobility sessions` shows"):
+        read_study(listed(tmp_path, "session\nc1\n"), store=store, visits=visits)
+
+
 def test_repetitions_of_a_session(store: Store, tmp_path: Path) -> None:
     study = read_study(listed(tmp_path, "session\na1\n"), store=store, level="repetition")
     knee = study.table.query("metric == 'knee_flexion_bottom' and side == 'left'")

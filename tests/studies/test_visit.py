@@ -25,6 +25,7 @@ from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.store import Store
 from mobility.studies.cohort import changes, to_dataframe
 from mobility.studies.references import lab_references
+from mobility.studies.study_table import Study
 from mobility.studies.visit import Visit, checks, visits_to_dataframe
 
 TRUNK = "trunk_tibia_difference"
@@ -499,6 +500,24 @@ def test_a_study_takes_visits_and_never_both(store: Store, demo: Path, tmp_path:
         read_study(listed, store=store, visits=True, level="repetition")
     with pytest.raises(BadInputError, match="a visit has no curves"):
         read_study(listed, store=store, visits=True, curves=True)
+
+
+def test_a_report_on_visits_goes_with_each_of_their_sessions(store: Store, demo: Path) -> None:
+    people = {"a1": "ann", "a2": "ann", "b1": "bob", "c1": "cid"}
+    for name, person in people.items():
+        add(store, demo, name, user_id=person, date="2026-03-01")
+    report = store.reports / "groups-visits"
+    for gone, listed_sessions in (("a2", "a1 a2 b1"), ("c1", "a1 b1")):
+        report.mkdir(parents=True)
+        (report / "groups.ipynb").touch()
+        listed = store.path / "study.csv"
+        listed.write_text("\n".join(["session", *listed_sessions.split()]) + "\n")
+        study = read_study(listed, store=store, visits=True)
+        study.write(report)
+        assert Study.read(report).sessions["sessions"].iloc[-1] == "b1"
+        assert Study.read(report).columns == study.columns == ()
+        store.delete(gone)
+        assert report.exists() == (gone == "c1")
 
 
 def test_a_study_keeps_visits_apart_that_its_columns_distinguish(

@@ -1,1 +1,1 @@
-"""Drawings of how to film each movement of a single joint, by scripts/movement_drawings.py."""
+"""Drawings of how to film each movement of a single joint, made by scripts/movement_drawings.py."""

@@ -1,1 +1,1 @@
-"""Single joints that are moved one at a time."""
+"""The exercise that measures joints that are moved one at a time."""

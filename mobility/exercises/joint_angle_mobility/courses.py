@@ -37,7 +37,7 @@ from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, angle_between,
 
 
 def single_joint_limits() -> dict[str, float]:
-    """Largest expected error of a reported angle in single-joint range of motion, degrees.
+    """Return the largest expected error of each angle in single-joint range of motion, degrees.
 
     Used as limits of :func:`~mobility.kinematics.angles.joint_angles`.
     """
@@ -51,7 +51,7 @@ def single_joint_limits() -> dict[str, float]:
 
 
 def feet_could_be_planted(pose: xr.Dataset) -> bool:
-    """Whether the fit should test for planted feet, which is useful only if the person stands.
+    """Return whether the fit should test for planted feet: only if the person stands.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def courses_of(
     marks: Sequence[Mark] | None = None,
     movement: str | None = None,
 ) -> list[Course]:
-    """Curve of each joint and side: what was withheld and why, and the movements."""
+    """Return each joint's curves by side, their movements, and what was withheld and why."""
     require_positions(pose, what="joint_mobility")
     table = constants()
     wanted = [joint_table()[joint]["angle"] for joint in joints]
@@ -212,7 +212,7 @@ def courses_of(
 
 
 def _tilt_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
-    """Angle from the vertical at rest, if it is the same at both ends of the recording.
+    """Return the angle from the vertical at rest, if it is the same at both ends of the recording.
 
     No camera is level, and a side bend starts upright, so this angle is subtracted. It is zero if
     the rest is unknown; the vertical is then the vertical of the picture.
@@ -246,7 +246,7 @@ def _why_camera_off_view(entry: Mapping[str, Any], azimuth: float) -> str:
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
-    """Whether the requested movement ends at low or high angles of its joint; None if unknown."""
+    """Return if the requested movement ends at low or high angles of its joint; None if unknown."""
     if movement is None or movement not in movement_table.movements_of(joint):
         return None
     return str(movement_table.movement(movement)["end"])
@@ -260,7 +260,7 @@ def _frames(share: float) -> str:
 
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
-    """Landmarks outside the picture, and landmarks hidden from the camera, over (time, 33)."""
+    """Return which landmarks are outside the picture, and which are hidden, over (time, 33)."""
     table = constants()["visibility"]
     shape = pose.sizes["time"], len(KEYPOINTS)
     outside: Mask = np.zeros(shape, dtype=bool)
@@ -279,7 +279,7 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
 def _confident_outside(
     pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str
 ) -> Mask:
-    """Landmarks accepted outside the picture because the pose model is confident of them."""
+    """Return the landmarks outside the picture that count because the pose model is confident."""
     accepted: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
         return accepted
@@ -318,7 +318,7 @@ def _why_legs_exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
 
 
 def _toes_ahead(points: Array) -> float:
-    """Median cosine between the more forward foot and the front of the person.
+    """Return the median cosine between the more forward foot and the front of the person.
 
     Only frames with the shank in line with the trunk count; NaN if there are none.
     """
@@ -338,7 +338,7 @@ def _toes_ahead(points: Array) -> float:
 
 
 def _leg_range(points: Array, side: str) -> float:
-    """How far thigh or knee rotate (P95 - P5), degrees."""
+    """Return how far the thigh or knee rotates (P95 - P5), degrees."""
     down = np.array([0.0, -1.0, 0.0])
     thigh = points[:, INDEX[f"{side}_knee"]] - points[:, INDEX[f"{side}_hip"]]
     shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
@@ -352,7 +352,7 @@ def _leg_range(points: Array, side: str) -> float:
 
 
 def _hip_line(points: Array) -> Array:
-    """Angle of the hip line from the horizontal, degrees."""
+    """Return the angle of the hip line from the horizontal, degrees."""
     across = points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]]
     angle: Array = np.degrees(
         np.arctan2(np.abs(across[:, 1]), np.hypot(across[:, 0], across[:, 2]))
@@ -361,7 +361,7 @@ def _hip_line(points: Array) -> Array:
 
 
 def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
-    """Posture of each frame, and the most frequent one; "other" if it is uncertain."""
+    """Return the posture in each frame, and the most frequent one; "other" if it is uncertain."""
     limits = constants()["posture"]
     up = np.array([0.0, 1.0, 0.0])
 
@@ -389,6 +389,6 @@ def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
 
 
 def planes_of(joint: str) -> set[str]:
-    """Planes of the body in which the movements of a joint lie."""
+    """Return the planes of the body in which the movements of a joint lie."""
     names = movement_table.movements_of(joint)
     return {str(movement_table.movement(name)["plane"]) for name in names}

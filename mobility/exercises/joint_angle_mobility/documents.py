@@ -9,7 +9,7 @@ import numpy as np
 
 from mobility.assessment.movements import movement
 from mobility.base.formatting import spoken
-from mobility.base.uncertain import SD, sd_name
+from mobility.base.uncertain import sd_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
@@ -48,13 +48,13 @@ class JointDocuments(ExerciseDocuments):
         )
 
     def angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the selected joints, each named after its movement (`hip_abduction`)."""
+        """Return the selected joints' curves, each named after its movement (`hip_abduction`)."""
         if "metrics" not in session.record.stages:
             return session.measured_angles()
         return joint_curves(session.metrics())
 
     def shown_angles(self, session: StoredSession) -> xr.Dataset:
-        """Angle curves of the joints, NaN if they are withheld.
+        """Return the angle curves of the joints, NaN if they are withheld.
 
         The names are always those of :data:`ANGLE_OF_JOINT` (`hip_flexion`), whatever the movement.
         """
@@ -63,10 +63,10 @@ class JointDocuments(ExerciseDocuments):
         return with_refused_joints(session.measured_angles(), session.metrics())
 
     def sides(self, session: StoredSession, side: Side) -> dict[str, Side]:
-        """Side of each joint that is reported.
+        """Return the side of each joint that is reported.
 
-        For trunk and neck it is the side that they moved to, because a camera sees both equally
-        well.
+        For trunk and neck it is the side to which they moved, because a camera sees both sides
+        equally well.
         """
         record = session.record
         side_of_joint = dict.fromkeys(map(str, record.joints), side)
@@ -77,9 +77,10 @@ class JointDocuments(ExerciseDocuments):
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
-    """Side to which trunk or neck moved more often, or farther if equally often.
+    """Return the side to which trunk or neck moved more often.
 
-    `otherwise` is returned if the joint did not move.
+    If it moved equally often to both sides, the result is the side to which it moved farther. If
+    the joint did not move, the result is `otherwise`.
     """
     one = metrics.sel(joint=joint)
     moved = {
@@ -95,7 +96,7 @@ def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side
 
 
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
-    """Curves of the joints with their errors, without withheld values.
+    """Return the curves of the joints with their errors, without withheld values.
 
     Each side is stored under the angle of the movement that it showed: a hip that moves sideways is
     stored under ``hip_abduction``. Curves with values come first. The other curves have an
@@ -111,10 +112,10 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
             movement_made = str(one["shown"].item())
             name = str(movement(movement_made)["angle"]) if movement_made else ANGLE_OF_JOINT[joint]
             notes.setdefault(name, {})[one_side] = str(one["note"].item())
-            for ending, what in (("", ""), (SD, "standard deviation of the error of ")):
-                curve = curves.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
+            for name_of, what in ((str, ""), (sd_name, "standard deviation of the error of ")):
+                curve = curves.setdefault(name_of(name), empty[name_of("angle")].copy())
                 curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
-                curve.loc[{"side": one_side}] = one[f"angle{ending}"]
+                curve.loc[{"side": one_side}] = one[name_of("angle")]
     for name, of_sides in notes.items():
         if not curves[name].notnull().any() and any(of_sides.values()):
             curves[name].attrs["refused"] = _joined_notes(of_sides)

@@ -41,8 +41,10 @@ _ORDER = 3
 """Order of the polynomial used for smoothing."""
 
 _MORE_AT_REST = 1.5
-"""How many times more frames a joint must spend bent than straight to count as resting bent, unless
-it spends more frames bent and the recording begins and ends there."""
+"""Ratio of bent to straight frames from which a joint counts as resting bent.
+
+If the recording begins and ends with the joint bent, the ratio only has to exceed 1.
+"""
 
 ALONG = 60.0
 """Largest angle (degrees) between trunk and shank at which a foot shows where the front is."""
@@ -115,7 +117,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Mark:
-    """A movement that a person marked, in seconds, for `joints` or for all that move in it."""
+    """A marked movement, in seconds, for `joints` or for all joints that move during it."""
 
     start: float
     turn: float
@@ -123,7 +125,7 @@ class Mark:
     joints: tuple[str, ...] = ()
 
     def is_of(self, joint: str, side: str) -> bool:
-        """Whether the mark applies to this side of this joint."""
+        """Return whether the mark applies to this side of this joint."""
         return not self.joints or f"{side} {joint}" in self.joints
 
 
@@ -215,7 +217,7 @@ def marks_of(
 
 
 def _least_excursion(course: Course, table: dict[str, Any]) -> float:
-    """Smallest excursion of a movement, whatever else the joint does, degrees."""
+    """Return the smallest excursion of any movement of the joint, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
     return max(float(joint_table()[course.joint]["prominence_deg"]), error)
@@ -278,25 +280,25 @@ def excursions_of(
 
 
 def _values_searched(course: Course, table: dict[str, Any]) -> Array:
-    """Values searched for movements; negative trunk values belong to the other side."""
+    """Return the values to search for movements; negative trunk values belong to the other side."""
     if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
 
 
 def _at_gap(at: float, end: float, end_of_all: float) -> bool:
-    """Whether a time is at the end of a piece, but not at the end of the recording."""
+    """Return whether a time is at the end of a piece, but not at the end of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
 def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
-    """Whether a joint was moving, not resting, when the recording begins or ends."""
+    """Return whether a joint was moving, not resting, when the recording begins or ends."""
     edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
 
 def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excursion:
-    """Refuse glitches, which are too fast or too short for a limb, and postures that are held."""
+    """Reject glitches, which are too fast or too short for a limb, and postures that are held."""
     reason = ""
     # Half of the time of a movement there and back; smoothing blurs its ends.
     there_and_back = 2 * excursion.beyond_half_s
@@ -312,7 +314,7 @@ def _refuse_impossible(excursion: Excursion, rules: Mapping[str, Any]) -> Excurs
 
 
 def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
-    """Refuse small movements of one side while the other side moves much farther."""
+    """Reject small movements of one side while the other side moves much farther."""
     without_rests = []
     for course in courses:
         other_excursions = [
@@ -337,10 +339,10 @@ def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any
 
 
 def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Course:
-    """Refuse movements that end well short of the median of the others.
+    """Reject movements that end well short of the median of the others.
 
     With fewer than three movements, all count, because it is unknown which are complete. All also
-    count if more than half of them would be refused.
+    count if more than half of them would be rejected.
     """
     ends = _ends_outwards(course)
     if len(ends) < rules["compared_from"]:
@@ -357,9 +359,9 @@ def without_incomplete_movements(course: Course, rules: Mapping[str, Any]) -> Co
 
 
 def why_undecided(course: Course, rules: Mapping[str, Any]) -> str:
-    """Explain that too few movements differ too much to know which is complete; else empty.
+    """Explain that movements are too few, and differ too much, to know which are complete.
 
-    The result is empty if some movements were already refused as incomplete.
+    The result is empty if this is known, or if some movements were already rejected as incomplete.
     """
     ends = _ends_outwards(course)
     if any(each.is_incomplete for each in course.excursions):
@@ -378,7 +380,7 @@ def _ends_outwards(course: Course) -> Array:
 def _with_refused(
     course: Course, why: Mapping[float, str], *, is_incomplete: bool = False
 ) -> Course:
-    """Refuse the movements with turns at these times, each with its reason."""
+    """Reject the movements with turns at these times, each with its reason."""
     return replace(
         course,
         excursions=tuple(
@@ -431,7 +433,7 @@ class _Curve:
 
 
 def _turning_points(values: Array, threshold: float) -> list[int]:
-    """Alternating extremes (indices) that differ by the threshold or more; empty if none do."""
+    """Find alternating extremes (indices) that differ by the threshold; empty if none do."""
     lowest = highest = 0
     turns: list[int] = []
     rising: bool | None = None
@@ -462,7 +464,7 @@ class _Span:
 
 
 def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
-    """Frames around a turn that are within a share of the smaller neighbouring excursion."""
+    """Find the frames around a turn within a share of the smaller neighbouring excursion."""
     place = turns[i]
     beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
     size = min(abs(curve.smooth[place] - curve.smooth[k]) for k in beside)
@@ -470,7 +472,7 @@ def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> 
 
 
 def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[int, float]:
-    """Angles at the neighbouring turns by index, without those that the recording cuts off."""
+    """Return the angles at neighbouring turns, by index, except turns that are cut off."""
     values = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
     if len(values) < 2:
         return values
@@ -559,7 +561,7 @@ def _excursion_between(
 
 
 def leading_excursion(group: Sequence[Excursion]) -> Excursion:
-    """Largest of the movements that happen at the same time."""
+    """Return the largest of the movements that happen at the same time."""
     return max(group, key=lambda excursion: (excursion.accepted, excursion.excursion))
 
 
@@ -649,7 +651,7 @@ def by_hand(
 def _same_marks(
     mark: Mark, groups: Sequence[Sequence[Excursion]], tolerance: float
 ) -> Sequence[Excursion]:
-    """Movements that were detected at the times of a mark; empty if there are none."""
+    """Return the movements that were detected at the times of a mark; empty if there are none."""
     for group in groups:
         each = leading_excursion(group)
         pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
@@ -722,7 +724,7 @@ def _excursion_at_marks(
 
 
 def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
-    """Frames around an index where the curve is about equally high, and their median."""
+    """Return the frames around an index with about equal values, and their median."""
     close = np.abs(curve.smooth - curve.smooth[place]) <= near
     first = last = place
     while first > least and close[first - 1]:
@@ -756,11 +758,11 @@ def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
 
 
 def local_sd(course: Course) -> float:
-    """Median standard error of a frame, degrees."""
+    """Return the median standard error of a frame, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     return float(np.median(sd)) if sd.size else float("nan")
 
 
 def root_mean_square(shared: Array | float) -> float:
-    """Root mean square of values."""
+    """Return the root mean square of values."""
     return float(np.sqrt(np.mean(np.square(shared))))

@@ -52,7 +52,7 @@ class JointAngleMobility(ExerciseStages):
     }
 
     def subject(self, joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-        """Without a click, follow the person who moves the joint.
+        """Follow the person who moves the joint, if nobody was clicked on.
 
         This does not apply to ankle, trunk and neck, because another person's arm could decide.
         """
@@ -123,7 +123,7 @@ class JointAngleMobility(ExerciseStages):
         dataset: Callable[[str], xr.Dataset],
         warnings: Sequence[AnalysisWarning],
     ) -> Verdict | None:
-        """Rate what the recording can be used for; None if its metrics are absent or damaged."""
+        """Rate what the recording can be used for; None if the metrics are absent or damaged."""
         with suppress(MobilityError):
             return self.verdict(quality, dataset("metrics"), lambda: dataset("fitted"), warnings)
         return None

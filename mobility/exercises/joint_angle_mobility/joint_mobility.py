@@ -59,12 +59,12 @@ from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks, of_single_joints
 
 _STATISTIC = {
-    "maximum": "median over the movements of the turn at the larger angle",
-    "minimum": "median over the movements of the turn at the smaller angle",
+    "maximum": "median, over the movements, of the turn at the larger angle",
+    "minimum": "median, over the movements, of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
     "opposite_end": "end of range of the movement in `opposite`, in its own direction",
-    "side_difference": "end_of_range of the right side minus that of the left",
+    "side_difference": "end_of_range of the right side minus end_of_range of the left side",
     "repeatability": "standard deviation over the movements of the angle at the turn",
     "detectable_change": "1.96 sqrt(2) times the root of (1.25 t / 1.96 times the repeatability)² "
     "/ n, the square of the standard error of the same movement filmed again, and that of the "
@@ -188,8 +188,9 @@ def joint_mobility(
         the filming advice for withheld values, and the note reports if a different movement is
         shown.
     movements
-        Movements that a person marked, to be used instead of the detected ones. Their format is
-        that of :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements`.
+        Movements that a person marked, to be used instead of the detected ones.
+        :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements` describes
+        their format.
 
     Returns
     -------
@@ -221,7 +222,8 @@ def joint_mobility(
         ``movement_turn``, ``movement_end`` (second), ``movement_rest``, ``movement_extreme``
         (degree), ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s),
         ``movement_accepted`` and ``movement_reason`` (why it does not count). ``movement_number``
-        counts as :func:`joint_movements` does: movements at the same time have the same number.
+        is the number of the movement in :func:`joint_movements`: movements at the same time have
+        the same number.
 
     Raises
     ------
@@ -256,8 +258,8 @@ def joint_mobility(
     For a marked movement, the angle is measured around the marked turn: it is the median of the
     smoothed curve within 3 % of the excursion. The joint rests at the extremes between the marked
     movements. If the marks are the detected times, the movement does not change. A joint did not
-    move if its excursion is below its smallest excursion or below the error of a value (one
-    standard deviation).
+    move if its excursion is below the smallest excursion of that joint in ``constants.yaml``, or
+    below the error of a value (one standard deviation).
 
     In ``side_difference_sd``, m is the error of the difference within each draw, so errors common
     to both sides cancel. Without draws, and for ``added_sd_deg``, the sides count as independent.
@@ -267,10 +269,10 @@ def joint_mobility(
     ``end_of_range_sem``, the standard error of measurement between visits
     (:func:`~mobility.assessment.trial_errors.visit_sem`) for n turns.
 
-    The standard error of measurement combines the spread of the turns with the errors of another
-    recording (from movements that were filmed twice) and of another day (published), both in
-    ``constants.yaml``. Errors that are the same in every recording of a set-up cancel in a change
-    and are not included. A different set-up adds to the error.
+    The standard error of measurement combines the spread of the turns with the error between
+    recordings (from movements that were filmed twice) and the error between days (published), both
+    in ``constants.yaml``. Errors that are the same in every recording of a set-up cancel in a
+    change and are not included. A different set-up adds to the error.
 
     ``score`` = 100 min(max(maximum / R, 0), 1), where R is the mean active range of people of the
     same sex and age. For the ankle of a foot on the floor, R is the mean of the weight-bearing
@@ -375,8 +377,8 @@ def joint_mobility(
     variables["opposite"] = (dims, opposite.astype(str), other_end)
     plane = {"long_name": "plane of the body in which the joint moves"}
     variables["plane"] = (dims, planes.astype(str), plane)
-    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
-    variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
+    variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film withheld values"})
+    variables["note"] = (dims, notes.astype(str), {"long_name": "remarks on the values"})
     over_time = ("time", *dims)
     degree = {"units": "degree"}
     variables["angle"] = (
@@ -433,7 +435,7 @@ def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str,
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
-    """Deviations of the draws of a fit for the same angles; None without a fit."""
+    """Return the deviations of a fit's draws for the same angles; None without a fit."""
     if "position_draws" not in pose:
         return None
     draws = angle_draws(pose)
@@ -487,7 +489,7 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
 def _differences(
     courses: Sequence[Course], joints: Sequence[str], shown: NDArray[Any], draws: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Differences between the sides over (joint), if both show the same movement."""
+    """Return the differences between the sides over (joint), if both show the same movement."""
     of_place = {(course.joint, course.side): course for course in courses}
     numbers = {
         name: np.full(len(joints), np.nan)

@@ -130,7 +130,7 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
 
 
 def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str, str]]:
-    """List joint and side of each of `angles`, or of all that were analysed, in their order."""
+    """List joint and side of each angle in `angles`, or of all analysed angles, in their order."""
     if angles:
         return [(each.joint, side) for each in angles for side in each.sides]
     return [(str(joint), side) for joint in metrics["joint"].values for side in SIDES]
@@ -180,13 +180,13 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
 
 
 def _held(one: xr.Dataset) -> str:
-    """Angle at which a joint without movement was held most of the time."""
+    """Return the angle at which a joint without movement was held most of the time."""
     half = number_of(one, "maximum").half_width
     return quantity(float(np.nanmedian(one["angle"])), "degree", half=half)
 
 
 def _places_that_move(metrics: xr.Dataset) -> set[tuple[str, str]]:
-    """Sides of joints that move, even if no movement counts, without those at rest."""
+    """Return the sides of joints that move, even if no movement counts, without sides at rest."""
     longest = constants()["movement"]["longest_hold_s"]
     at_rest = {
         tables.sentence("reasons.movement.rests"),
@@ -212,7 +212,7 @@ def _side_head(metrics: xr.Dataset, side: str) -> str:
 
 
 def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Both ends of a movement in its own direction, beginning with its start."""
+    """Return both ends of a movement in its own direction, the start first."""
     shown = str(one["shown"].item())
     if shown and movement(shown)["end"] == "smallest":
         return ("maximum", -1), ("minimum", -1)
@@ -354,7 +354,7 @@ class Reach:
 
     @property
     def from_straight(self) -> bool:
-        """Whether its zero is a straight limb, so that its sentence needs no sign."""
+        """Whether zero is a straight limb, so that the sentence needs no sign."""
         return self.movement in ("elbow_extension", "knee_extension")
 
     @property
@@ -369,7 +369,7 @@ class Reach:
 
 
 def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
-    """Compare the ends of range of the joints and sides that moved, of `angles` or of all."""
+    """Compare the ends of range of the joints and sides that moved, for `angles` or for all."""
     compared = []
     moved = {(joint, side): name for joint, side, name in moved_in(metrics)}
     for joint, side in places(metrics, angles):
@@ -390,7 +390,7 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
 
 
 def _opposite_reach(one: xr.Dataset, shown: Reach) -> Reach | None:
-    """How far the joint went at the opposite end of its movement; None if that is not reported."""
+    """Return how far the joint went at the opposite end of its movement; None if unreported."""
     name = str(one["opposite"].item())
     end = number_of(one, "opposite_end")
     if not name or not end.is_measured:
@@ -444,10 +444,10 @@ class Difference:
 
 
 def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
-    """Compare the sides of each joint, of `angles` or of all, that show the same movement.
+    """Compare the sides of joints (in `angles`, or all) whose sides show the same movement.
 
-    The most precise difference comes first. There is none if the end of one side is too uncertain,
-    or if left and right may have been exchanged.
+    The most precise difference comes first. A joint is left out if the end of range of one side is
+    too uncertain, or if left and right may have been exchanged.
     """
     if metrics.attrs.get("sides_in_doubt"):
         return []
@@ -500,7 +500,7 @@ def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
 
 
 def _begins(metrics: xr.Dataset, reach: Reach) -> Number | None:
-    """Where a movement begins, in its own direction, if that is known."""
+    """Return the angle at which a movement begins, in its own direction; None if it is unknown."""
     one = metrics.sel(joint=reach.joint, side=reach.side)
     (name, sign), _ = _ends(one)
     start, largest = number_of(one, name), constants()["certain"]["largest_sd_deg"]
@@ -662,7 +662,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
 
 
 def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
-    """Names of the measured angles; for a hip that moves sideways, its abduction."""
+    """List the names of the measured angles; for a hip that moves sideways, its abduction."""
     names_in_order: dict[str, None] = {}
     for angle in angles:
         shown = metrics["shown"].sel(joint=angle.joint, side=list(angle.sides)).values
@@ -672,7 +672,7 @@ def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
 
 
 def _angle_of(joint: str, name: str) -> str:
-    """Angle that measures a movement of a joint; the joint's own angle if that is unknown."""
+    """Return the angle that measures a movement; the joint's own angle if it has no name."""
     angle = str(movement(name)["angle"]) if name else ANGLE_OF_JOINT[joint]
     # An arm that is raised sideways is measured by its elevation, whatever its plane.
     return angle if angle in definitions() else ANGLE_OF_JOINT["shoulder"]
@@ -849,7 +849,7 @@ def _counts_in_words(one: Mapping[str, Any]) -> str:
 
 
 def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:
-    """List the limits of trust in the angles `names`."""
+    """List the reasons to be cautious about the angles `names`."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
     return errors_in_words.distrust(applicable_warnings(warnings, names), pose, standing=standing)

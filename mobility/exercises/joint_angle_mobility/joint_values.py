@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.assessment.trial_errors import Known, visit_sem
-from mobility.base.uncertain import SD, sd_name, sem_name
+from mobility.base.uncertain import sd_name, sem_name
 from mobility.catalogue.joints import ANGLE_OF_JOINT, joint_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
@@ -63,9 +63,9 @@ def shown_movement(course: Course, *, borne: bool) -> str:
 
 
 def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
-    """How far the ends of three or more movements differ, and the smallest detectable change.
+    """Return the spread of the ends of range, and the smallest detectable change.
 
-    With fewer movements there is no value, only the reason.
+    With fewer than three movements there is no value, only the reason.
     """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
@@ -106,7 +106,7 @@ def opposite_of(course: Course, shown: str) -> str:
 
 
 def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]:
-    """How far a movement goes, in its own direction."""
+    """Return how far a movement goes, in its own direction."""
     end = movement_table.movement(shown)["end"]
     name = "maximum" if end == "largest" else "minimum"
     return {
@@ -130,7 +130,7 @@ def reason_withheld(one: xr.Dataset) -> str:
 
 
 def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
-    """Whether the end of range of a joint is reported (see :func:`reason_withheld`)."""
+    """Return whether the end of range of a joint is reported (see :func:`reason_withheld`)."""
     return not reason_withheld(metrics.sel(joint=joint, side=side))
 
 
@@ -164,7 +164,7 @@ def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
 
 
 def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
-    """Metrics of one side of a joint, without those that need a reference."""
+    """Return the metrics of one side of a joint, without those that need a reference."""
     if np.isnan(course.values).all():
         return {}
     accepted = course.accepted
@@ -217,7 +217,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
 def difference_of_sides(
     left: Course, right: Course, shown: str, draws: xr.Dataset | None
 ) -> dict[str, float]:
-    """How much farther the right side goes than the left, in the movement that both show.
+    """Return how much farther the right side goes than the left, if both show the same movement.
 
     Most of the error is common to both sides of a recording. It cancels because the difference is
     computed within each draw.
@@ -246,7 +246,7 @@ def difference_of_sides(
 def _shared_error(
     course: Course, turns: Sequence[tuple[float, float]], draws: xr.Dataset | None
 ) -> Array | float:
-    """Error that all turns share: the spread over draws of the median deviation, or one value."""
+    """Return the error that all turns share, from the draws or from the frames."""
     if draws is None:
         return local_sd(course)
     knots, deviations = draws["fit_time"].to_numpy(), _deviations(course, draws)
@@ -256,13 +256,13 @@ def _shared_error(
 
 
 def _deviations(course: Course, draws: xr.Dataset) -> Array:
-    """Deviations of the draws of a joint's angle, over (draw, fit_time)."""
+    """Return the deviations of the draws of a joint's angle, over (draw, fit_time)."""
     of_side = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time")
     return of_side.to_numpy()
 
 
 def _values_without_movement(course: Course) -> dict[str, float]:
-    """Extremes of a curve without a movement, as percentiles, which are less sensitive to noise."""
+    """Return the extremes of a curve without a movement, as percentiles to reduce noise."""
     finite_values = course.values[np.isfinite(course.values)]
     low, high = np.percentile(finite_values, [2.5, 97.5])
     sd = local_sd(course)
@@ -281,7 +281,7 @@ def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> fl
 
 
 def bears_weight(course: Course, points: Array, time: Array) -> bool:
-    """Whether the foot carries the body: the person stands, and the toe stays on the floor."""
+    """Return whether the foot carries the body: the person stands, the toe stays on the floor."""
     limits = constants()["weight_bearing"]
     if not course.accepted or postures_of(points)[1] != "standing":
         return False
@@ -325,7 +325,7 @@ def described_reference(reference: ReferenceRange) -> dict[str, Any]:
 def score_of(
     values: dict[str, float], reference: ReferenceRange, *, moved: bool
 ) -> tuple[float, float, str]:
-    """Score, its error, and a remark."""
+    """Return the score, its error, and a remark."""
     reached = values.get("end_of_range", values["maximum"])
     if not moved or not np.isfinite(reached):
         return np.nan, np.nan, ""
@@ -344,7 +344,7 @@ def score_of(
 
 
 def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Measured angles of the joints, without withheld values.
+    """Return the measured angles of the joints, without withheld values.
 
     For a hip that moves sideways, the angle is its abduction.
     """
@@ -358,7 +358,7 @@ def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
 
 
 def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Angles and accepted movements of the joints that moved, for comparison with a lab.
+    """Return angles and accepted movements of the joints that moved, for comparison with a lab.
 
     Each movement is one entry of ``rep``, and ``compared(rep, angle, side)`` is true only for its
     own joint. It begins and ends while the joint rests, so that it includes both ends of its range.
@@ -373,11 +373,11 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
         plane = angles[entry["angle"]].attrs.get(f"plane_{of_side}", "")
         name = str(entry.get(plane, entry["angle"]))
         names.append(name)
-        for ending in ("", SD):
-            curve = metrics[f"angle{ending}"].sel(joint=of_joint, drop=True)
+        for name_of in (str, sd_name):
+            curve = metrics[name_of("angle")].sel(joint=of_joint, drop=True)
             shown = curve["side"] == of_side
-            before = measured.get(f"{name}{ending}", curve.where(False))
-            measured[f"{name}{ending}"] = curve.where(shown, before).assign_attrs(units="degree")
+            before = measured.get(name_of(name), curve.where(False))
+            measured[name_of(name)] = curve.where(shown, before).assign_attrs(units="degree")
     first, last = _until_rest(start, end, list(zip(joint, side, strict=True)))
     of_angles = list(dict.fromkeys(names))
     shows = np.zeros((len(names), len(of_angles), len(SIDES)), dtype=bool)
@@ -396,7 +396,7 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
 
 
 def _until_rest(start: Array, end: Array, places: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
-    """Widen movements until the joint rests, at most half way to its next movement."""
+    """Extend movements until the joint rests, at most half way to its next movement."""
     longest = float(constants()["compared"]["rest_s"])
     first, last = start - longest, end + longest
     for place in set(places):

@@ -26,7 +26,7 @@ def verdict_in_joints(
     pose: xr.Dataset,
     warnings: Sequence[AnalysisWarning] = (),
 ) -> Verdict:
-    """Rate what the recording can be used for; for nothing if no joint was measured."""
+    """Rate what the recording can be used for: nothing if no joint was measured."""
     what, why, name = unmeasured(metrics)
     if what:
         do = refusal_advice(name) if name else ""
@@ -75,7 +75,7 @@ def applicable_warnings(
 
 
 def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
-    """Whether all arms that moved did so in the image plane, which needs no body size."""
+    """Return whether all arms that moved did so in the image plane, which needs no body size."""
     if metrics is None:
         return False
     arms = [each for each in moved_in(metrics) if each[0] in ("shoulder", "elbow") and each[2]]
@@ -170,14 +170,14 @@ def quality_for_joints(
 
 
 def _is_close_up(quality: Mapping[str, Any]) -> bool:
-    """Whether head or feet are outside the picture most of the time."""
+    """Return whether head or feet are outside the picture most of the time."""
     outside = quality.get("framing", {}).get("outside", {})
     share = max((outside.get(part) or 0.0 for part in ("head", "feet")), default=0.0)
     return bool(share > tables.load("filming")["close_up"]["outside_share"])
 
 
 def _parts_needed(metrics: xr.Dataset) -> set[str]:
-    """Parts of the body that the moved joints need, named as in the capture quality."""
+    """Return the parts of the body that the moved joints need, named as in the capture quality."""
     from mobility.capture.quality import GROUPS
 
     by_joint = joint_table()
@@ -191,7 +191,7 @@ def _parts_needed(metrics: xr.Dataset) -> set[str]:
 
 
 def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
-    """Sides of joints that moved, with their movement in the table; "" if it has no name."""
+    """Return the sides of joints that moved, with the name of the movement; "" if it has none."""
     return [
         (str(joint), side, str(metrics["shown"].sel(joint=joint, side=side).item()))
         for joint in metrics["joint"].values
@@ -228,10 +228,10 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
 def _in_picture(
     metrics: xr.Dataset, moved: tuple[str, str, str], azimuth_deg: float | None
 ) -> bool:
-    """Whether a joint moved approximately in the image plane, on either side of the camera.
+    """Return whether a joint moved approximately in the image plane, on either side of the camera.
 
-    If this is unknown (for an ankle), the result is whether the camera is where this movement is
-    usually filmed from.
+    If this is unknown (for an ankle), the result states whether the camera is near the usual view
+    of this movement.
     """
     joint, side, name = moved
     degrees_beside = float(metrics["off_picture"].sel(joint=joint, side=side))
@@ -241,7 +241,7 @@ def _in_picture(
 
 
 def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
-    """Whether the camera is near the place from which a movement is usually filmed."""
+    """Return whether the camera is near the place from which a movement is usually filmed."""
     if azimuth_deg is None:
         return False
     most = tables.load("filming")["beside_deg"]["value"]
@@ -249,7 +249,7 @@ def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
 
 
 def _beside(view: str, azimuth_deg: float) -> float:
-    """Angle between the camera and the recommended view of a movement, degrees."""
+    """Return the angle between the camera and the recommended view of a movement, degrees."""
     from_side = abs(abs(azimuth_deg) - 90)
     return from_side if view == "side" else 90 - from_side
 

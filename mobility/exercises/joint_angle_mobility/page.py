@@ -100,14 +100,14 @@ def joint_moments(
 
 
 def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
-    """Whether the picture of a moment shows approximately the measured angle."""
+    """Return whether the picture of a moment shows approximately the measured angle."""
     row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
     turn = turn_of(points_in_picture(pose)[row], moment.angle, moment.number.side)[1]
     return abs(abs(turn) - abs(moment.number.value)) <= _IN_PLANE_DEG
 
 
 def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
-    """Start, middle and end of range of the movement closest to the reported end of range."""
+    """Return three moments of the movement that ends closest to the reported end of range."""
     one = metrics.sel(joint=joint, side=side)
     shown = str(one["shown"].item())
     name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]

@@ -146,8 +146,8 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
       change is reported.
 
     A value is NaN if its error exceeds the limit of its angle (``tables/angles.yaml``). The same
-    applies to its change from standing and to its difference of the sides, each with its own error.
-    For a fitted body, the errors of the body are used, whatever ``_sd`` the angles have.
+    applies to its change from standing and to the difference between its sides, each with its own
+    error. For a fitted body, the errors of the body are used, whatever ``_sd`` the angles have.
 
     For a fitted body, the first three errors are computed from the draws of the fit. The number is
     computed for each draw, and its spread is multiplied by a calibration factor
@@ -192,7 +192,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 def _hands_not_overhead(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn if the hands are raised in no phase, because this was then no overhead squat.
+    """Warn if the hands are not raised in any phase, because this is then not an overhead squat.
 
     If the arms begin overhead and fall, however far, it is still an overhead squat with a finding.
     """

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def _recognised(exercise: Exercise, pose: xr.Dataset) -> list[dict[str, Any]]:
-    """Ask another exercise whether it is shown; a fault of another package is logged."""
+    """Return warnings that another exercise is shown; errors in other packages are logged."""
     try:
         return stages_of(exercise).recognised_in(pose)
     except Exception as error:
@@ -89,7 +89,7 @@ class Repeated(ExerciseStages):
     def other_exercise(
         self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
-        """Warn of the first other exercise that recognises its own movement."""
+        """Warn about the first other exercise that recognises its own movement."""
         other_exercises = (each for each in registry.exercises() if each.name != self.name)
         warnings = (_recognised(each, pose) for each in other_exercises)
         return next(filter(None, warnings), [])
@@ -155,7 +155,7 @@ class Repeated(ExerciseStages):
     def angles_in_video(
         self, angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
     ) -> tuple[xr.Dataset, None]:
-        """Leave out the side that the near side hides."""
+        """Leave out the far side, if the near side hides it."""
         return without_hidden_side(angles, metrics), None
 
 

@@ -142,7 +142,8 @@ def squat_moments(
         still = still[stance_at(repetitions, still) == stance_at(repetitions, np.array(start))]
         first = "Standing" if still.size else "Start"
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
-    if first == "Standing" and (source := source_of_standing(angles)):
+    source = source_of_standing(angles) if first == "Standing" else ""
+    if source:
         first = tables.sentence(f"report.calibration.picture.{source}", title=first)
     bottom = float(repetition["bottom"])
     clearer = partial(clearer_side, pose, angles)
@@ -150,7 +151,10 @@ def squat_moments(
     halfway = of_kind("middle_of")
     back = first_of(halfway[-1:], float(repetition["end"]))
     first_moments = [
-        of_angle(first, standing, angles, shown, side),
+        # What is assumed is not shown as a measured value.
+        Moment(first, standing)
+        if source == "assumed"
+        else of_angle(first, standing, angles, shown, side),
         reported(of_angle(turn, bottom, angles, shown, side), metrics),
     ]
     on_the_way = of_angle(f"On the way {words['back']}", back, angles, shown, side)
@@ -201,7 +205,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 def _of_extreme(
     metrics: xr.Dataset, name: str, moments: Mapping[str, float], otherwise: float
 ) -> float:
-    """Time in a repetition at which a metric with several phases has the reported extreme."""
+    """Find the time in a repetition at which a metric with several phases has its extreme."""
     if name not in metrics or f"{name}_phase" not in metrics:
         return otherwise
     return moments.get(str(metrics[name].attrs.get("phase", "")).replace("-", "_"), otherwise)

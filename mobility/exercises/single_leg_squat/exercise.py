@@ -207,7 +207,7 @@ def _ordered_by_start(
 def _without_hidden_plane(
     of_leg: xr.Dataset, pose: xr.Dataset, leg: str, exercise: Exercise
 ) -> xr.Dataset:
-    """Withhold measures in the frontal plane of a leg that the free leg hides."""
+    """Withhold frontal-plane measures of a leg if the free leg hides it."""
     view = trial_view(pose)
     plane_visible = view_kind(view) in ("front", "back", TWO_CAMERAS) or leg in view
     if plane_visible or hides_frontal_plane(pose):  # this withholds it for both legs
@@ -223,7 +223,7 @@ def _without_hidden_plane(
 
 
 def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
-    """Repetitions of one leg; `standing` is true only while this leg is on the floor."""
+    """Return one leg's repetitions; `standing` is true only while this leg is on the floor."""
     on_floor = down[:, SIDES.index(leg)]
     stands = all_repetitions["standing"].to_numpy().astype(bool) & on_floor
     standing = all_repetitions["standing"].copy(data=stands)

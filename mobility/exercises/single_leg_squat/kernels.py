@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 def height_above_other_foot(pose: xr.Dataset) -> Array:
-    """Height of each foot above the other, over (time, side), metres.
+    """Return the height of each foot above the other, over (time, side), metres.
 
     The ankle is compared with the other ankle and the toe with the other toe; the smaller
     difference counts. Missing values are interpolated; all are NaN if no frame has a value.
@@ -48,9 +48,9 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
     ends when the foot is less than ``floor_m`` above the other.
 
     Between two lifts, the foot still counts as lifted if the other foot stays down, because it may
-    touch the floor between squats, or stay just above it. However still such a foot is, it does not
-    stand. For a fitted pose, the stances that the fit assumed are used instead, because the height
-    of a foot behind the other is uncertain.
+    touch the floor between squats, or stay just above it. Such a foot does not count as standing,
+    however still it is. For a fitted pose, the stances that the fit assumed are used instead,
+    because the height of a foot behind the other is uncertain.
     """
     time = pose["time"].to_numpy()
     if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
@@ -72,7 +72,7 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
 
 
 def _frames_of(stances: Mapping[str, Sequence[Sequence[float]]], time: Array) -> Mask:
-    """Frames in which each foot stands, over (time, side), from times (s)."""
+    """Return the frames in which each foot stands, over (time, side), from times (s)."""
     down = np.zeros((time.size, len(SIDES)), bool)
     for side, name in enumerate(SIDES):
         for first, last in stances.get(name, ()):
@@ -81,7 +81,7 @@ def _frames_of(stances: Mapping[str, Sequence[Sequence[float]]], time: Array) ->
 
 
 def _runs(on: Mask) -> list[NDArray[np.intp]]:
-    """Frames of each continuous stretch in which `on` is true."""
+    """Return the frames of each continuous stretch in which `on` is true."""
     frames = np.flatnonzero(on)
     return np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1) if frames.size else []
 
@@ -102,7 +102,7 @@ def stances(pose: xr.Dataset, exercise: Exercise) -> dict[str, list[tuple[float,
 
 
 def alone_on(down: Mask, time: Array, exercise: Exercise) -> Mask:
-    """Frames in which each leg stands alone, over (time, side).
+    """Return the frames in which each leg stands alone, over (time, side).
 
     The first and last ``settles_s`` of each stance are left out, except at the ends of the
     recording.
@@ -139,7 +139,7 @@ def on_one_foot(pose: xr.Dataset, leg: str) -> xr.Dataset:
 
 @of_points("shoulder", "hip", "knee", "ankle", "heel", "foot_index")
 def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[str, Array]:
-    """Quantities of each leg as if it were the standing leg, over (time, side).
+    """Compute the quantities of each leg as if it were the standing leg, over (time, side).
 
     The forward lean of the trunk has no side. Quantities of pelvis and trunk are relative to their
     medians while `standing`.
@@ -154,12 +154,12 @@ def leg(points: Points, standing: Points, limits: Mapping[str, float]) -> dict[s
         upward = {joint: place[..., 1] for joint, place in body.items()}
 
         def trunk(along: Points) -> Array:
-            """Vector from the middle of the hips to the middle of the shoulders, along an axis."""
+            """Return the component along an axis of the vector from mid-hip to mid-shoulder."""
             length: Array = along["shoulder"].mean(axis=-1) - along["hip"].mean(axis=-1)
             return length
 
         def hip_line(along: Points) -> Array:
-            """Vector from the left to the right hip, along an axis."""
+            """Return the component along an axis of the vector from the left to the right hip."""
             return along["hip"][:, 1] - along["hip"][:, 0]
 
         drop = np.degrees(np.arctan2(hip_line(upward), hip_line(rightward)))[:, np.newaxis]

@@ -36,7 +36,7 @@ class SingleLegPage(RepeatedPage):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose the bottom of each visible leg, and the bottom of the main finding."""
+        """Choose standing, the bottom on each visible leg, and the moment of the main finding."""
         angles, repetitions, metrics = (
             session.measured_angles(),
             session.repetitions(),
@@ -103,7 +103,7 @@ def judged_criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -
 
 
 def rated_good(judged: Sequence[Criterion], exercise: Exercise) -> bool:
-    """Whether enough criteria are met for the published rating "good"."""
+    """Return whether enough criteria are met for the published rating "good"."""
     met = sum(criterion.status == "met" for criterion in judged)
     return met >= int(exercise.own_table("crossley")["good_at_least"])
 

@@ -38,7 +38,7 @@ _ATTEMPT = 0.25
 """Share of the way from the seat to standing; with less, the person only shifts on the seat."""
 
 _LEAST_RISE = 0.25
-"""Smallest way from seat to standing, as a share of the standing height; else there is no seat."""
+"""Smallest way from a seat to standing, as a share of the standing height."""
 
 _STANDING = 0.97
 """Height of the hips above which the person stands."""
@@ -48,7 +48,7 @@ _LEAST_LEAN_RATE = 10.0
 """Degrees per second; a slower lean of the trunk has no clear beginning."""
 
 _SHORTEST = 0.6
-"""Seconds; a shorter repetition is refused."""
+"""Seconds; a shorter repetition is rejected."""
 
 _MISSING_GAP, _MISSING_SHARE = 0.5, 0.2
 """Longest gap (s) and largest share of frames without hips in a repetition."""
@@ -81,7 +81,7 @@ class _Signals:
         return 1 - self.seat
 
     def above(self, share: float) -> NDArray[np.bool_]:
-        """Whether the hips are above a share of the way from the seat to standing."""
+        """Return whether the hips are above a share of the way from the seat to standing."""
         return np.asarray(self.hips.height > self.seat + share * self.way)
 
 
@@ -97,8 +97,8 @@ def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     (``bottom_start`` to ``bottom_end``, with ``bottom`` in the middle) begins and ends at 5 % of
     the peak speed of the hips.
 
-    If a video begins with the person standing, the first sitting down belongs to no repetition. The
-    last repetition may end upright, with ``end_seen`` false.
+    If a video begins with the person standing, the first descent to the seat belongs to no
+    repetition. The last repetition may end upright, with ``end_seen`` false.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _described(
 
 
 def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
-    """Seat and lean of a recording; None without a seat or without a trunk."""
+    """Return the seat and the lean of a recording; None without a seat or without a trunk."""
     low, high = np.percentile(hips.height, [5, 95])
     rests = np.abs(hips.speed) <= EDGE_SPEED * np.abs(hips.speed).max()
     seated = rests & (hips.height < (low + high) / 2)
@@ -217,13 +217,13 @@ def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
 
 
 def _runs(is_true: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each stretch in which `is_true` is true."""
+    """Return the first and last index of each stretch in which `is_true` is true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(int)))
     return [(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)]
 
 
 def _rises(signals: _Signals) -> list[tuple[int, int, bool]]:
-    """First and last frame of each stretch off the seat, and whether the person sits around it.
+    """Return the ends (frames) of each stretch off the seat, and if the person sits around it.
 
     A stretch is split if the person goes half way down without sitting, and rises again.
     """
@@ -287,7 +287,7 @@ def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
 
 
 def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
-    """Frame in which hips that are off the seat from `first` to `near` rest on it again.
+    """Return the frame in which hips that are off the seat from `first` to `near` rest on it again.
 
     The second value is whether they do so within the recording.
     """
@@ -300,7 +300,7 @@ def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
 
 
 def _lean_begins(signals: _Signals, seated_since: int, seat_off: int) -> int | None:
-    """Frame in which the trunk begins to lean forward with hips on the seat; None if not found."""
+    """Find the frame in which the trunk begins to lean forward with hips on the seat, or None."""
     rate = signals.lean_rate[seated_since : seat_off + 1]
     fastest = int(np.argmax(rate))
     if rate[fastest] < _LEAST_LEAN_RATE:
@@ -310,7 +310,7 @@ def _lean_begins(signals: _Signals, seated_since: int, seat_off: int) -> int | N
 
 
 def _standing(signals: _Signals, seat_off: int, top: int, seat_again: int) -> tuple[int, int]:
-    """Frames in which standing begins and ends; both are `top` if the person never stands."""
+    """Return the frames in which standing begins and ends; both are `top` without standing."""
     height, speed = signals.hips.height, signals.hips.speed
     upright = np.flatnonzero(height[seat_off : seat_again + 1] > _STANDING) + seat_off
     if not upright.size:
@@ -392,7 +392,7 @@ def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
 
 
 def seated(rises: xr.Dataset) -> NDArray[np.bool_]:
-    """Frames from sitting down to seat-off, over (rep, time)."""
+    """Return the frames from sitting down to seat-off, over (rep, time)."""
     frames = between(rises["time"], rises["seated_since"], rises["seat_off"])
     on_seat: NDArray[np.bool_] = frames.transpose("rep", "time").to_numpy()
     return on_seat

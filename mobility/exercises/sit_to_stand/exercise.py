@@ -82,7 +82,7 @@ class SitToStand(Repeated):
 
 
 def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
-    """In side views, withhold angles that change too fast for the uncertain time of seat-off."""
+    """Withhold, in side views, angles that change too fast for the uncertain time of seat-off."""
     if HIDDEN_SIDE not in metrics.attrs:
         return metrics
     note = tables.sentence("reasons.chair.side")

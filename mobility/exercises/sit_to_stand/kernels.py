@@ -50,7 +50,7 @@ def rising(trial: MeasuredTrial) -> dict[str, Values]:
 
 
 def _lateral_lean(trial: MeasuredTrial) -> Values:
-    """Largest lean to the side relative to standing, in the first half of each rise."""
+    """Return the largest lean to the side relative to standing, in the first half of each rise."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
     lean, sd = trial.angles["trunk_lateral_lean"], trial.angles[sd_name("trunk_lateral_lean")]
     stance = xr.DataArray(stance_at(repetitions, time.to_numpy()), dims="time")
@@ -80,7 +80,7 @@ def _lean_unseen(pose: xr.Dataset) -> str:
 
 
 def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
-    """Elevation of the thighs while seated (mean of the sides), and its standard error."""
+    """Return the thigh elevation while seated (mean of the sides), and its standard error."""
     repetitions, time = trial.repetitions, trial.repetitions["time"]
     on_seat = between(time, repetitions["seated_since"], repetitions["start"]).any("rep")
     value, sd = (
@@ -91,7 +91,7 @@ def _seated_thigh(trial: MeasuredTrial) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _event_sd(trial: MeasuredTrial) -> float:
-    """Error (standard deviation) of the time between two moments."""
+    """Return the standard error of the time between two moments."""
     from_side = bool(trial.hidden_side)
     return math.sqrt(2) * event_sd(trial.repetitions, trial.limits, from_side=from_side)
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mobility.assessment.number import number_of, side_shown
 from mobility.base.formatting import listed, plus_minus, rounded
+from mobility.catalogue.registry import exercise_of
 from mobility.exercises.repeated.page import RepeatedPage, reported
 from mobility.reports.drawn_angles import clearer_side
 from mobility.reports.html import paragraphs
@@ -60,6 +61,17 @@ class RisesPage(RepeatedPage):
         """Show legs and trunk, because the arms are not measured."""
         return tuple(record.kind.table["report"]["trial"])
 
+    def result_for_client(self, metrics: xr.Dataset) -> str:
+        """State how long five repetitions take, or how many there are in 30 s."""
+        words = exercise_of(metrics).own_table("sentences")["client"]
+        if (number := number_of(metrics, "five_times")).is_measured:
+            reason = metrics["five_times"].attrs.get("no_norm", "")
+            key = "five_apart" if reason else "five"
+            return str(words[key].format(seconds=rounded(number.value, 0), reason=reason))
+        if np.isfinite(count := value_of(metrics, "thirty_seconds")):
+            return str(words["in_30_s"].format(count=round(count)))
+        return ""
+
 
 @section("")
 def rises(page: ReportPage) -> Markup:
@@ -86,7 +98,7 @@ def rises(page: ReportPage) -> Markup:
         accepted=counted.sum(),
         counted=count_repetitions(page.repetitions),
         durations=", ".join(rounded(value, 1) for value in durations),
-        error=f" {plus_minus(error, digits=1)}" if np.isfinite(error) else "",
+        error=f" (each {plus_minus(error, digits=1)})" if np.isfinite(error) else "",
     )
     lines = [
         words[kind].format(

@@ -39,7 +39,7 @@ def event_sd(
 
 
 def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Durations of each rise and of its parts, seconds; NaN if an end was not visible."""
+    """Return the durations of each rise and its parts, seconds; NaN if an end was not visible."""
     of_rises = {}
     for name, (first, last) in _DURATIONS.items():
         recorded = repetitions["stands"] | True
@@ -95,7 +95,7 @@ class Rises:
         }
 
     def time_of_five(self, until: str) -> tuple[float, str]:
-        """Time from the first lean to `until` of the fifth rise; NaN with the reason if refused."""
+        """Return the time from the first lean to `until` of the fifth rise; NaN with a reason."""
         why = self._why_not_timed(until)
         if why:
             return math.nan, why
@@ -137,7 +137,7 @@ class Rises:
         )
 
     def why_not_the_test(self) -> str:
-        """Explain why the recording is not the test although it can be timed; else empty."""
+        """Explain why a recording that can be timed is not the test; empty if it is."""
         if not self.accepted.size:
             return ""
         rest = self["start"][0] - self["seated_since"][0]
@@ -203,7 +203,7 @@ def seat_height(thigh: float, sd: float, limits: Mapping[str, float]) -> list[st
 def hands_push(
     pose: xr.Dataset, repetitions: xr.Dataset, accepted: Any, limits: Mapping[str, float]
 ) -> list[str]:
-    """Report that a hand pushes off the seat, if it is there at seat-off."""
+    """Report that a hand pushes off the seat, if a hand is on the seat at seat-off."""
     points = points_of(pose, ["wrist", "hip", "knee"])
     x, _ = in_body_axes(points, 1)
     height = points[..., 1]

@@ -246,7 +246,7 @@ def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
 
 
 def component_slope(v: Array, axis: Array) -> Array:
-    """Return the derivative by `v` of the component along `axis` of the unit vector along `v`."""
+    """Return the derivative with respect to `v` of its direction's component along `axis`."""
     along = unit_vectors(v)
     slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
     slope /= np.linalg.norm(v, axis=-1)[:, None]
@@ -275,9 +275,9 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
     Parameters
     ----------
     joints
-        Positions, metres, (n, joint, 3), in axes with
+        Positions, metres, (n, joint, 3).
     up
-        as the direction upwards.
+        Upward direction in the same axes.
     planted
         Whether the feet stay in place; if so, the shanks and the trunk do not lean far back.
     """
@@ -307,7 +307,7 @@ def is_possible(joints: Array, up: Array, *, planted: bool) -> bool:
 
 
 def _behind(line: Array, ahead: Array, along: Array) -> Array:
-    """Return the angle from `along` away from `ahead`, degrees; a large one is overhead."""
+    """Return the angle from `along` away from `ahead`, degrees; a large angle means overhead."""
     angle = -_elevation(line, ahead, along)
     return np.where(angle > _OVERHEAD_DEG, angle - 360.0, angle)
 

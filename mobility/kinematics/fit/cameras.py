@@ -172,7 +172,7 @@ def with_cameras(
 
 
 def _with_calibration(problem: Problem, calibrated: KnownCameras, rotation: Array) -> Problem:
-    """Return the problem of a further camera with the lens and vertical of the calibration."""
+    """Return the problem of a further camera with the lens and vertical from the calibration."""
     problem = replace(problem, focal_sd=calibrated.focal_sd)
     if calibrated.tilt is None:
         return problem

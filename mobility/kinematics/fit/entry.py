@@ -251,7 +251,7 @@ def fit_body(
             )
         calibration = matched(calibration, poses)
         if calibration.up is not None and camera_pitch is not None:
-            raise BadInputError("the calibration says which way is up; leave out camera_pitch")
+            raise BadInputError("the calibration states which way is up; leave out camera_pitch")
     fields_of_view = per_camera(field_of_view, poses, "field_of_view")
     focal_lengths = per_camera(focal_length, poses, "focal_length")
     pitches = per_camera(camera_pitch, poses, "camera_pitch")
@@ -450,7 +450,7 @@ def _solved(
     draws: int,
     stances_given: bool,
 ) -> tuple[Problem, Problem, SolvedTrial, WhyNotStanding | None]:
-    """Solve the recording; repeat with fewer stances while the body takes no step between two.
+    """Solve the recording; join stances between which the body takes no step, and solve it again.
 
     Returns
     -------
@@ -507,7 +507,7 @@ def _warnings(
 
 
 def _face_seen(pose: xr.Dataset) -> float:
-    """Return the median confidence of nose or eyes, the best seen; 0 for MediaPipe."""
+    """Return the median confidence of the nose or the eye that is seen best; 0 for MediaPipe."""
     if source_of(pose).key == MEDIAPIPE:
         return 0.0
     names = [name for name in _FACE if name not in never_there(pose, _FACE)]
@@ -615,7 +615,7 @@ def _fitted_dataset(
         deviation.transpose(0, 1, 3, 2).astype(np.float16).astype(np.float32),
         {
             "units": "m",
-            "long_name": "deviation of draws of the posterior from the fit, at its knots",
+            "long_name": "deviation of the posterior samples from the fit, at its knots",
             "method": "Gauss-Newton Hessian; mirrored solutions by their probability",
         },
     )

@@ -91,8 +91,8 @@ def _between(values: Array, knots: Array) -> Array:
 def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array:
     """Return the distance at each knot, metres, from legs and trunk at their longest.
 
-    The longest within some seconds around, so that a person may come nearer; over the whole
-    recording if the ankles stay.
+    They are at their longest within some seconds around the knot, because a person may come nearer,
+    or within the whole recording if the ankles stay.
     """
     pairs = np.stack([SHOULDERS, HIPS, KNEES, ANKLES])
     lines = np.linalg.norm(np.diff(points[:, pairs], axis=1), axis=-1).sum(axis=1)
@@ -124,7 +124,7 @@ def _distances(points: Array, visible: Mask, knots: Array, tall: float) -> Array
 def _facing(places: Array, visible: Mask, knots: Array, tall: float) -> Array:
     """Return the direction that the body faces, right and towards the camera, unit vectors, (n, 2).
 
-    The apparent width of hips and shoulders shows how far the body faces the camera, feet and knees
+    The apparent width of hips and shoulders shows how far the body faces the camera; feet and knees
     show to which side it is turned.
     """
     towards = np.zeros(len(places))

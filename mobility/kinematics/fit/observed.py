@@ -152,7 +152,7 @@ def sd_of_focal(sight: Detections) -> float:
 
 
 def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
-    """Return the largest shift of the picture of a moving camera, in focal lengths; otherwise 0.
+    """Return how far a moving camera shifts the picture, in focal lengths; 0 if it did not move.
 
     The value comes from the warning ``moving_camera`` of the recording.
     """
@@ -165,7 +165,7 @@ def camera_shift(pose: xr.Dataset, sight: Detections) -> float:
 
 
 def seen_span(sight: Detections) -> tuple[slice, Mask]:
-    """Return the span from the first to the last frame with a person, and their mask."""
+    """Return the span from the first to the last frame with a person, and the mask of these."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
     if present.sum() < 5:
         raise BadInputError(f"{int(present.sum())} frames show a person, but at least 5 are needed")

@@ -94,7 +94,7 @@ def _stays_within(problem: Problem, intervals: list[tuple[float, float]]) -> boo
 
 
 def _is_straight(problem: Problem, stands: Mask) -> bool:
-    """Whether no segment looks very short beside the others while the person should stand straight.
+    """Whether no segment looks much shorter than the others while the person should stand straight.
 
     A camera above the knees sees thighs of a half squat almost in full length, so that this detects
     only sitting or lying.
@@ -191,7 +191,7 @@ def better_of(alone: Sequence[Fit], why: Contradiction, poses: Sequence[xr.Datas
     misfit = [fit.residual_m**2 / max(fit.mean_weight, 1e-3) for fit in alone]
     camera = int(np.argmin(misfit))
     names = [
-        str(pose.attrs.get("source_file") or f"the one of camera {number}")
+        str(pose.attrs.get("source_file") or f"the video from camera {number}")
         for number, pose in enumerate(poses, start=1)
     ]
     warning = tables.warning(

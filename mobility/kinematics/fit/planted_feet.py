@@ -113,7 +113,7 @@ def _places(problem: Problem) -> Array:
 def _places_that_show_steps(problem: Problem) -> Array:
     """Merge the places of a foot that the other one hides.
 
-    The pose model moves a hidden foot with the bending knees.
+    In the pose, a hidden foot moves with the bending knees.
     """
     places = _places(problem)
     clear = [float(np.median(problem.weight[:, joints].mean(axis=1))) for joints in _FEET]
@@ -161,7 +161,7 @@ def _is_planted(problem: Problem, joints: tuple[int, int, int]) -> bool:
 
 
 def _spread(problem: Problem, joints: tuple[int, int, int]) -> float | None:
-    """Return by how many metres ankle or toe, whichever is stiller, move; None if unseen."""
+    """Return how far the ankle or the toe moves, whichever moves less; metres, None if unseen."""
     ankle, _, toe = joints
     spreads = []
     for j in (ankle, toe):
@@ -193,7 +193,7 @@ def stays(problem: Problem) -> list[Interval]:
     picture differs before and after. Bending knees and rising heels move some of the landmarks, and
     squats move all of them back and forth. A step towards the camera counts like a step to the
     side, but is smaller in the picture. Feet that come back from a distance of less than
-    ``elsewhere_m`` did not step, however long they were away.
+    ``elsewhere_m`` have not stepped, however long they were away.
     """
     time = problem.knots
     places, visible = _places_that_show_steps(problem), _visible_joints(problem)
@@ -241,7 +241,7 @@ def stays(problem: Problem) -> list[Interval]:
 
 
 def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
-    """Return the metres between the places at two times, for the foot that moved more.
+    """Return the distance between the places at two times, metres, for the foot that moved more.
 
     For each foot the landmark that moved least counts.
     """
@@ -260,7 +260,7 @@ def _apart(places: Array, visible: Mask, one: Mask, other: Mask) -> float:
 def _same_place(places: Array, visible: Mask, one: Mask, other: Mask, stay_rows: Mask) -> bool:
     """Whether the feet are in one place at two times, and were nowhere else in between.
 
-    In between, each time in which they stay counts, and each way from one place to the next.
+    In between, each period in which they stay counts, and each way from one place to the next.
     """
     if _apart(places, visible, one, other) >= _RULE["step_m"]:
         return False
@@ -337,7 +337,7 @@ def together(views: Sequence[Problem], feet_planted: Planted) -> tuple[bool, tup
 
 
 def with_stances_in_all_views(problem: Problem, stances: tuple[Stance, ...]) -> Problem:
-    """Replace the stances of planted feet in a problem and its further views."""
+    """Replace the stances of planted feet in a problem, for its first and its other cameras."""
     first_view = replace(problem, stances=stances, views=())
     views = tuple(
         replace(
@@ -386,7 +386,7 @@ def lasting_stances(problem: Problem, shared: Array) -> tuple[Stance, ...]:
 
 
 def _feet_of_stances(shared: Array, count: int) -> Array:
-    """Return the middle of heel and toe of each foot in each stance, level, (stance, side, 3)."""
+    """Return the horizontal place of each foot in each stance, (stance, side, 3)."""
     feet = shared[FIRST_FOOT:][: 12 * count].reshape(count, 2, 2, 3).mean(axis=2)
     return _level(feet, up_of(shared))
 

@@ -105,7 +105,7 @@ class Problem:
 
     @property
     def per_camera(self) -> list[Problem]:
-        """Observations of each camera."""
+        """Observations from each camera."""
         return [self, *(view.problem for view in self.views)]
 
     @property
@@ -138,7 +138,7 @@ class Solution(NamedTuple):
 def with_gravity(
     v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
-    """Compute the derivatives of the forward component of `v` by pitch and roll."""
+    """Compute the derivatives of `v`'s forward component with respect to pitch and roll."""
     by_tilt = up_slopes(shared)
     tilted = [(v * np.cross(by_tilt[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
     return [(PITCH, tilted[0]), (ROLL, tilted[1])]

@@ -34,9 +34,9 @@ def banded(normal: Normal, damping: float) -> Array:
 
 
 def _forward(factor: Array, right: Array) -> Array:
-    """Solve L x = right with a banded Cholesky factor for many right sides, block by block.
+    """Solve L x = right with a banded Cholesky factor for many right-hand sides, block by block.
 
-    LAPACK's dtbtrs would handle the right sides one by one.
+    LAPACK's dtbtrs would handle the right-hand sides one by one.
     """
     from numpy.lib.stride_tricks import as_strided
     from scipy.linalg import blas

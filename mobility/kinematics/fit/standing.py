@@ -223,9 +223,9 @@ def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -
 
 
 def _depths_and_tilt(problem: Problem, weights: Array) -> dict[str, Any]:
-    """Leave out the depths that standing replaces, and keep the camera more level, from the front.
+    """Leave out the depths that standing replaces, and level the camera, in views from the front.
 
-    Seen from the front, the pose model leans a standing trunk forward, but not a squatting one. If
+    From the front, the pose shows a standing trunk as leaning forward, but not a squatting one. If
     its depths counted while straight standing is assumed, they would tilt the camera.
     """
     term = TERMS["standing"]["depths"]

@@ -67,7 +67,7 @@ from mobility.kinematics.fit.problem import (
 
 
 class Rows:
-    """Residuals of all knots, row by row, with their derivatives by joints and shared numbers."""
+    """Residuals of all knots, row by row, and their derivatives with respect to the unknowns."""
 
     def __init__(self, n: int, shared: int, most: int = 120) -> None:
         self.count = 0
@@ -211,7 +211,7 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
 
 
 def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
-    """Return slopes by the joints of a line between two middles, from the slope by the line."""
+    """Convert the slope along a line between two midpoints into slopes along the four joints."""
     return [*((j, 0.5 * slope) for j in high), *((j, -0.5 * slope) for j in low)]
 
 
@@ -481,8 +481,8 @@ _KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] 
     "upright": _upright_rows,
     "standing": _standing_rows,
 }
-"""Terms with residuals at each knot; `smooth` couples knots, and all other terms use shared
-numbers.
+"""Terms with residuals at each knot. Of the terms that are not listed, `smooth` couples knots, and
+the others use shared numbers only.
 """
 
 

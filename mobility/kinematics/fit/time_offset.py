@@ -308,7 +308,7 @@ def _filled(sight: Detections) -> Detections:
 
 
 def _miss(first: Detections, second: Detections, essential: Array, least: float) -> float:
-    """Return the mean logarithm by which lines of sight miss; infinite without overlap."""
+    """Return the mean logarithm of the distance between lines of sight; infinite if no overlap."""
     start = max(first.time[0], second.time[0])
     end = min(first.time[-1], second.time[-1])
     if end - start < least - 1e-6:

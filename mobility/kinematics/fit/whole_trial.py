@@ -54,8 +54,8 @@ _LONGEST_EVIDENCE_S = 4.0
 """Longest part of a recording, in seconds, that counts as evidence against a mirrored solution. It
 is limited because a wrong depth is the same in all frames of a posture. Rendered recordings are
 this long, and the intervals of their elbows are correct. In recordings five times as long (played
-there and back), the intervals of crossed arms contained the true value in 82 % without this limit,
-and in 100 % with it.
+there and back), the intervals of crossed arms contained the true value in 82 % of the cases
+without this limit, and in 100 % with it.
 """
 
 

@@ -141,7 +141,7 @@ def read_manifest(
     exercise: str = registry.USUAL,
     here: bool = True,
 ) -> Sequence[Row | Refused]:
-    """Read and check the work of a batch; rows that name none get `participant` and `exercise`.
+    """Read and check the work of a batch; `participant` and `exercise` are defaults.
 
     A CSV file has the columns `COLUMNS`, of which only ``video`` is required, and paths relative to
     its folder. All its problems are reported at once. In a folder, every video is a row, and the
@@ -428,7 +428,7 @@ def _video(folder: Path, text: str) -> tuple[Path, str]:
 
 
 def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path, str]:
-    """Return absolute path and SHA-256 of the calibration of the cameras of some videos."""
+    """Return absolute path and SHA-256 of the camera calibration for some videos."""
     path = _place(folder, text, what="calibration")
     check_calibration(path, videos)
     return path, sha256(path)
@@ -437,7 +437,7 @@ def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path,
 def _keypoints(
     folder: Path, values: Mapping[str, str], videos: Sequence[Path], options: Mapping[str, Any]
 ) -> tuple[list[Path], list[str]]:
-    """Return absolute paths and SHA-256 of the keypoints of each video, after a first reading."""
+    """Return absolute paths and SHA-256 of the keypoints of each video, after reading them once."""
     names = [name for name in KEYPOINTS[:2] if name in values]
     paths = [_place(folder, values[name], what=name) for name in names]
     keypoint_files = read_given_keypoints(paths, videos, options, values.get("keypoints_model"))

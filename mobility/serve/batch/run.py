@@ -1,8 +1,8 @@
 """Many videos: each is analysed and reported, on the workers of a dask cluster.
 
 A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
-stopped at any point, or run by two batches at once. A lock of the store lets only one batch at a
-time work on a session, so the second has nothing left to do.
+stopped at any point, or run by two batches at once. A lock in the store lets only one batch at a
+time work on a session, so the second batch has nothing left to do.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ def _open_or_create(row: Row, store: Store) -> Session:
 
 
 def _has_inputs_of(row: Row, session: Session) -> bool:
-    """Return whether the inputs of a session equal those of the row when it was checked."""
+    """Return whether the inputs of a session equal the row's inputs at the time of the check."""
     expected = (row.sha256, row.second_sha256, row.calibration_sha256, *row.keypoints_sha256)
     record = session.record
     files = (
@@ -458,7 +458,7 @@ def _result(future: Any, row: Row) -> BatchRow:
 
 @contextlib.contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Yield a client of the scheduler, or of processes on this machine."""
+    """Yield a client for the scheduler, or for processes on this machine."""
     import dask
 
     # This import adds settings of its own, which would end with ours if it came later.
@@ -496,7 +496,7 @@ def _client_of_scheduler(scheduler: str) -> Any:
 
 @contextlib.contextmanager
 def _client_of_processes(workers: int) -> Iterator[Any]:
-    """Yield a client of a cluster of processes of this machine, which end with it."""
+    """Yield a client for a cluster of processes on this machine, which end with the client."""
     from distributed import Client, LocalCluster, Security
 
     with contextlib.ExitStack() as stack:
@@ -573,7 +573,7 @@ def _dask_silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signal_ignored(number: int) -> Iterator[None]:
-    """Let processes started inside ignore a signal; outside the main thread, do nothing."""
+    """Let processes started in this context ignore a signal; do nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

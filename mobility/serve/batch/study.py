@@ -81,7 +81,7 @@ def read_study(
 
 
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
-    """Return ids of the sessions of videos, in the order of the list."""
+    """Return the session ids of the videos, in the order of the list."""
     if "participant" not in listed:
         raise BadInputError(f"{file}: has no column 'participant', which videos need; add it")
     columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]

@@ -1,4 +1,4 @@
-"""Watching of a folder: each video is processed once, after it has stopped growing.
+"""Watching a folder: each video is processed once, after it has stopped growing.
 
 The store keeps a list of processed videos, so a watch that is started again continues where the
 last one stopped. An interrupted video is processed again, and its session is finished.

@@ -104,7 +104,7 @@ class Components(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def _draws_together(freedom: float, dimension: int) -> Array:
-    """Sample freedom over chi-square so that it varies with that of other degrees of freedom."""
+    """Sample freedom over chi-square so that samples for all degrees of freedom vary together."""
     draws: Array = freedom / stats.chi2.ppf(even_points(dimension + 1)[-1], freedom)
     return draws
 
@@ -130,8 +130,9 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     ----------
     terms
         Terms as in :class:`Components`.
-    The factors that differ between two values, each with the number of levels in the mean (1 for a
-    single value). Without factors, only the residual is an error.
+    over
+        The factors that differ between two values, each with the number of levels in the mean (1
+        for a single value). Without factors, only the residual is an error.
     """
     result = Parts({}, {}, {})
     for term in terms:
@@ -187,7 +188,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     it (type II), with expectation :math:`\sum_s c_{ts} \sigma^2_s`. Solving for the variances gives
     sums of mean squares. In a balanced design, the mean squares are independent and distributed as
     chi-square; in other designs, their degrees of freedom are Satterthwaite's. A factor with two
-    levels has one degree of freedom, and an upper limit that is far away.
+    levels has one degree of freedom, so its upper limit is very large.
 
     Simulated studies had 10, 20 and 40 participants, two operators and two or three visits
     (``benchmarks/reliability.md``). The intervals contained sums of variances in 94 to 98 % of the

@@ -117,8 +117,8 @@ def bland_altman(
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
     the mean of the participants' means. If participants have several pairs with different true
     values (repetitions), s comes from the variances between and within participants
-    (:func:`limits_of_agreement`). The intervals of the limits combine those of the mean and the
-    standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
+    (:func:`limits_of_agreement`). The intervals of the limits combine the intervals of the mean and
+    of the standard deviation (MOVER), so they are wider on the outer side. The two mean squares are
     treated as independent, which is exact for equal numbers of pairs.
 
     Pairs with NaN are left out. By default, each pair has its own participant. If all differences
@@ -284,7 +284,7 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
 
 
 def _with_sum(parts: Array, freedom: Array, total: float) -> Array:
-    """Return the most likely expectations of mean squares whose sum is `total`, a smaller one.
+    """Return the most likely expectations of mean squares if their sum is `total`, a smaller value.
 
     Negative parts do not change.
     """
@@ -371,7 +371,6 @@ def _margins(
 
     `of_mean` is the variance of the mean. `total`, the variance of one difference, is the sum of
     independent mean `squares`.
-    independent mean `squares`.
     """
     from scipy import stats
 
@@ -388,8 +387,8 @@ LEAST_CLUSTERS = 5
 """Least number of participants for a bootstrap; with fewer, the samples hardly differ."""
 
 BOOTSTRAP_COVERAGE = (
-    "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are"
-    " normal; if they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"
+    "contains the mean in 92 % of studies with 5 participants and in 95 % from 8 on if errors are "
+    "normal; if they are skewed, in about 85 to 90 % with 8 and in 89 to 93 % with 30"
 )
 """Coverage of the 95 % intervals of :func:`cluster_bootstrap` in simulations."""
 

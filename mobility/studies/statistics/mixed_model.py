@@ -193,7 +193,7 @@ def nonnegative_variances(values: ArrayLike, groupings: Mapping[str, ArrayLike])
 
 
 _SAME = "all values of a group are the same"
-_TOO_LITTLE = "the study says too little"
+_TOO_LITTLE = "the study contains too little information"
 _ENDLESS = f"mixed model: its search does not end; {_TOO_LITTLE}"
 
 
@@ -231,7 +231,7 @@ class _Found(NamedTuple):
 
 
 def _most_likely(model: _Model) -> _Found:
-    """Return the variances with the greatest restricted likelihood, with a sensible boundary.
+    """Return the variances with the greatest restricted likelihood, with limits only if necessary.
 
     Without limits, a covariance can become singular. If all values have equal weight in the
     effects, as in balanced studies, the effects do not depend on it. Otherwise no variance may be

@@ -102,7 +102,7 @@ def intraclass_correlation(
 ) -> Estimate:
     r"""Compute the intraclass correlation of a two-way design, with its 95 % confidence interval.
 
-    For n targets and k columns, R is the mean square between rows, C the mean square between
+    For n targets and k columns, R is the mean square between targets, C the mean square between
     columns, and E the mean square of the error:
 
     - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement of single
@@ -155,7 +155,7 @@ def intraclass_correlation(
     reason = ""
     if not np.isfinite(low):
         none = "error" if squares.error <= 0 or value >= 1 else "reliability"
-        reason = f"ICC interval: there is no {none} to tell it from"
+        reason = f"ICC interval: there is no {none} to distinguish it from"
     return Estimate(n, value, low, high, reason)
 
 
@@ -167,7 +167,7 @@ def measurement_error(values: Values, *, kind: Kind = "agreement") -> Estimate:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also includes the differences between columns.
     Its interval applies to columns that are a sample of many, such as visits. It uses modified
     large samples, with a lower limit that is calibrated by a parametric bootstrap. With 2 columns,
-    the upper limit is far away.
+    the upper limit is very large.
 
     In simulated studies the true error of agreement was below its interval in 1.2 to 3.7 % and
     above it in 0 to 3.2 %. The true error is rarely above the interval if columns hardly differ,
@@ -270,9 +270,9 @@ def mdc95(sem: float) -> float:
 def share_within(freedom: float) -> float:
     """Return the share of new changes caused by error alone that are within an estimated MDC95.
 
-    Such a change divided by the true SEM is normal. The estimated SEM is the true SEM times the
-    root of chi-square over its degrees of freedom, so their quotient is distributed as t.
-    :func:`mdc95` computes the MDC95.
+    Such a change, divided by the true SEM, is normally distributed. The estimated SEM is the true
+    SEM times the root of chi-square over its degrees of freedom, so their quotient is distributed
+    as t. :func:`mdc95` computes the MDC95.
     """
     from scipy import stats
 
@@ -289,10 +289,10 @@ def satterthwaite(shares: ArrayLike, freedom: ArrayLike) -> float:
 def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     r"""Compute Lin's concordance correlation coefficient, with its interval by the z-transform.
 
-    :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n.
-    Pairs must be independent; pairs with NaN are left out. The coefficient is NaN with fewer than
-    three pairs, or if one method always gives the same value. The interval is NaN if both methods
-    agree perfectly. Lin 1989, Biometrics 45:255, with the corrected variance of Lin 2000,
+    :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with divisor n in the
+    moments. Pairs must be independent; pairs with NaN are left out. The coefficient is NaN with
+    fewer than three pairs, or if one method always has the same value. The interval is NaN if both
+    methods agree perfectly. Lin 1989, Biometrics 45:255, with the corrected variance of Lin 2000,
     Biometrics 56:324.
     """
     one, other = paired(first, second, what="concordance")
@@ -302,7 +302,7 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     if n < LEAST:
         return _missing(n, f"CCC: {too_few(n, 'both')}")
     if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return _missing(n, "CCC: one of the two gives the same value always")
+        return _missing(n, "CCC: one of the two always has the same value")
     variances = one.var(), other.var()
     covariance = float(((one - one.mean()) * (other - other.mean())).mean())
     bias = float(one.mean() - other.mean())
@@ -370,7 +370,7 @@ def _kappa(one: Array, other: Array, *, power: int) -> tuple[float, Array]:
 
 
 def _of_mean(single: float, k: int) -> float:
-    """Return the reliability of the mean of k values from that of one (Spearman-Brown 1910)."""
+    """Return the reliability of a mean of k values from that of one value (Spearman-Brown 1910)."""
     below = 1 + (k - 1) * single
     return k * single / below if not below <= 0 else -1.0
 

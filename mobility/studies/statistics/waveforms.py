@@ -27,7 +27,8 @@ ARRANGEMENTS = 10_000
 ALPHA = 0.05
 
 BAND_COVERAGE = (
-    "holds the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose curves"
+    "contains the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose "
+    "curves"
     " are normal; of people whose values are strongly skewed (log-normal) in 70 to 80 %"
 )
 """Coverage of the 95 % band of :func:`band_factor`."""
@@ -66,7 +67,7 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
 
     They are `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
     :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the last is the standard deviation of the
-    difference, divided by n. Points that are NaN in either curve are left out. Errors are NaN if
+    difference (with divisor n). Points that are NaN in either curve are left out. Errors are NaN if
     more than half of the points of the reference are left out.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
@@ -158,9 +159,8 @@ def paired_curve_test(
     Notes
     -----
     Under the null hypothesis each difference is as likely with the opposite sign. The largest |t|
-    of a curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp
-    15:1), so that each point beyond the threshold counts as different, with one error rate for all
-    points.
+    is compared with that of every flip (max-t; Nichols and Holmes 2002, Hum Brain Mapp 15:1), so
+    each point beyond the threshold counts as different. All points share one error rate.
     """
     curves = _without_gaps(differences)
     count = len(curves)
@@ -181,10 +181,10 @@ def independent_curve_test(
     """Test whether two groups have the same mean curve (second minus first), however they vary.
 
     Like :func:`paired_curve_test`, for curves of different participants. The statistic is Welch's
-    t. It is compared with that of curves about their group's mean whose signs are flipped (wild
-    bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread, which would
-    not be the case if people were exchanged between groups. ``benchmarks/groups.md`` shows how
-    often the test finds a difference that does not exist.
+    t. It is compared with the t of curves whose deviations from their group's mean have flipped
+    signs (wild bootstrap-t, as in :func:`band_factor`). Each group therefore keeps its own spread,
+    which would not be the case if people were exchanged between groups. ``benchmarks/groups.md``
+    shows how often the test finds a difference that does not exist.
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
     counts = [len(curves) for curves in groups]

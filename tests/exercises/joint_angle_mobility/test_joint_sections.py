@@ -638,7 +638,7 @@ def test_norms_and_errors_of_the_lab_stand_on_the_gauge(metrics: xr.Dataset) -> 
         "from this lab's study ours with 12 people",
     )
     html = report.show_gauges(metrics, lab=lab)
-    assert "shaded: 50 out of 100 of this lab&#39;s 30 people (ours)" in html
+    assert "shaded: the range of 50 % of this lab&#39;s 30 people (ours)" in html
     assert "Shaded: 95 of 100" not in html
     for other in ("elbow_extension", "knee_flexion"):
         name = f"end_of_range[{other}]"

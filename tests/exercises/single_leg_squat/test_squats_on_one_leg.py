@@ -14,6 +14,7 @@ from analytic import minimum_jerk, pose_dataset
 import mobility as mb
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.findings import Finding, find
+from mobility.assessment.number import Number
 from mobility.catalogue.joints import JOINTS
 from mobility.catalogue.registry import exercise
 from mobility.errors import BadInputError
@@ -309,9 +310,8 @@ def test_the_page_begins_with_each_leg_that_squats() -> None:
 
 
 def finding(rule: str, status: Any, side: str = "left") -> Finding:
-    return Finding(
-        rule, "", side, "", 1.0, (0.0, 2.0), "degree", 1.0, 0.5, status, "", rule, "", "", ""
-    )
+    number = Number(1.0, units="degree", side=side)
+    return Finding(rule, "", "", number, (0.0, 2.0), 1.0, 0.5, status, "", rule, "", "", "")
 
 
 def test_a_criterion_is_met_where_no_part_is_a_fault_and_open_where_one_is_not_told() -> None:

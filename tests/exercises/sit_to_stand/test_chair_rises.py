@@ -26,6 +26,8 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.lab.sit_to_stand_times import stick_figure, times_of_both
+from mobility.reports import client_page
+from mobility.reports.exercise_page import page_of
 from mobility.reports.page import ReportPage
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
@@ -458,22 +460,25 @@ ENDS_UPRIGHT = Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)
     ("course", "lines"),
     [
         (five(), [r"Time for five repetitions: [\d.]+ s ± 0.4 s until seated again and [\d.]+ s "
-                  r"± 0.4 s until standing. Each repetition, from leaning forward to sitting "
-                  r"down: (?:[\d.]+(, | s)){5} ± 0.4."]),
+                  r"± 0.4 s until standing for the fifth time. Each repetition from leaning "
+                  r"forward to sitting down, without the pauses between: "
+                  r"(?:[\d.]+(, | s)){5} \(each ± 0.4\)."]),
         (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5),
-         [r"Time for five repetitions: .* until seated again and .* until standing. Each .*",
+         [r"Time for five repetitions: .* until seated again and .* "
+          r"until standing for the fifth time. Each .*",
           r"Not compared with a norm: the video does not begin with the person sitting still."]),
-        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing. "
-                        r"Each rep.*, – s ± 0.4.",
+        (ENDS_UPRIGHT, [r"Time for five repetitions: [\d.]+ s ± 0.4 s until standing for "
+                        r"the fifth time. Each rep.*, – s \(each ± 0.4\).",
                         r"The time for five repetitions until seated again is not reported: the "
                         r"end is not visible."]),
         (Course(1.0).go(1.0).rises(4),
-         [r"Each repetition, from leaning forward to sitting down: (?:[\d.]+(?:, | s)){4}.",
+         [r"Each repetition from leaning forward to sitting down, "
+          r"without the pauses between: (?:[\d.]+(?:, | s)){4}.",
           r"The time for five repetitions is not reported: five repetitions in a row are needed, "
           r"and 4 were found."]),
         (Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
-         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted repetition, "
-          r"from leaning forward to sitting down: .*",
+         [r"Repetitions: 5 accepted of 6 found \(left out: no. 3: .*\). Each accepted .*, "
+          r"without the pauses between: .*",
           r"The time for five repetitions is not reported: repetition 3 was not accepted: .*"]),
     ],
     ids=["the test", "begins standing", "ends upright", "four", "one falls back"],
@@ -526,6 +531,23 @@ def test_who_rises_less_than_five_times_in_thirty_seconds_is_compared(pose_of: M
         course.go(LEAN_S, lean=35.0).go(3.5, 0.0).go(0.5).go(2.5, 1.0).go(0.5)
     low = {each.rule: each for each in find(measured(pose_of(course.go(2.0)), age=72))}
     assert (low["thirty_seconds_low"].status, low["thirty_seconds_low"].value) == ("found", 4)
+
+
+def test_the_client_reads_the_time_or_the_count() -> None:
+    page = ReportPage(Store("absent").demo("Sit-to-Stand").read_once())
+    timed = page.metrics["five_times"].copy(data=17.8)
+    metrics = page.metrics.assign(five_times=timed, thirty_seconds=timed * np.nan)
+    sentence = page_of(page.exercise).result_for_client
+    said = "You stood up and sat down five times in 18 seconds."
+    assert sentence(metrics) == (  # the seat of the demo is high
+        f"{said} This is not compared with other people, because {timed.attrs['no_norm']}."
+    )
+    compared = timed.drop_attrs().assign_attrs(timed.attrs | {"no_norm": ""})
+    assert sentence(metrics.assign(five_times=compared)) == said
+    assert client_page.of_session(page).count("You stood up") == 1
+    counted = metrics.assign(five_times=timed * np.nan, thirty_seconds=timed.copy(data=9.0))
+    assert sentence(counted) == "You stood up 9 times in 30 seconds."
+    assert sentence(metrics.assign(five_times=timed * np.nan)) == ""
 
 
 @pytest.mark.parametrize(("share", "counted"), [(0.3, 5), (0.7, 6)])

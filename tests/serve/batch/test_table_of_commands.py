@@ -43,6 +43,7 @@ TABLE = """
     config set moves --file config.json
     config get moves
     export-lab squat --out angles.mot
+    export-bids p02 bids
     validate squat
     validate squat angles.mot --no-report
     validate squat

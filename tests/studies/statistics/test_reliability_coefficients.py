@@ -213,7 +213,7 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert none.value == pytest.approx(-0.1359, abs=1e-4)
     assert np.isnan(none.low)
     assert "no reliability" in none.reason
-    assert "same value always" in concordance([1, 1, 1], [1, 2, 3]).reason
+    assert "always has the same value" in concordance([1, 1, 1], [1, 2, 3]).reason
 
 
 def test_bad_input_says_what_is_wrong():
