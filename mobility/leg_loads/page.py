@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,19 +44,19 @@ def loads(page: ReportPage) -> Markup:
         if bool(curves[name].notnull().any())
     ]
     return (
-        paragraphs(sentence(page.metrics))
+        paragraphs(share_in_words(page.metrics))
         + charts(*panels)
         + paragraphs(*_notes(shown), kind="note")
     )
 
 
-def sentence(metrics: xr.Dataset) -> str:
+def share_in_words(metrics: xr.Dataset) -> str:
     """Return for a client how much of the weight the leg that carries more of it carries."""
-    numbers = values_of(metrics, "weight_share")
-    side = max(numbers, key=lambda side: numbers[side].value)
-    number = numbers[side]
-    key = "client" if number.value - number.half_width > 50 else "client_even"
-    return tables.sentence(f"loads.{key}", share=number.text, side=side)
+    shift = values_of(metrics, "weight_shift")[""]  # percent, as in the check
+    more = replace(shift, value=50.0 + abs(shift.value))
+    key = "client" if abs(shift.value) > shift.half_width else "client_even"
+    side = "right" if shift.value > 0 else "left"
+    return tables.sentence(f"loads.{key}", share=more.text, side=side)
 
 
 def _panels() -> dict[str, str]:

@@ -15,7 +15,7 @@ from mobility.assessment.findings import find
 from mobility.catalogue import registry
 from mobility.leg_loads.kernels import _frames
 from mobility.leg_loads.loads import loads_and_samples
-from mobility.leg_loads.page import sentence
+from mobility.leg_loads.page import share_in_words
 from mobility.reports.page import ReportPage
 from mobility.reports.sections import sections_of
 from mobility.store import Store
@@ -144,14 +144,13 @@ def test_the_page_shows_the_sentence_and_the_curves() -> None:
     page = ReportPage(session)
     vars(page)["metrics"], vars(page)["exercise"] = metrics, exercise
     shown = {each.name: unescape(each.of(page)) for each in sections_of(exercise)}
-    share = metrics["weight_share"]
-    side = str(share["side"].to_numpy()[share.to_numpy().argmax()])
-    assert f"You put {100 * float(share.max()):.0f} % ± " in shown["loads"]
+    shift = metrics["weight_shift"]
+    side = "right" if shift > 0 else "left"
+    assert f"You put {50 + 100 * abs(float(shift)):.0f} % ± " in shown["loads"]
     assert f"of your weight on the {side} leg, so the legs do not clearly differ" in shown["loads"]
-    shifted = metrics.assign(
-        weight_share=share.copy(data=np.where(share["side"] == side, 0.8, 0.2))
-    )
-    assert sentence(shifted).endswith(f"of your weight on the {side} leg.")
+    shifted = share_in_words(metrics.assign(weight_shift=shift.copy(data=-0.3)))
+    assert shifted.startswith("You put 80 % ± ")
+    assert shifted.endswith("of your weight on the left leg.")
     assert shown["loads"].count("<img") == 4
     vars(page)["metrics"] = metrics.assign(
         weight_share=(metrics["weight_share"] * np.nan).assign_attrs(
