@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mobility.base.options import checked, quoted
 from mobility.base.provenance import with_history
 from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
+from mobility.keypoints.view import best_view
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Repetitions, check_recording, require_positions
 from mobility.kinematics.expected_error import of_fit
@@ -424,6 +425,7 @@ class _Errors:
     sideways: float = 0.0
     vertical: float = 0.0
     apart: float = 0.0  # how much farther forward the left foot carries, in standard deviations
+    uneven: float = 0.0  # of the share, times its difference from a half
 
 
 def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> dict[str, Array]:
@@ -434,6 +436,8 @@ def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> 
     forward = errors.forward - _too_far_forward(joints, ahead)
     point = point + forward[:, None] * ahead + errors.sideways * np.cross(ahead, UP)
     feet = on_feet(joints, point, movement.standing)
+    on_both = (feet.share > 0) & (feet.share < 1)
+    feet = replace(feet, share=feet.share + on_both * errors.uneven * (feet.share - 0.5))
     force = feet.share[..., None] * total[:, None]
     on_foot = feet.point + _apart(feet.share, errors.apart)[..., None] * ahead[:, None]
     moment = moments(joints, motion, force, on_foot) / (GRAVITY * stature)
@@ -471,10 +475,10 @@ def _too_far_forward(joints: Array, ahead: Array) -> Array:
 
 def _samples_of_errors(kind: str, count: int) -> list[_Errors]:
     table = tables.load(_TABLE)["errors"][kind]
-    normal = np.random.default_rng(0).normal(size=(count, 4))
+    normal = np.random.default_rng(0).normal(size=(count, 5))
     if count >= normal.shape[1]:  # orthogonal columns: the spread is exactly the stated one
         normal = np.linalg.qr(normal)[0] * np.sqrt(count)
-    sizes = [table["forward_m"], table["sideways_m"], table["vertical"], 1.0]
+    sizes = [table["forward_m"], table["sideways_m"], table["vertical"], 1.0, table["uneven"]]
     return [_Errors(*row) for row in normal * sizes]
 
 
@@ -525,8 +529,14 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
     return Samples(times, middle, deviations)
 
 
+def _share_factor(pose: xr.Dataset) -> float:
+    """Return the factor on the spread of the share; the largest one for a view without its own."""
+    factors: dict[str, float] = tables.load(_TABLE)["errors"]["share_factor"]
+    return factors.get(best_view(pose).kind, max(factors.values()))
+
+
 def _standing_evenly(
-    values: dict[str, Array], samples: Samples, movement: Movement
+    values: dict[str, Array], samples: Samples, movement: Movement, share_factor: float
 ) -> tuple[dict[str, Array], Samples]:
     """Move values and samples towards an even share in standing, as far as this is likely.
 
@@ -552,7 +562,7 @@ def _standing_evenly(
         middle[name] = samples.values[name] + shift
         moved[name] = values[name] + at_frames(shift, samples.time, movement.time)
         deviations[name] = deviation - np.multiply.outer(errors + spread, gain)
-    deviations["weight_share"] *= tables.load(_TABLE)["errors"]["share_factor"]
+    deviations["weight_share"] *= share_factor
     for shares in (moved, middle):
         shares["weight_share"] = np.clip(shares["weight_share"], 0.0, 1.0)
     return moved, Samples(samples.time, middle, deviations)
@@ -581,7 +591,7 @@ def loads_and_samples(
     )
     samples = _samples(pose, movement, kind, stature)
     if kind == "camera":
-        values, samples = _standing_evenly(values, samples, movement)
+        values, samples = _standing_evenly(values, samples, movement, _share_factor(pose))
     result = _dataset(pose, values, _sds(samples, movement.time), refused)
     result = with_history(
         result.assign_attrs(filter=_filter_words(kind), height_m=stature),
