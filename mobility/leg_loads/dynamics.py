@@ -7,7 +7,6 @@ with y up. Forces and moments are those of a body of 1 kg: N/kg and Nm/kg.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +95,8 @@ def foot_centres(joints: Array) -> Array:
     return centre
 
 
-class OnFeet(NamedTuple):
+@dataclass(frozen=True)
+class OnFeet:
     """How feet carry a force: ``share`` (time, side), and ``point`` (time, side, 3), metres."""
 
     share: Array
