@@ -79,7 +79,7 @@ def test_shares_and_moments_follow_from_the_loads_of_the_frames() -> None:
 
 def test_a_leaning_body_shifts_its_weight_to_that_side_and_mirrored_to_the_other() -> None:
     right, left = (float(metrics_of("squat", leaning(x))["weight_shift"]) for x in (0.03, -0.03))
-    assert right > 0.05
+    assert right > 0.03
     assert left == pytest.approx(-right, abs=0.01)
 
 
