@@ -26,6 +26,7 @@ GOOD: Mapping[str, tuple[Value, Value]] = {
     "arm_fall": (-5.0, 5.0),
     "dowel_offset": (0.05, 0.1),
     "lateral_shift": (0.01, 0.02),
+    "weight_shift": (0.01, 0.02),
     "pelvis_obliquity": (0.5, 1.5),
     "knee_ankle_separation_ratio": (1.2, 0.03),
     "knee_ankle_separation_ratio_standing": (1.1, 0.03),

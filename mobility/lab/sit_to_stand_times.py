@@ -1,4 +1,4 @@
-"""Times of sit-to-stand repetitions, compared with the times in recordings from a lab."""
+"""Times of rises from a seat, compared with the times in recordings from a lab."""
 
 from __future__ import annotations
 

@@ -351,7 +351,7 @@ class VisitPage(Page):
         )
 
     def _openings(self, films: Sequence[Film], name: str | None) -> Markup:
-        """Show what each video's report begins with: the sit-to-stand times, or the legs."""
+        """Show what each video's report begins with: the times of rises, or the legs."""
         if name is None:
             return Markup()
         parts: list[h.Node] = []
