@@ -54,9 +54,11 @@ def share_in_words(metrics: xr.Dataset) -> str:
     """Return for a client how much of the weight the leg that carries more of it carries."""
     shift = values_of(metrics, "weight_shift")[""]  # percent, as in the check
     more = replace(shift, value=50.0 + abs(shift.value))
-    key = "client" if abs(shift.value) > shift.half_width else "client_even"
+    differ = abs(shift.value) > shift.half_width
     side = "right" if shift.value > 0 else "left"
-    return tables.sentence(f"loads.{key}", share=more.text, side=side)
+    return tables.sentence(
+        "loads.client" if differ else "loads.client_even", share=more.text, side=side
+    )
 
 
 def _panels() -> dict[str, str]:

@@ -68,7 +68,12 @@ def repetitions(count: int = 3) -> xr.Dataset:
 
 
 def finding(rule: str = "knee_flexion_limited", **changed: object) -> Finding:
-    return replace(next(f for f in find(metrics()) if f.rule == rule), **changed)
+    made = next(f for f in find(metrics()) if f.rule == rule)
+    if "value" in changed:
+        value = changed.pop("value")
+        number = replace(made.number, value=np.nan if value is None else value)
+        made = replace(made, number=number)
+    return replace(made, **changed)
 
 
 def squat(**changed: object) -> xr.Dataset:
