@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WINGS = ("studies", "lab", "virtual_lab", "serve")
+WINGS = ("studies", "leg_loads", "lab", "virtual_lab", "serve")
 SUFFIXES = ("_sd", "_sem")
 BLANK = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
