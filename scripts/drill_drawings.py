@@ -357,6 +357,12 @@ def _box_squat_mirror() -> str:
     return mirror() + strip + seat + front_view((110.0, 98.0), SQUAT_LEGS, arms=CROSSED)
 
 
+def _two_scales() -> str:
+    seat = box(82, 108, 56, FLOOR - 108)
+    scales = "".join(box(110.0 + side * 30 - 17, FLOOR - 5, 34, 5, MOVED) for side in (-1, 1))
+    return seat + front_view((110.0, 93.0), SQUAT_LEGS, arms=CROSSED) + scales
+
+
 DRAWN: dict[str, Callable[[], str]] = {
     "calf_stretch": _calf_stretch,
     "calf_stretch_for_the_knee": _calf_stretch,
@@ -384,6 +390,7 @@ DRAWN: dict[str, Callable[[], str]] = {
     "rises_in_front_of_a_mirror": _sitting_in_front,
     "weaker_leg_back": _weaker_leg_back,
     "box_squat_mirror": _box_squat_mirror,
+    "two_scales": _two_scales,
 }
 
 

@@ -68,7 +68,7 @@ def metrics_of_demo() -> xr.Dataset:
 def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
     metrics = metrics_of_demo()
     shown = {gauge.name: gauge for gauge in gauges.of_rules(metrics)}
-    assert len(shown) == 11
+    assert len(shown) == 12
     bend = shown["Knee flexion"]
     assert bend.values["left"].value == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"].sd == float(metrics["knee_flexion_sd"].sel(side="left"))

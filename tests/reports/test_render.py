@@ -256,7 +256,7 @@ def test_page_is_titled_accessible_and_short(
     assert all(len(image["alt"] or "") > 15 for image in images)
     assert len(page.all("h1")) == 1
     assert len(page.all("caption")) == len(page.all("table"))
-    assert len(page.all("details")) == len(page.all("summary")) == 9
+    assert len(page.all("details")) == len(page.all("summary")) == 10
     assert {attrs.get("scope") for attrs in page.all("th")} == {"col", "row"}
     client = Page(report["client"])
     assert client.words <= MOST_WORDS + 30

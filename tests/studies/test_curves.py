@@ -414,7 +414,7 @@ def test_bad_input_is_one_line(squats: Any) -> None:
             "no bottom_end",
         ),
         (lambda: mb.mean_curves([]), "there is no session"),
-        (lambda: mb.mean_curves([angles]), "number 1: must be a session, or a Dataset of"),
+        (lambda: mb.mean_curves([angles]), "number 1: must be a session, or a Dataset from"),
         (
             lambda: mb.mean_curves([two[0], two[1].isel(side=[0])], participants=names(2)),
             "number 2: its sides must be left and right",

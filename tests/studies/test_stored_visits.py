@@ -288,8 +288,8 @@ def test_a_page_is_out_of_date_where_an_exercise_shows_itself_in_another_way(
     """Its stills and sections are of the modules ``page`` of the exercises."""
     digest = registry.digest
 
-    def of_another_page(exercise: Exercise, *, pages: bool = False, **_: bool) -> str:
-        return "of another page" if pages else digest(exercise)
+    def of_another_page(exercise: Exercise, *, pages: bool = False, **parts: bool) -> str:
+        return "of another page" if pages else digest(exercise, **parts)
 
     assert stored_visits.page_is_current(store.visit("p01"))
     monkeypatch.setattr(registry, "digest", of_another_page)
