@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.documents.lab_references import LabReferences, Reference
     from mobility.lab.lab_comparison import Validation
+    from mobility.studies.course import Course
     from mobility.studies.visit import Visit
 
 T = TypeVar("T")
@@ -431,6 +432,15 @@ class Store(SessionStore[Session]):
         from mobility.studies.stored_visits import current_visit
 
         return current_visit(self, user_id, on=on, only=only, without=without, faces=faces)
+
+    def course(self, user_id: str) -> Course:
+        """Return all visits of a participant, with the trend of each measure.
+
+        See :class:`mobility.studies.course.Course`.
+        """
+        from mobility.studies.course import Course
+
+        return Course(self, user_id)
 
     def references(self) -> list[Reference]:
         """Return the results of the lab's own studies (norms and test-retest errors), newest first.
