@@ -66,7 +66,9 @@ def courses(rows: pd.DataFrame, visits: int, rng: np.random.Generator) -> list[d
                 sign = rng.choice([-1.0, 1.0])
                 true = sign * 2 * half_width(np.hypot(sem[0], sem[-1]))
                 raised = trend(days, values + true * days / days[-1], sem)
-                row["true"] = raised.exceeds(len(numbers)) and (raised.last - raised.first) * true > 0
+                row["true"] = (
+                    raised.exceeds(len(numbers)) and (raised.last - raised.first) * true > 0
+                )
         row["each"] = float(np.mean(row["each"]))
         results.append(row)
     return results

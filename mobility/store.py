@@ -442,6 +442,15 @@ class Store(SessionStore[Session]):
 
         return Course(self, user_id)
 
+    def render_course(self, user_id: str) -> dict[str, Path]:
+        """Make the page of a participant's course, the client's page, and the table.
+
+        See :func:`mobility.studies.course_page.render_course`.
+        """
+        from mobility.studies.course_page import render_course
+
+        return render_course(self, user_id)
+
     def references(self) -> list[Reference]:
         """Return the results of the lab's own studies (norms and test-retest errors), newest first.
 

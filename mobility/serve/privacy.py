@@ -308,7 +308,9 @@ def erase(store: Store, user_id: str) -> list[str]:
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
     several people are removed, see :mod:`mobility.serve.privacy`. Because of this order, a deletion
     that was interrupted can be repeated, and then removes the rest. Files in other places (exports,
-    ``--out``) are kept. The result has the IDs of sessions, "participant" if there was a record or a note,
+    ``--out``) are kept.
+
+    The result has the IDs of sessions, "participant" if there was a record or a note on a visit,
     and "traces" if other files named the participant. If something cannot be deleted, an error is
     raised after everything else is gone.
     """

@@ -114,17 +114,16 @@ def course(
     The page shows each measure over time, and whether it has surely changed. The table is next to
     it. With --json, the command prints the trends.
     """
-    found = opened.course(user_id)
     if note is not None:
-        found.set_note(*note)
-    files = found.render()
+        opened.course(user_id).set_note(*note)
+    files = opened.render_course(user_id)
     shown = files["client" if client else "html"].resolve()
     if pdf:
         from mobility.reports.html import to_pdf
 
         shown = to_pdf(shown)
     if as_json:
-        print_json(found.document())
+        print_json(opened.course(user_id).document())
         say(f"report  {shown}")
         return
     typer.echo(f"report  {shown}\ntable   {files['csv'].resolve()}")

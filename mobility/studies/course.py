@@ -11,7 +11,6 @@ import datetime
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from scipy.special import ndtri
 
 from mobility.assessment.trial_errors import judged
 from mobility.base.options import Day, checked, validate
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.sessions.files import LOCKS, NOTES, PARTICIPANTS, check_decodable
 from mobility.studies.references import references
 from mobility.studies.visit import Visit, as_date, visits_of
@@ -166,6 +165,18 @@ class Course:
         self.store = store
         self.user_id = user_id
         self.visits = [Visit(user_id, *day) for day in visits_of(store, user_id).items()]
+
+    def left_out(self) -> dict[str, str]:
+        """List sessions that cannot be read, for instance of an exercise that no longer exists."""
+        ids = {session.id for visit in self.visits for session in visit.sessions}
+        reasons = {}
+        for session_id, owner in self.store.owners().items():
+            if owner == self.user_id and session_id not in ids:
+                try:
+                    self.store.session(session_id).record.kind  # noqa: B018 - it may raise
+                except MobilityError as error:
+                    reasons[session_id] = str(error)
+        return reasons
 
     @property
     def notes(self) -> dict[datetime.date, str]:
@@ -326,24 +337,9 @@ class Course:
             for visit in self.visits
             if f"{visit.date}" not in with_numbers
         ]
-        return pd.DataFrame(rows).sort_values("date", kind="stable", ignore_index=True)
-
-    def render(self) -> dict[str, Path]:
-        """Make the page, the client's page and the table; see
-        :func:`mobility.studies.course_page.render_course`.
-        """
-        from mobility.studies.course_page import render_course
-
-        return render_course(self)
-
-    def without_numbers(self) -> list[tuple[datetime.date, str, str]]:
-        """List the day, exercise and reason of each video that is not included."""
-        return [
-            (visit.date, row["exercise"], row["reason"])
-            for visit in self.visits
-            for row in visit.films()
-            if row["reason"]
-        ]
+        counts = {name: "Int64" for name in ("repetitions", "part") if with_numbers}
+        frame = pd.DataFrame(rows).astype(counts)
+        return frame.sort_values("date", kind="stable", ignore_index=True)
 
 
 def _points(
@@ -358,7 +354,7 @@ def _points(
         return same and is_filmed_alike(one, other, filmings)
 
     last = next((n for n in reversed(numbers.values()) if n is not None), None)
-    assert last is not None  # noqa: S101 - a line has a number
+    assert last is not None  # a line has a number
     compared = [n for n in numbers.values() if n is not None and (n is last or alike(n, last))]
     errors, whose = errors_between_visits(compared, studies, filmings, alike=True)
     error_of = dict(zip(map(id, compared), errors, strict=True))
@@ -371,5 +367,3 @@ def _points(
         points.append(Point(day, number, part, math.isfinite(error), error))
         before = number
     return points, whose
-
-

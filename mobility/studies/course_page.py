@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import htpy as h
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from mobility.base.formatting import capital, dated, digits_and_suffix, listed, 
 from mobility.errors import ReportError
 from mobility.kinematics.expected_error import half_width
 from mobility.pipeline.analysis import try_to_bring_up_to_date
-from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL
+from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL
 from mobility.reports import figures
 from mobility.reports.html import Row, html, paragraphs, table
 from mobility.reports.render import to_html
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from mobility.sessions.session_store import SessionStore
+
 COURSE = "course"
 """Name of the folder of the page, next to those of the visits, and of its files."""
 
 
-def render_course(course: Course) -> dict[str, Path]:
+def render_course(store: SessionStore[Any], user_id: str) -> dict[str, Path]:
     """Make the page of a course.
 
     Outdated sessions are analysed again first. The page is in the folder of the participant's visit
@@ -50,19 +52,21 @@ def render_course(course: Course) -> dict[str, Path]:
     ReportError
         A session was deleted in the meantime.
     """
-    store = course.store
+    course = Course(store, user_id)
     store.require_writable()
     sessions = [session for visit in course.visits for session in visit.sessions]
     for session in sessions:
         try_to_bring_up_to_date(session)
-    course = Course(store, course.user_id)
+    course = Course(store, user_id)  # with new results
     folder = visit_folder(store.reports.absolute(), course.user_id, COURSE)
     with writing(folder.parent):
         make_folder(folder.parent)
     names = {"html": f"{COURSE}.html", "client": f"{COURSE}.client.html", "csv": f"{COURSE}.csv"}
     title = sentence("course.page", name=course.user_id)
     with replace_folder(folder, what=f"the page of the course of {course.user_id}") as place:
-        write_json(place / SESSIONS_ON_PAGE, [session.id for session in sessions])
+        write_json(
+            place / SESSIONS_ON_PAGE, [session.id for session in sessions] + [*course.left_out()]
+        )
         with writing(folder):
             for kind, content in (("html", _page(course)), ("client", _client(course))):
                 (place / names[kind]).write_text(_document(content, title), encoding="utf-8")
@@ -91,9 +95,7 @@ def _who(course: Course) -> str:
 def _page(course: Course) -> Markup:
     days = [visit.date for visit in course.visits]
     which = "days" if len(days) > 1 else "one_day"
-    about = sentence(
-        f"course.{which}", count=len(days), first=dated(days[0]), last=dated(days[-1])
-    )
+    about = sentence(f"course.{which}", count=len(days), first=dated(days[0]), last=dated(days[-1]))
     page = html(h.h1[sentence("course.title", name=_who(course))]) + paragraphs(about, kind="who")
     for exercise in dict.fromkeys(line.exercise for line in course.lines):
         lines = [line for line in course.lines if line.exercise == exercise]
@@ -111,13 +113,18 @@ def _client(course: Course) -> Markup:
     else:
         sentences = []
         for word in ("better", "worse"):
-            since: dict[str, list[str]] = {}
+            since: dict[str, dict[str, list[str]]] = {}
             for line in course.lines:
                 if course.word(line) == word:
                     first = next(point.day for point in line.points if point.is_compared)
-                    since.setdefault(dated(first), []).append(_name(line).lower())
+                    name = _name(line._replace(side="")).lower()
+                    since.setdefault(dated(first), {}).setdefault(name, []).append(line.side)
             sentences += [
-                sentence(f"course.client_changed.{word}", day=day, names=listed(names))
+                sentence(
+                    f"course.client_changed.{word}",
+                    day=day,
+                    names=listed([_sided(*each) for each in names.items()]),
+                )
                 for day, names in since.items()
             ]
         sentences = sentences or [sentence("course.client_unsure", day=dated(days[0]))]
@@ -134,6 +141,10 @@ def _client(course: Course) -> Markup:
 def _name(line: Line) -> str:
     name = name_of_number({"exercise": line.exercise, "metric": line.metric})
     return f"{name}, {line.side}" if line.side else name
+
+
+def _sided(name: str, sides: Sequence[str]) -> str:
+    return f"{name} ({listed(sides)})" if all(sides) else name
 
 
 def _trends(course: Course, lines: Sequence[Line]) -> Markup:
@@ -170,7 +181,9 @@ def _visits(course: Course) -> Markup:
         ]
         rows.append([dated(visit.date), "; ".join(films), notes.get(visit.date, "")])
     head = [sentence(f"course.head.{name}") for name in ("day", "films", "note")]
-    return table(head, rows, caption=sentence("course.caption_visits"))
+    shown = table(head, rows, caption=sentence("course.caption_visits"))
+    lines = [sentence("course.left_out", reason=why) for why in course.left_out().values()]
+    return shown + paragraphs(*lines, kind="note")
 
 
 def _drawn(course: Course, lines: Sequence[Line], *, caption: bool = True) -> Markup:
@@ -193,9 +206,8 @@ def draw(course: Course, measures: Sequence[Sequence[Line]]) -> Figure:
             _draw_line(axis, line)
         _draw_breaks(axis, lines)
         name = _name(lines[0]._replace(side=""))
-        axis.set_title(name, fontsize=NORMAL, loc="left")
         suffix = digits_and_suffix(lines[0].measured[-1][1].units)[1].strip()
-        axis.set_ylabel(suffix, fontsize=SMALL, rotation=0)
+        axis.set_title(f"{name} ({suffix})" if suffix else name, fontsize=NORMAL, loc="left")
         goal = lines[0].measured[-1][1].goal
         if math.isfinite(goal):
             axis.axhline(goal, color="black", lw=1.0, ls=":", zorder=1)

@@ -591,9 +591,7 @@ def visit(
     return Visit(user_id, date, sessions)
 
 
-def visits_of(
-    store: SessionStore[Any], user_id: str
-) -> dict[datetime.date, list[StoredSession]]:
+def visits_of(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:
     """Group sessions as :func:`visits` does, with the errors of :func:`visit` if there are none."""
     check_id(user_id, what="user_id")
     if user_id == ANONYMOUS:

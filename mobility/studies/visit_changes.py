@@ -128,9 +128,7 @@ def errors_between_visits(
     return [float(visit_error(one.sd, one.sem, alike=alike)) for one in numbers], "package"
 
 
-def is_filmed_alike(
-    before: Measured, now: Measured, filmings: dict[str, Filming | None]
-) -> bool:
+def is_filmed_alike(before: Measured, now: Measured, filmings: dict[str, Filming | None]) -> bool:
     """Return whether two numbers come from videos filmed and analysed in the same way."""
     return _filmed_alike(before.sessions, now.sessions, filmings)
 
