@@ -278,9 +278,9 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
     return [*paths, *([of_visits] if of_visits.is_dir() else [])]
 
 
-def _documents_of(user_id: str) -> tuple[str, str]:
+def _documents_of(user_id: str) -> list[str]:
     """Return the notes on a participant's visits, and the record, as paths in the store."""
-    return tuple(f"{PARTICIPANTS}/{user_id}{end}.json" for end in (NOTES, ""))
+    return [f"{PARTICIPANTS}/{user_id}{end}.json" for end in (NOTES, "")]
 
 
 def other_traces(store: Store, user_id: str) -> list[Trace]:
