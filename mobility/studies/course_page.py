@@ -89,13 +89,15 @@ def _who(course: Course) -> str:
     record = course.store.stored_participant(course.user_id)
     if record is None or not record.display_name:
         return course.user_id
-    return sentence("course.names.with_id", name=record.display_name, user_id=course.user_id)
+    return sentence("course.with_id", name=record.display_name, user_id=course.user_id)
 
 
 def _page(course: Course) -> Markup:
     days = [visit.date for visit in course.visits]
     which = "days" if len(days) > 1 else "one_day"
-    about = sentence(f"course.{which}", count=len(days), first=dated(days[0]), last=dated(days[-1]))
+    about = sentence(
+        f"course.about.{which}", count=len(days), first=dated(days[0]), last=dated(days[-1])
+    )
     page = html(h.h1[sentence("course.title", name=_who(course))]) + paragraphs(about, kind="who")
     for exercise in dict.fromkeys(line.exercise for line in course.lines):
         lines = [line for line in course.lines if line.exercise == exercise]
