@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.documents.lab_references import LabReferences, Reference
     from mobility.lab.lab_comparison import Validation
+    from mobility.studies.course import Course
     from mobility.studies.visit import Visit
 
 T = TypeVar("T")
@@ -447,6 +448,24 @@ class Store(SessionStore[Session]):
         from mobility.lab.bids import to_bids
 
         return to_bids(self, user_ids, folder, dates=dates, license=license)
+
+    def course(self, user_id: str) -> Course:
+        """Return all visits of a participant, with the trend of each measure.
+
+        See :class:`mobility.studies.course.Course`.
+        """
+        from mobility.studies.course import Course
+
+        return Course(self, user_id)
+
+    def render_course(self, user_id: str) -> dict[str, Path]:
+        """Make the page of a participant's course, the client's page, and the table.
+
+        See :func:`mobility.studies.course_page.render_course`.
+        """
+        from mobility.studies.course_page import render_course
+
+        return render_course(self, user_id)
 
     def references(self) -> list[Reference]:
         """Return the results of the lab's own studies (norms and test-retest errors), newest first.

@@ -47,6 +47,10 @@ _COMMANDS = {
         "studies.commands.visit",
         help="Make one page of a participant's sessions on one day, and print its path.",
     ),
+    "course": _Place(
+        "studies.commands.course",
+        help="Make one page of all visits of a participant, with your notes, and print its path.",
+    ),
     "joint-mobility": _Place(
         "cli.analysis_commands.joint_mobility",
         help="Print the single-joint range of motion of a session (always JSON).",

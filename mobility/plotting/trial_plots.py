@@ -492,6 +492,9 @@ def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
         curves = [("", values.transpose(*over).values)]
     else:
         sides = [side for side in SIDES if side in values["side"].values]
+        if not sides:
+            fault = "has neither the side 'left' nor the side 'right'; pass angles with a side"
+            raise BadInputError(f"{values.name}: {fault}")
         curves = [(side, values.sel(side=side).transpose(*over).values) for side in sides]
     if "rep" not in over:
         return curves

@@ -27,6 +27,7 @@ from mobility.serve.batch.run import JOURNAL, LOG, WORKING, read_journal
 from mobility.serve.batch.summary import FILES, BatchRow, read_summary, write_summary
 from mobility.sessions.files import (
     DELETING,
+    NOTES,
     PARTICIPANTS,
     VISITS,
     atomic,
@@ -268,13 +269,18 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
     A session with a damaged record counts if the record still names the participant.
     """
     check_id(user_id, what="user_id")
-    record = store.path / PARTICIPANTS / f"{user_id}.json"
-    paths = [record] if record.is_file() else []
+    documents = [store.path / key for key in _documents_of(user_id)]
+    paths = [document for document in documents if document.is_file()]
     for session_id in sessions_of(store, user_id):
         folders = (store.path / session_id, *report_places(store.reports, session_id))
         paths += [folder for folder in folders if folder.is_dir()]
     of_visits = store.reports / VISITS / user_id
     return [*paths, *([of_visits] if of_visits.is_dir() else [])]
+
+
+def _documents_of(user_id: str) -> list[str]:
+    """Return the notes on a participant's visits, and the record, as paths in the store."""
+    return [f"{PARTICIPANTS}/{user_id}{end}.json" for end in (NOTES, "")]
 
 
 def other_traces(store: Store, user_id: str) -> list[Trace]:
@@ -302,7 +308,9 @@ def erase(store: Store, user_id: str) -> list[str]:
     Interrupted deletions of anybody are finished first. Then traces in logs and in reports about
     several people are removed, see :mod:`mobility.serve.privacy`. Because of this order, a deletion
     that was interrupted can be repeated, and then removes the rest. Files in other places (exports,
-    ``--out``) are kept. The result has the IDs of sessions, "participant" if there was a record,
+    ``--out``) are kept.
+
+    The result has the IDs of sessions, "participant" if there was a record or a note on a visit,
     and "traces" if other files named the participant. If something cannot be deleted, an error is
     raised after everything else is gone.
     """
@@ -339,11 +347,12 @@ def erase(store: Store, user_id: str) -> list[str]:
             faults.append(error)
     if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:
         faults.append(fault)
-    try:
-        if delete_document(store.path, f"{PARTICIPANTS}/{user_id}.json"):
-            deleted.append("participant")
-    except StorageError as error:
-        faults.append(error)
+    for key in _documents_of(user_id):
+        try:
+            if delete_document(store.path, key) and "participant" not in deleted:
+                deleted.append("participant")
+        except StorageError as error:
+            faults.append(error)
     if traces:
         deleted.append("traces")
     if faults:

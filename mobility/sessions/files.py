@@ -48,6 +48,8 @@ ID_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
+NOTES = ".visits"
+"""End of the name, without `.json`, of the file with notes on the visits of a participant."""
 """Folders of the participants' records and of the results of the lab's studies. They are not valid
 session IDs; otherwise, the record of a participant named "session" would look like the record of a
 session."""

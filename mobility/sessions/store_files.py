@@ -35,6 +35,7 @@ from mobility.errors import (
 from mobility.sessions import folder
 from mobility.sessions.files import (
     LOCKS,
+    NOTES,
     PARTICIPANTS,
     check_decodable,
     check_id,
@@ -185,6 +186,9 @@ class StoreFiles:
         """
         self.require_writable()
         check_id(user_id, what="user_id")
+        if user_id.endswith(NOTES):
+            fault = f"must not end with {NOTES}, which marks notes on visits; choose another id"
+            raise BadInputError.of({"user_id": fault})
         if fields.get("user_id", user_id) != user_id:
             fault = f"is {fields['user_id']!r} in the data; leave it out there"
             raise BadInputError.of({"user_id": fault}, what=f"participant {user_id}")
@@ -225,7 +229,9 @@ class StoreFiles:
     def participants(self) -> list[str]:
         """Return the IDs of participants with a record or a session, in order, without the demo."""
         names = [entry.name for entry in entries_with_prefix(self.path / PARTICIPANTS, "")]
-        user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
+        stems = [Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)]
+        # Notes can be stored without a record.
+        user_ids = {stem.removesuffix(NOTES) for stem in stems}
         for user_id in self.owners().values():
             with suppress(BadInputError):  # from a damaged record
                 user_ids.add(check_id(user_id, what="user_id"))

@@ -93,6 +93,43 @@ def visit(
 
 
 @takes(open_store)
+def course(
+    opened: Store,
+    *,
+    user_id: ParticipantArgument,
+    note: Annotated[
+        tuple[str, str] | None,
+        option(
+            "--note",
+            "DATE TEXT",
+            help="Store a note on the visit of this day first; an empty text deletes the note.",
+        ),
+    ] = None,
+    client: ClientOption = False,
+    pdf: PdfOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one page of all visits of a participant, with your notes, and print its path.
+
+    The page shows each measure over time, and whether it has surely changed. The table is next to
+    it. With --json, the command prints the trends.
+    """
+    if note is not None:
+        opened.course(user_id).set_note(*note)
+    files = opened.render_course(user_id)
+    shown = files["client" if client else "html"].resolve()
+    if pdf:
+        from mobility.reports.html import to_pdf
+
+        shown = to_pdf(shown)
+    if as_json:
+        print_json(opened.course(user_id).document())
+        say(f"report  {shown}")
+        return
+    typer.echo(f"report  {shown}\ntable   {files['csv'].resolve()}")
+
+
+@takes(open_store)
 def cohort(
     opened: Store,
     *,

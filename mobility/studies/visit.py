@@ -571,20 +571,9 @@ def visit(
     NotFoundError
         There is no such participant, or no session on that day.
     """
-    check_id(user_id, what="user_id")
-    if user_id == ANONYMOUS:
-        fault = "sessions of 'anonymous' may belong to different people; give a participant"
-        raise BadInputError.of({"user_id": fault})
     if only and without:
         raise BadInputError.of({"without": "cannot be combined with only; leave one of them out"})
-    days = visits(store, user_id)
-    if not days:
-        participants = store.participants()
-        if user_id in participants:
-            raise NotFoundError(f"participant {user_id}: has no session in {store.place}")
-        raise NotFoundError(
-            f"participant {user_id}: not in the store {store.place}{likely(user_id, participants)}"
-        )
+    days = visits_of(store, user_id)
     date = max(days) if on is None else as_date(on)
     if date not in days:
         listed = shortened([f"{day}" for day in sorted(days, reverse=True)], most=5)
@@ -600,6 +589,22 @@ def visit(
     if not sessions:
         raise BadInputError.of({"without": f"leaves no session of {user_id} on {date}"})
     return Visit(user_id, date, sessions)
+
+
+def visits_of(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:
+    """Group sessions as :func:`visits` does, with the errors of :func:`visit` if there are none."""
+    check_id(user_id, what="user_id")
+    if user_id == ANONYMOUS:
+        fault = "sessions of 'anonymous' may belong to different people; give a participant"
+        raise BadInputError.of({"user_id": fault})
+    if days := visits(store, user_id):
+        return days
+    participants = store.participants()
+    if user_id in participants:
+        raise NotFoundError(f"participant {user_id}: has no session in {store.place}")
+    raise NotFoundError(
+        f"participant {user_id}: not in the store {store.place}{likely(user_id, participants)}"
+    )
 
 
 def visits(store: SessionStore[Any], user_id: str) -> dict[datetime.date, list[StoredSession]]:

@@ -88,10 +88,8 @@ def changes(
         old = earlier.get((number.exercise, number.metric, number.side))
         if old is None or (old.units, old.version) != (number.units, number.version):
             continue
-        alike, whose = _filmed_alike(old.sessions, number.sessions, filmings), "package"
-        errors = [float(visit_error(one.sd, one.sem, alike=alike)) for one in (old, number)]
-        if alike and (study := _of_study(number, references, filmings)) is not None:
-            errors, whose = [study[0], study[0]], study[1]
+        alike = is_filmed_alike(old, number, filmings)
+        errors, whose = errors_between_visits([old, number], references, filmings, alike=alike)
         least = float(least_change(*errors))
         change = number.value - old.value
         if not (math.isfinite(least) and math.isfinite(change)):
@@ -112,6 +110,27 @@ def changes(
             }
         )
     return compared
+
+
+def errors_between_visits(
+    numbers: Sequence[Measured],
+    references: Sequence[Reference],
+    filmings: dict[str, Filming | None],
+    *,
+    alike: bool,
+) -> tuple[list[float], str]:
+    """Return the error of each number in a comparison of visits, and "package" or the lab's study.
+
+    `filmings` keeps what is read of the sessions; it may be empty.
+    """
+    if alike and (study := _of_study(numbers[-1], references, filmings)) is not None:
+        return [study[0]] * len(numbers), study[1]
+    return [float(visit_error(one.sd, one.sem, alike=alike)) for one in numbers], "package"
+
+
+def is_filmed_alike(before: Measured, now: Measured, filmings: dict[str, Filming | None]) -> bool:
+    """Return whether two numbers come from videos filmed and analysed in the same way."""
+    return _filmed_alike(before.sessions, now.sessions, filmings)
 
 
 def fewest_repetitions(session: StoredSession) -> int:

@@ -280,7 +280,7 @@ class VisitPage(Page):
             if row["exceeds"]:
                 beyond.setdefault((row["exercise"], row["metric"]), []).append(row)
             else:
-                within.setdefault(row["exercise"], {})[_name_of(row)] = None
+                within.setdefault(row["exercise"], {})[name_of_number(row)] = None
         largest = sorted(
             beyond.values(), key=lambda sides: -max(abs(r["change"]) / r["least"] for r in sides)
         )
@@ -455,7 +455,7 @@ VISIT = (Section("", VisitPage.front), Section("", VisitPage.numbers))
 
 def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
     """State by how much a number has changed, on each side that changed."""
-    name = _name_of(sides[0])
+    name = name_of_number(sides[0])
     if sides[0]["metric"] == metric_and_item(sides[0]["metric"])[0]:
         name = tables.sentence(
             "visit.since.named", exercise=sides[0]["exercise"], name=name[:1].lower() + name[1:]
@@ -486,7 +486,7 @@ def _change(sides: Sequence[Mapping[str, Any]]) -> h.Node:
     return parts
 
 
-def _name_of(row: Mapping[str, Any]) -> str:
+def name_of_number(row: Mapping[str, Any]) -> str:
     """Name a number that is compared between visits, as its row does."""
     metric, movement = metric_and_item(row["metric"])
     if movement:

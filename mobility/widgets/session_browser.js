@@ -186,7 +186,14 @@ function sessionBrowser({ model, el }) {
     const [last, ...earlier] = person.visits;
     const key = `earlier ${person.id}`;
     const isOpen = open.has(key);
-    return group(person.name, person.id, visit(person, last),
+    return group(person.name, person.id,
+      earlier.length ? h("button", {
+        type: "button", class: "mobility-plain", "data-key": `course ${person.id}`, "aria-label": `Course of ${person.name}`,
+        onclick: () => {
+          askedVisit = true;
+          ask(model, "course", { participant: person.id, page: pageServer() });
+        } }, "All visits over time") : null,
+      visit(person, last),
       earlier.length ? h("button", { type: "button", class: "mobility-plain", "data-key": key, "aria-expanded": isOpen ? "true" : "false", onclick: () => {
         if (isOpen) open.delete(key); else open.add(key);
         draw();

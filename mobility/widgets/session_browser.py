@@ -139,6 +139,7 @@ class SessionBrowser(Widget):
             "analyze": lambda content, _: self.analyze(str(content.get("session"))),
             "report": lambda content, _: self.report(str(content.get("session"))),
             "visit": lambda content, _: self._visit(content),
+            "course": lambda content, _: self._course(content),
             "delete": lambda content, _: self.delete(str(content.get("session"))),
             "address": lambda content, _: self._send_address(content),
         }
@@ -288,6 +289,19 @@ class SessionBrowser(Widget):
     def _visit(self, content: Mapping[str, Any]) -> None:
         whose, date = str(content.get("participant")), str(content.get("date"))
         self.visit(whose, date, page=content.get("page"))
+
+    def _course(self, content: Mapping[str, Any]) -> None:
+        """Make the page of a participant's course in the background."""
+        user_id = str(content.get("participant"))
+
+        def work() -> None:
+            file = self.store.render_course(user_id)["html"]
+            self.say("done", "the page of all visits is ready")
+            url = address(file, content.get("page") or {})
+            about = {"participant": user_id, "date": "all visits", "url": url, "path": str(file)}
+            self.send({"kind": "visit", **about})
+
+        self.in_background("making the page of all visits", work, on=f"course {user_id}")
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports.

@@ -50,6 +50,8 @@ def make_everything(folder: Path, demo: Path) -> Store:
         for place in (session.folder, session.report_folder):
             session.export_lab(place / f"{name}.trc")
         store.render_visit(ANN, on=day)
+        store.course(ANN).set_note(day, f"a note on {ANN}")
+    store.render_course(ANN)
     with listed.open("a") as file:
         file.writelines(f"{name},{ANN},{n},patients\n" for n, name in enumerate(SESSIONS, 1))
     study = read_study(listed, store=store, curves=True)
