@@ -104,11 +104,15 @@ def _of_frames(
 
 
 def _lifted(joints: Array, least: float) -> Mask:
-    """Return which feet (time, side) are above where they rest."""
+    """Return which feet (time, side) are above where they rest.
+
+    A foot that is off the floor all the time rests nowhere, so the lower foot shows the floor.
+    """
     heights = np.stack([of_joint(joints, name)[..., 1] for name in ("heel", "foot_index")])
     if not np.isfinite(heights).any():
         return np.zeros(heights.shape[1:], bool)
     rest = np.nanpercentile(heights, 10, axis=1, keepdims=True)
+    rest = np.nanmin(rest, axis=2, keepdims=True)
     return np.asarray((heights - rest > least).all(axis=0))
 
 
