@@ -79,9 +79,10 @@ _ATTRS: Mapping[str, Mapping[str, str]] = {
 class Movement:
     """A body at some times.
 
-    ``joints`` (time, joint, 3), the accelerations of its segments, and the foot that carries it
+    ``joints`` (time, joint, 3) above the floor, the accelerations of its segments, and the foot that carries it
     alone: 0 for the left, 1 for the right, negative for both, (time). ``from_end`` (time) is the
-    number of seconds to the nearest end of the known movement.
+    number of seconds to the nearest end of the known movement. ``floor`` is the height of the floor
+    in the pose.
     """
 
     time: Array
@@ -89,6 +90,7 @@ class Movement:
     motion: Motion
     standing: NDArray[np.int_]
     from_end: Array
+    floor: float = 0.0
 
 
 @checked
@@ -124,7 +126,8 @@ def loads(
     -------
     xarray.Dataset
         ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
-        ``centre_of_pressure`` (time, axis) is in metres, at y = 0. ``knee_moment``, ``hip_moment``
+        ``centre_of_pressure`` (time, axis) is in metres, at y = 0, or at the height of the feet if
+        these rest more than 0.1 m from there. ``knee_moment``, ``hip_moment``
         and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and
         positive if they extend the joint. With `weight_kg` there are also ``<joint>_moment_nm``.
 
@@ -218,7 +221,8 @@ def loads_with_plates(
     total[np.isnan(share).any(axis=1) | (loaded[..., None] & np.isnan(point)).any(axis=(1, 2))] = (
         np.nan
     )
-    moment = moments(movement.joints, movement.motion, per_kg, point) / GRAVITY
+    moment = moments(movement.joints, movement.motion, per_kg, point - movement.floor * UP)
+    moment = moment / GRAVITY
     values = {
         "weight_share": share,
         "vertical_force": vertical / weight,
@@ -267,7 +271,7 @@ def ground_forces(
     total[:, 1] = GRAVITY * found["vertical_force"].to_numpy()
     share = found["weight_share"].transpose("time", "side").to_numpy()
     point = found["centre_of_pressure"].transpose("time", "axis").to_numpy()
-    on_foot = on_feet(movement.joints, point, movement.standing).point
+    on_foot = on_feet(movement.joints, point, movement.standing).point + movement.floor * UP
     force = weight_kg * share[..., None] * total[:, None]
     values = {
         "force": (force, "N", "force of the ground on the foot"),
@@ -344,6 +348,8 @@ def _movement(
     """
     time = pose["time"].to_numpy().astype(np.float64)
     joints = landmarks(pose, keypoints=list(FITTED))
+    floor = _floor(joints)
+    joints = joints - floor * UP
     gap = float(tables.load(_TABLE)["filter"]["longest_gap_s"])
     linear = np.full((time.size, len(SEGMENTS.mass), 3), np.nan)
     turning = np.full((time.size, len(SIDES), 3, 3), np.nan)
@@ -362,7 +368,9 @@ def _movement(
         linear[inside] = _interpolated(span, grid, motion.linear)
         turning[inside] = _interpolated(span, grid, motion.turning)
         from_end[inside] = np.minimum(span - span[0], span[-1] - span)
-    return Movement(time, smooth, Motion(linear, turning), _standing(repetitions, time), from_end)
+    return Movement(
+        time, smooth, Motion(linear, turning), _standing(repetitions, time), from_end, floor
+    )
 
 
 def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
@@ -374,6 +382,21 @@ def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
             inside = (time >= float(one["start"])) & (time <= float(one["end"]))
             standing[inside] = SIDES.index(str(one["leg"].item()))
     return standing
+
+
+_FLOOR_M = 0.1
+"""Height of resting feet from which they show that the floor is not at 0; markers on shoes are
+lower."""
+
+
+def _floor(joints: Array) -> float:
+    """Return the height of the floor: 0, unless the feet rest somewhere else."""
+    ends = np.stack([of_joint(joints, name)[..., 1] for name in ("heel", "foot_index")])
+    heights = ends[np.isfinite(ends)]
+    if not heights.size:
+        return 0.0
+    lowest = float(np.percentile(heights, 10))
+    return lowest if abs(lowest) > _FLOOR_M else 0.0
 
 
 _LEAST_FRAMES = 15
@@ -468,7 +491,7 @@ def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> 
     return {
         "weight_share": feet.share,
         "vertical_force": total[:, 1] / GRAVITY,
-        "centre_of_pressure": point,
+        "centre_of_pressure": point + movement.floor * UP,
         **_by_joint(moment),
     }
 
@@ -616,16 +639,18 @@ def _with_noise(
     return wider
 
 
-def _with_ends(sds: dict[str, Array], from_end: Array) -> dict[str, Array]:
+def _with_ends(sds: dict[str, Array], movement: Movement) -> dict[str, Array]:
     """Add the error beside the ends of the known movement, where a filter has nothing beyond."""
     table = tables.load(_TABLE)["errors"]["ends"]
-    fade = np.exp(-np.nan_to_num(from_end) / table["fades_s"])
+    fade = np.exp(-np.nan_to_num(movement.from_end) / table["fades_s"])
+    on_both = movement.standing < 0  # the share of one leg is known
     wider = {}
     for name, sd in sds.items():
         size = table["moment"] if name in _MOMENTS else table[name]
         if name == "centre_of_pressure":
             size = size * (1 - UP)
-        wider[name] = np.hypot(sd, (fade[:, None] if sd.ndim > 1 else fade) * size)
+        by_time = fade * on_both if name == "weight_share" else fade
+        wider[name] = np.hypot(sd, (by_time[:, None] if sd.ndim > 1 else by_time) * size)
     return wider
 
 
@@ -647,7 +672,7 @@ def loads_and_samples(
         sds = _with_noise(
             sds, values, _values(_movement(pose, kind, repetitions, faster=1.5), stature)
         )
-    result = _dataset(pose, values, _with_ends(sds, movement.from_end), refused)
+    result = _dataset(pose, values, _with_ends(sds, movement), refused)
     result = with_history(
         result.assign_attrs(filter=_filter_words(kind), height_m=stature),
         "loads",
