@@ -35,7 +35,7 @@ from mobility.leg_loads.dynamics import (
     on_feet,
     reaction,
 )
-from mobility.leg_loads.refusals import Refusal, refusals
+from mobility.leg_loads.refusals import Refusal, lifted, refusals
 
 _TABLE = "leg_loads"
 _AXES = ("x", "y", "z")
@@ -116,7 +116,7 @@ def loads(
     repetitions
         Repetitions of the pose. With them, hands that support the body are found in each. If the
         person rises from a seat, only the time between seat-off and sitting down is reported. In
-        repetitions on one leg, this leg carries everything.
+        repetitions on one leg, this leg carries everything while the other foot is off the floor.
     weight_kg
         Mass of the person. With it, moments are also in Nm.
     height_m
@@ -369,18 +369,20 @@ def _movement(
         turning[inside] = _interpolated(span, grid, motion.turning)
         from_end[inside] = np.minimum(span - span[0], span[-1] - span)
     return Movement(
-        time, smooth, Motion(linear, turning), _standing(repetitions, time), from_end, floor
+        time, smooth, Motion(linear, turning), _standing(repetitions, time, smooth), from_end, floor
     )
 
 
-def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
-    """Return the foot that carries the body in repetitions on one leg, otherwise -1."""
+def _standing(repetitions: xr.Dataset | None, time: Array, joints: Array) -> NDArray[np.int_]:
+    """Return the foot that carries the body alone in repetitions on one leg, otherwise -1."""
     standing = np.full(time.size, -1)
+    off = lifted(joints, tables.load(_TABLE)["foot"]["lifted_m"])
     if repetitions is not None and "leg" in repetitions:
         for i in range(repetitions.sizes["rep"]):
             one = repetitions.isel(rep=i)
             inside = (time >= float(one["start"])) & (time <= float(one["end"]))
-            standing[inside] = SIDES.index(str(one["leg"].item()))
+            foot = SIDES.index(str(one["leg"].item()))
+            standing[inside & off[:, 1 - foot]] = foot
     return standing
 
 
