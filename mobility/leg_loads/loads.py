@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from mobility import tables
 from mobility.assessment.propagation import at_frames, nearest_frames
@@ -34,7 +35,7 @@ from mobility.leg_loads.dynamics import (
     on_feet,
     reaction,
 )
-from mobility.leg_loads.refusals import Refusal, refusals
+from mobility.leg_loads.refusals import Refusal, lifted, refusals
 
 _TABLE = "leg_loads"
 _AXES = ("x", "y", "z")
@@ -78,14 +79,18 @@ _ATTRS: Mapping[str, Mapping[str, str]] = {
 class Movement:
     """A body at some times.
 
-    ``joints`` (time, joint, 3), the accelerations of its segments, and the foot that carries it
-    alone: 0 for the left, 1 for the right, negative for both, (time).
+    ``joints`` (time, joint, 3) above the floor, the accelerations of its segments, and the foot that carries it
+    alone: 0 for the left, 1 for the right, negative for both, (time). ``from_end`` (time) is the
+    number of seconds to the nearest end of the known movement. ``floor`` is the height of the floor
+    in the pose.
     """
 
     time: Array
     joints: Array
     motion: Motion
     standing: NDArray[np.int_]
+    from_end: Array
+    floor: float = 0.0
 
 
 @checked
@@ -111,7 +116,7 @@ def loads(
     repetitions
         Repetitions of the pose. With them, hands that support the body are found in each. If the
         person rises from a seat, only the time between seat-off and sitting down is reported. In
-        repetitions on one leg, this leg carries everything.
+        repetitions on one leg, this leg carries everything while the other foot is off the floor.
     weight_kg
         Mass of the person. With it, moments are also in Nm.
     height_m
@@ -121,7 +126,8 @@ def loads(
     -------
     xarray.Dataset
         ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
-        ``centre_of_pressure`` (time, axis) is in metres, at y = 0. ``knee_moment``, ``hip_moment``
+        ``centre_of_pressure`` (time, axis) is in metres, at y = 0, or at the height of the feet if
+        these rest more than 0.1 m from there. ``knee_moment``, ``hip_moment``
         and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and
         positive if they extend the joint. With `weight_kg` there are also ``<joint>_moment_nm``.
 
@@ -215,7 +221,8 @@ def loads_with_plates(
     total[np.isnan(share).any(axis=1) | (loaded[..., None] & np.isnan(point)).any(axis=(1, 2))] = (
         np.nan
     )
-    moment = moments(movement.joints, movement.motion, per_kg, point) / GRAVITY
+    moment = moments(movement.joints, movement.motion, per_kg, point - movement.floor * UP)
+    moment = moment / GRAVITY
     values = {
         "weight_share": share,
         "vertical_force": vertical / weight,
@@ -264,7 +271,7 @@ def ground_forces(
     total[:, 1] = GRAVITY * found["vertical_force"].to_numpy()
     share = found["weight_share"].transpose("time", "side").to_numpy()
     point = found["centre_of_pressure"].transpose("time", "axis").to_numpy()
-    on_foot = on_feet(movement.joints, point, movement.standing).point
+    on_foot = on_feet(movement.joints, point, movement.standing).point + movement.floor * UP
     force = weight_kg * share[..., None] * total[:, None]
     values = {
         "force": (force, "N", "force of the ground on the foot"),
@@ -332,38 +339,66 @@ def _filter_words(kind: str) -> str:
     )
 
 
-def _movement(pose: xr.Dataset, kind: str, repetitions: xr.Dataset | None = None) -> Movement:
-    """Low-pass and differentiate the joints of a pose; NaN in and beside long gaps."""
+def _movement(
+    pose: xr.Dataset, kind: str, repetitions: xr.Dataset | None = None, *, faster: float = 1.0
+) -> Movement:
+    """Low-pass and differentiate the joints of a pose; NaN in and beside long gaps.
+
+    Cut-offs are those of the table times `faster`.
+    """
     time = pose["time"].to_numpy().astype(np.float64)
     joints = landmarks(pose, keypoints=list(FITTED))
+    floor = _floor(joints)
+    joints = joints - floor * UP
     gap = float(tables.load(_TABLE)["filter"]["longest_gap_s"])
     linear = np.full((time.size, len(SEGMENTS.mass), 3), np.nan)
     turning = np.full((time.size, len(SIDES), 3, 3), np.nan)
     smooth = np.full(joints.shape, np.nan)
+    from_end = np.full(time.size, np.nan)
     for rows in _pieces(time, joints, gap):
         if rows.size < _LEAST_FRAMES:
             continue
         span = time[rows[0] : rows[-1] + 1]
         step = float(np.median(np.diff(span)))
         grid = np.linspace(span[0], span[-1], round((span[-1] - span[0]) / step) + 1)
-        regular = _interpolated(grid, time[rows], joints[rows])
-        filtered, motion = _differentiated(regular, float(grid[1] - grid[0]), kind)
+        regular = _regular(grid, time[rows], joints[rows])
+        filtered, motion = _differentiated(regular, float(grid[1] - grid[0]), kind, faster)
         inside = slice(rows[0], rows[-1] + 1)
         smooth[inside] = _interpolated(span, grid, filtered)
         linear[inside] = _interpolated(span, grid, motion.linear)
         turning[inside] = _interpolated(span, grid, motion.turning)
-    return Movement(time, smooth, Motion(linear, turning), _standing(repetitions, time))
+        from_end[inside] = np.minimum(span - span[0], span[-1] - span)
+    return Movement(
+        time, smooth, Motion(linear, turning), _standing(repetitions, time, smooth), from_end, floor
+    )
 
 
-def _standing(repetitions: xr.Dataset | None, time: Array) -> NDArray[np.int_]:
-    """Return the foot that carries the body in repetitions on one leg, otherwise -1."""
+def _standing(repetitions: xr.Dataset | None, time: Array, joints: Array) -> NDArray[np.int_]:
+    """Return the foot that carries the body alone in repetitions on one leg, otherwise -1."""
     standing = np.full(time.size, -1)
+    off = lifted(joints, tables.load(_TABLE)["foot"]["lifted_m"])
     if repetitions is not None and "leg" in repetitions:
         for i in range(repetitions.sizes["rep"]):
             one = repetitions.isel(rep=i)
             inside = (time >= float(one["start"])) & (time <= float(one["end"]))
-            standing[inside] = SIDES.index(str(one["leg"].item()))
+            foot = SIDES.index(str(one["leg"].item()))
+            standing[inside & off[:, 1 - foot]] = foot
     return standing
+
+
+_FLOOR_M = 0.1
+"""Height of resting feet from which they show that the floor is not at 0; markers on shoes are
+lower."""
+
+
+def _floor(joints: Array) -> float:
+    """Return the height of the floor: 0, unless the feet rest somewhere else."""
+    ends = np.stack([of_joint(joints, name)[..., 1] for name in ("heel", "foot_index")])
+    heights = ends[np.isfinite(ends)]
+    if not heights.size:
+        return 0.0
+    lowest = float(np.percentile(heights, 10))
+    return lowest if abs(lowest) > _FLOOR_M else 0.0
 
 
 _LEAST_FRAMES = 15
@@ -377,19 +412,33 @@ def _pieces(time: Array, joints: Array, gap: float) -> Iterator[NDArray[np.int_]
         yield from np.split(rows, np.flatnonzero(np.diff(time[rows]) > gap) + 1)
 
 
+def _regular(grid: Array, time: Array, values: Array) -> Array:
+    """Return values at regular times; across missing frames by a curve without kinks.
+
+    A kink is a large acceleration. If two frames are very close in time, their noise would be a
+    steep slope of the curve, so lines are used.
+    """
+    steps = np.diff(time)
+    if steps.min() < np.median(steps) / 2:
+        return _interpolated(grid, time, values)
+    columns = values.reshape(len(time), -1)
+    smooth: Array = CubicSpline(time, columns)(grid)
+    return smooth.reshape(len(grid), *values.shape[1:])
+
+
 def _interpolated(at: Array, time: Array, values: Array) -> Array:
     columns = values.reshape(len(time), -1)
     result = np.stack([np.interp(at, time, column) for column in columns.T], axis=-1)
     return result.reshape(len(at), *values.shape[1:])
 
 
-def _differentiated(joints: Array, step: float, kind: str) -> tuple[Array, Motion]:
+def _differentiated(joints: Array, step: float, kind: str, faster: float) -> tuple[Array, Motion]:
     """Return low-passed joints, and accelerations whose components have their own cut-offs."""
     cutoffs = tables.load(_TABLE)["filter"][kind]
     rate = 1 / step
 
     def filtered(name: str) -> Array:
-        cutoff = min(cutoffs[f"{name}_hz"], 0.45 * rate)
+        cutoff = min(faster * cutoffs[f"{name}_hz"], 0.45 * rate)
         smooth: Array = low_pass(joints, cutoff_hz=cutoff, rate_hz=rate)
         return smooth
 
@@ -444,7 +493,7 @@ def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> 
     return {
         "weight_share": feet.share,
         "vertical_force": total[:, 1] / GRAVITY,
-        "centre_of_pressure": point,
+        "centre_of_pressure": point + movement.floor * UP,
         **_by_joint(moment),
     }
 
@@ -504,7 +553,8 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         centre = of_joints["fit_position"].transpose(*order).to_numpy().astype(np.float64)
         moved = of_joints["position_draws"].transpose("draw", *order).to_numpy()
     else:
-        every = max(1, round(_STEP_S / max(float(np.median(np.diff(movement.time))), 1e-3)))
+        steps = np.diff(movement.time)
+        every = max(1, round(_STEP_S / max(float(np.median(steps)), 1e-3))) if steps.size else 1
         times, centre = movement.time[::every], movement.joints[::every]
         moved = np.zeros((_DRAWS, 1, len(FITTED), 3))
     at_times = Motion(
@@ -512,12 +562,11 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         _interpolated(times, movement.time, movement.motion.turning),
     )
     nearest = nearest_frames(times, movement.time)
-    middle = _values(Movement(times, centre, at_times, movement.standing[nearest]), stature)
+    at = Movement(times, centre, at_times, movement.standing[nearest], movement.from_end[nearest])
+    middle = _values(at, stature)
     # One sample after the other, to save memory.
     drawn = [
-        _values(
-            Movement(times, centre + draw, at_times, movement.standing[nearest]), stature, errors
-        )
+        _values(replace(at, joints=centre + draw), stature, errors)
         for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
     ]
     deviations = {
@@ -579,6 +628,34 @@ def _sds(samples: Samples, time: Array) -> dict[str, Array]:
     return sds
 
 
+def _with_noise(
+    sds: dict[str, Array], values: dict[str, Array], faster: dict[str, Array]
+) -> dict[str, Array]:
+    """Add what cut-offs that are half as high again change: noise, or movement that is left out."""
+    wider = {}
+    for name, sd in sds.items():
+        squares = (faster[name] - values[name]) ** 2
+        known = np.isfinite(squares).all(axis=tuple(range(1, squares.ndim)))
+        extra = np.sqrt(squares[known].mean(axis=0)) if known.any() else 0.0
+        wider[name] = np.hypot(sd, extra)
+    return wider
+
+
+def _with_ends(sds: dict[str, Array], movement: Movement) -> dict[str, Array]:
+    """Add the error beside the ends of the known movement, where a filter has nothing beyond."""
+    table = tables.load(_TABLE)["errors"]["ends"]
+    fade = np.exp(-np.nan_to_num(movement.from_end) / table["fades_s"])
+    on_both = movement.standing < 0  # the share of one leg is known
+    wider = {}
+    for name, sd in sds.items():
+        size = table["moment"] if name in _MOMENTS else table[name]
+        if name == "centre_of_pressure":
+            size = size * (1 - UP)
+        by_time = fade * on_both if name == "weight_share" else fade
+        wider[name] = np.hypot(sd, (by_time[:, None] if sd.ndim > 1 else by_time) * size)
+    return wider
+
+
 def loads_and_samples(
     pose: xr.Dataset, repetitions: xr.Dataset | None = None
 ) -> tuple[xr.Dataset, Samples]:
@@ -592,7 +669,12 @@ def loads_and_samples(
     samples = _samples(pose, movement, kind, stature)
     if kind == "camera":
         values, samples = _standing_evenly(values, samples, movement, _share_factor(pose))
-    result = _dataset(pose, values, _sds(samples, movement.time), refused)
+    sds = _sds(samples, movement.time)
+    if kind == "markers":
+        sds = _with_noise(
+            sds, values, _values(_movement(pose, kind, repetitions, faster=1.5), stature)
+        )
+    result = _dataset(pose, values, _with_ends(sds, movement), refused)
     result = with_history(
         result.assign_attrs(filter=_filter_words(kind), height_m=stature),
         "loads",

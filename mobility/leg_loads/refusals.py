@@ -96,19 +96,23 @@ def _of_frames(
     limits = tables.load("leg_loads")["foot"]
     missing = np.asarray(np.isnan(joints).any(axis=(1, 2)))
     yield Refusal("missing", ALL, missing)
-    lifted = _lifted(joints, limits["lifted_m"])
-    yield Refusal("jump", ALL, np.asarray(lifted.all(axis=1)))
-    yield Refusal("one_foot", SIDED, (lifted.sum(axis=1) == 1) & ~alone)
+    off = lifted(joints, limits["lifted_m"])
+    yield Refusal("jump", ALL, np.asarray(off.all(axis=1)))
+    yield Refusal("one_foot", SIDED, (off.sum(axis=1) == 1) & ~alone)
     outside = _outside(joints, values["centre_of_pressure"], limits["outside_m"])
     yield Refusal("carried", ALL, _beside(outside, time, limits["settles_s"]) & ~missing)
 
 
-def _lifted(joints: Array, least: float) -> Mask:
-    """Return which feet (time, side) are above where they rest."""
+def lifted(joints: Array, least: float) -> Mask:
+    """Return which feet (time, side) are above where they rest.
+
+    A foot that is off the floor all the time rests nowhere, so the lower foot shows the floor.
+    """
     heights = np.stack([of_joint(joints, name)[..., 1] for name in ("heel", "foot_index")])
     if not np.isfinite(heights).any():
         return np.zeros(heights.shape[1:], bool)
     rest = np.nanpercentile(heights, 10, axis=1, keepdims=True)
+    rest = np.nanmin(rest, axis=2, keepdims=True)
     return np.asarray((heights - rest > least).all(axis=0))
 
 
