@@ -79,10 +79,10 @@ _ATTRS: Mapping[str, Mapping[str, str]] = {
 class Movement:
     """A body at some times.
 
-    ``joints`` (time, joint, 3) above the floor, the accelerations of its segments, and the foot that carries it
-    alone: 0 for the left, 1 for the right, negative for both, (time). ``from_end`` (time) is the
-    number of seconds to the nearest end of the known movement. ``floor`` is the height of the floor
-    in the pose.
+    ``joints`` (time, joint, 3) above the floor, the accelerations of its segments, and the foot
+    that carries it alone: 0 for the left, 1 for the right, negative for both, (time). ``from_end``
+    (time) is the number of seconds to the nearest end of the known movement. ``floor`` is the
+    height of the floor in the pose.
     """
 
     time: Array
