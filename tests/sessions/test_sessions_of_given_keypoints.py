@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(store, video, openpose,
         ({"keypoints": short}, "has 20 frames, but the video walk.mp4 has 30"),
         ({"keypoints": [openpose, openpose]}, "got 2 for 1 video"),
         ({"keypoints_model": "HRNet"}, "names the model of imported keypoints; add them"),
-        ({"keypoints": openpose, "keypoints_model": " "}, "keypoints_model: must be non-empty text"),
+        ({"keypoints": openpose, "keypoints_model": " "}, "must be non-empty text"),
         (
             {"keypoints": openpose, "options": {"model": "full"}},
             "has no effect with imported keypoints",
