@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -243,6 +243,7 @@ def check_groups(
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
         raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
+    _check_cells(table)
     rows = checked_values(table, named=("participant", "metric"), covariates=adjust)
     measured_rows: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
     of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
@@ -260,6 +261,17 @@ def check_groups(
                 raise BadInputError.of({option: fault})
     _check_one_group(measured_rows, by)
     return measured_rows
+
+
+def _check_cells(table: pd.DataFrame) -> None:
+    """Reject a table with a list or another collection in a cell."""
+    for position, name in enumerate(table.columns):
+        column = table.iloc[:, position]
+        single = column.map(lambda cell: isinstance(cell, Hashable))
+        if column.dtype == object and not single.all():
+            row = int(single.to_numpy().argmin()) + 1
+            fault = f"row {row}: {name} is a collection. Write one number or one text per cell"
+            raise BadInputError.of({"table": fault})
 
 
 def _check_one_group(rows: pd.DataFrame, by: str) -> None:

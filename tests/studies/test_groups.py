@@ -360,3 +360,15 @@ def test_small_units_keep_their_decimals_in_the_table_of_a_paper() -> None:
     table = study({f"P{i}": [0.02 + i / 1000] for i in range(6)}, group=["a", "b"] * 3)
     paper = groups(table.assign(units="1"), by="group").paper_table()
     assert paper.iloc[0]["group a"] == "3: 0.022 (0.002)"
+
+
+def test_a_collection_in_a_cell_is_one_line() -> None:
+    table = pd.DataFrame(
+        {
+            "participant": ["a", "b", "c", ["d"]],
+            "group": ["x", "x", "y", "y"],
+            "value": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    with pytest.raises(BadInputError, match="row 4: participant is a collection"):
+        mb.groups(table=table, by="group")
