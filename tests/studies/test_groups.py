@@ -371,4 +371,4 @@ def test_a_collection_in_a_cell_is_one_line() -> None:
         }
     )
     with pytest.raises(BadInputError, match="row 4: participant is a collection"):
-        mb.groups(table=table, by="group")
+        groups(table, by="group")
