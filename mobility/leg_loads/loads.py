@@ -381,7 +381,10 @@ def _standing(repetitions: xr.Dataset | None, time: Array, joints: Array) -> NDA
         for i in range(repetitions.sizes["rep"]):
             one = repetitions.isel(rep=i)
             inside = (time >= float(one["start"])) & (time <= float(one["end"]))
-            foot = SIDES.index(str(one["leg"].item()))
+            leg = str(one["leg"].item())
+            if leg not in SIDES:
+                raise BadInputError(f"the leg of a repetition is '{leg}'. Pass left or right")
+            foot = SIDES.index(leg)
             standing[inside & off[:, 1 - foot]] = foot
     return standing
 

@@ -227,6 +227,8 @@ def test_a_lifted_foot_has_no_share_unless_one_leg_is_exercised() -> None:
     )
     alone = mb.loads(pose, repetitions=repetitions)["weight_share"].sel(time=4.0)
     np.testing.assert_array_equal(alone, [1.0, 0.0])
+    with pytest.raises(BadInputError, match="left or right"):
+        mb.loads(pose, repetitions=repetitions.assign(leg=("rep", ["middle"])))
     repetitions["start"][:] = 1.0  # both feet are on the floor until 3 s
     on_both = mb.loads(pose, repetitions=repetitions).sel(time=2.0)
     assert 0.05 < float(on_both["weight_share"].sel(side="right")) < 0.95
