@@ -270,8 +270,9 @@ def _check_cells(table: pd.DataFrame) -> None:
         single = column.map(lambda cell: isinstance(cell, Hashable))
         if column.dtype == object and not single.all():
             row = int(single.to_numpy().argmin()) + 1
-            fault = f"row {row}: {name} is a collection. Write one number or one text per cell"
-            raise BadInputError.of({"table": fault})
+            raise BadInputError.of(
+                {"table": f"row {row}: {name} is a collection. Write one number or one text"}
+            )
 
 
 def _check_one_group(rows: pd.DataFrame, by: str) -> None:

@@ -38,6 +38,7 @@ TABLE = """
     participants show p01
     participants list
     visit p02
+    course p02
     participants export p01 --out takeout.zip
     ! config get moves
     config set moves --file config.json
