@@ -27,7 +27,7 @@ from mobility.serve.access import Caller, Owner, permit
 from mobility.serve.handler import PREFIX, Handler
 from mobility.serve.privacy import erase, sessions_of, unassigned, write_takeout
 from mobility.sessions.files import check_id, make_folder, read_file, writing
-from mobility.sessions.reports import VISIT
+from mobility.studies.report_files import VISIT
 from mobility.studies.stored_visits import files_of, page_is_current, stored_document
 from mobility.studies.visit import visits
 

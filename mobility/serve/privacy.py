@@ -47,8 +47,9 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.folder import delete_document
 from mobility.sessions.record import ANONYMOUS
-from mobility.sessions.reports import Trace, remove_visits_of, report_places, reports_on
+from mobility.sessions.reports import Trace, report_places, reports_on
 from mobility.studies.cohort import dictionary_of, write_table
+from mobility.studies.report_files import remove_pages_of
 from mobility.studies.visit import visits_to_dataframe
 
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)
@@ -345,7 +346,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             faults.append(StorageError(words))
         except StorageError as error:
             faults.append(error)
-    if (fault := fault_of(remove_visits_of, store.reports, user_id)) is not None:
+    if (fault := fault_of(remove_pages_of, store.reports, user_id)) is not None:
         faults.append(fault)
     for key in _documents_of(user_id):
         try:

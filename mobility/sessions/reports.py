@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import csv
 import functools
-import hashlib
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import mobility
 from mobility.catalogue import registry
 from mobility.errors import MobilityError, NotFoundError
 from mobility.sessions.files import (
     DELETING,
-    VISITS,
-    lock_if_free,
-    read_json,
-    refuse_link,
     remove,
     remove_checkpoints,
     remove_if_empty,
     report_place,
     writing,
 )
-
-VISIT = "visit"
-"""Name of the files of a visit page, without their endings."""
 
 
 def page_files(folder: Path, name: str) -> dict[str, Path]:
@@ -78,13 +71,12 @@ NAMES_VISIT = ".last-visit"
 names.
 """
 
-SESSIONS_ON_PAGE = ".sessions.json"
-"""File next to a visit page; it contains the IDs of the sessions that the page may name."""
-
 
 @dataclass(frozen=True)
 class ReportOnPeople:
     """A kind of report on several people: one of ``REPORTS`` in the registered module of a wing.
+
+    A module with pages on one person also has ``remove_pages(reports, session_id)``.
 
     Attributes
     ----------
@@ -107,9 +99,12 @@ class ReportOnPeople:
 
 
 @functools.cache
+def _of_wings() -> tuple[ModuleType, ...]:
+    return tuple(import_module(name) for name in mobility.REPORTS_ON_PEOPLE)
+
+
 def _reports_on_people() -> tuple[ReportOnPeople, ...]:
-    modules = [import_module(name) for name in mobility.REPORTS_ON_PEOPLE]
-    return tuple(kind for module in modules for kind in module.REPORTS)
+    return tuple(kind for module in _of_wings() for kind in module.REPORTS)
 
 
 @dataclass(frozen=True)
@@ -130,45 +125,6 @@ def report_places(reports: Path, session_id: str) -> list[Path]:
     ]
 
 
-def visit_folder(reports: Path, user_id: str, date: str, ids: Sequence[str] = ()) -> Path:
-    """Return the folder of a visit page, or of a page with only these sessions of the visit."""
-    which = f".{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}" if ids else ""
-    return reports / VISITS / user_id / f"{date}{which}"
-
-
-def remove_visits(reports: Path, session_id: str) -> None:
-    """Remove the visit pages that may name a session, including unfinished ones."""
-    for listing in sorted((reports / VISITS).glob(f"*/*/{SESSIONS_ON_PAGE}")):
-        with suppress(MobilityError):
-            named = read_json(listing)
-            if isinstance(named, list) and session_id not in named:
-                continue
-        remove_page(listing.parent)
-
-
-def remove_visits_of(reports: Path, user_id: str) -> None:
-    """Remove all visit pages of a participant."""
-    place = reports / VISITS / user_id
-    refuse_link(place)
-    remove(place)
-    with writing(place.parent):
-        remove_if_empty(place.parent)
-
-
-def remove_page(folder: Path) -> None:
-    """Remove a visit page and the files next to it, unless the page is being made."""
-    remove(folder)
-    for what in ("rendering.lock", "asked.lock"):
-        guard = folder.with_name(f".{folder.name}.{what}")
-        if guard.is_file():
-            with lock_if_free(guard) as free, writing(guard):
-                if free:
-                    guard.unlink(missing_ok=True)
-    for above in folder.parents[:2]:
-        with writing(above):
-            remove_if_empty(above)
-
-
 def remove_reports(reports: Path, session_id: str) -> None:
     """Remove the reports that contain a session."""
     if not reports.is_dir():
@@ -187,7 +143,9 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 place.unlink(missing_ok=True)
     for report in reports_on(reports, [session_id]):
         report.remove()
-    remove_visits(reports, session_id)
+    for module in _of_wings():
+        if hasattr(module, "remove_pages"):
+            module.remove_pages(reports, session_id)
     for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
         try:
             content = named.read_bytes()

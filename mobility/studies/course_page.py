@@ -19,9 +19,9 @@ from mobility.reports import figures
 from mobility.reports.html import Row, html, paragraphs, table
 from mobility.reports.render import to_html
 from mobility.sessions.files import make_folder, replace_folder, write_json, writing
-from mobility.sessions.reports import SESSIONS_ON_PAGE, remove_visits, visit_folder
 from mobility.studies.cohort import write_rows
 from mobility.studies.course import Course, Line, Point
+from mobility.studies.report_files import SESSIONS_ON_PAGE, remove_pages, visit_folder
 from mobility.studies.visit_changes import Measured
 from mobility.studies.visit_page import name_of_number
 from mobility.tables import sentence
@@ -72,7 +72,7 @@ def render_course(store: SessionStore[Any], user_id: str) -> dict[str, Path]:
                 (place / names[kind]).write_text(_document(content, title), encoding="utf-8")
         write_rows(course.table(), place / names["csv"])
     if gone := [session.id for session in sessions if not store.has(session.id)]:
-        remove_visits(store.reports, gone[0])
+        remove_pages(store.reports, gone[0])
         raise ReportError(f"session {gone[0]}: was deleted in the meantime; make the page again")
     return {kind: folder / name for kind, name in names.items()}
 

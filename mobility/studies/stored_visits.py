@@ -18,16 +18,10 @@ from mobility.errors import MobilityError, ReportError
 from mobility.pipeline.analysis import is_current, try_to_bring_up_to_date, why_not_again
 from mobility.reports.stored_reports import is_made
 from mobility.sessions.files import atomic, lock, make_folder, read_json, writing
-from mobility.sessions.reports import (
-    VISIT,
-    find_notebook,
-    page_files,
-    remove_page,
-    remove_visits,
-    visit_folder,
-)
+from mobility.sessions.reports import find_notebook, page_files
 from mobility.sessions.session_store import store_of
 from mobility.studies.references import references
+from mobility.studies.report_files import VISIT, remove_page, remove_pages, visit_folder
 from mobility.studies.study_reports import render_visit
 from mobility.studies.visit import visit as find_visit
 from mobility.studies.visit import visits
@@ -104,7 +98,7 @@ def current_visit(
                 fault = error
             if gone := [session.id for session in named if not store.has(session.id)]:
                 # Deleted meanwhile, so the page may have its numbers.
-                remove_visits(store.reports, gone[0])
+                remove_pages(store.reports, gone[0])
                 visit = read_visit()
                 continue
             if fault is not None:

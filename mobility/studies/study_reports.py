@@ -11,8 +11,8 @@ from mobility.base.formatting import capital, dated
 from mobility.errors import BadInputError
 from mobility.reports.render import check_free, relative, render_notebook
 from mobility.sessions.files import write_json
-from mobility.sessions.reports import SESSIONS_ON_PAGE, VISIT, ReportOnPeople, find_notebook
-from mobility.studies.report_files import COHORT
+from mobility.sessions.reports import ReportOnPeople, find_notebook
+from mobility.studies.report_files import COHORT, SESSIONS_ON_PAGE, VISIT
 
 if TYPE_CHECKING:
     from mobility.sessions.session_store import SessionStore

@@ -15,8 +15,9 @@ from batches import done_rows, write_ended
 from mobility.errors import StorageError
 from mobility.serve.privacy import erase
 from mobility.sessions.files import write_json
-from mobility.sessions.reports import NAMES_VISIT, SESSIONS_ON_PAGE
+from mobility.sessions.reports import NAMES_VISIT
 from mobility.store import Store
+from mobility.studies.report_files import SESSIONS_ON_PAGE
 
 NOBODY = 65534
 OF_SESSION = ("sessions", "sessions/s1/threads", "reports", "reports/cohort", "reports/s1/images")

@@ -24,10 +24,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ReportOnPe
         wing.REPORTS = (kind,)
         monkeypatch.setitem(sys.modules, "a_wing", wing)
         monkeypatch.setattr(mobility, "REPORTS_ON_PEOPLE", ("a_wing",))
-        reports._reports_on_people.cache_clear()
+        reports._of_wings.cache_clear()
 
     yield register
-    reports._reports_on_people.cache_clear()
+    reports._of_wings.cache_clear()
 
 
 def test_a_session_takes_the_reports_of_a_wing_with_it(
