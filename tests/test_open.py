@@ -244,7 +244,8 @@ def test_the_first_screen_has_people_their_visits_and_one_place_for_films(
     # Who was there last comes first, with the films of the visit as they were filmed; a session is
     # called by its title, else its file.
     lines = seen["first"].split("\n")
-    assert lines[:2] == ["Ann Miller p01", f"{dated(yesterday)}Page"]
+    over_time = "All visits over time"
+    assert lines[:3] == ["Ann Miller p01", over_time, f"{dated(yesterday)}Page"]
     file = store.session("a").record.video.original_name
     assert [line for line in lines if line in (file, "Squat b", "Squat c")] == [
         *(file, "Squat b", "Squat c"),

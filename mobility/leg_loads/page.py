@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@section("Loads", needs=["repetitions"], sided=True)
+@section("Loads", sided=True)
 def loads(page: ReportPage) -> Markup:
     """Show how much weight each leg carries, and the moments of its joints."""
+    if not page.accepted:  # the section of all measures says so
+        return Markup()
     if why := nothing_measured(page.metrics, "weight_share"):
         return paragraphs(tables.sentence("loads.not_reported", why=why), kind="missing")
     shown, _ = loads_and_samples(page.pose, page.repetitions)

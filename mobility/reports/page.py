@@ -261,7 +261,7 @@ class Section(Generic[P]):
                 raise
             where = f"section {self.name!r} of {module}"
             raise ReportError(f"{where}: {type(error).__name__}: {error}") from error
-        return (page.doubt() if self.sided else Markup()) + content
+        return page.doubt() + content if self.sided and content else content
 
 
 def section(
