@@ -73,6 +73,13 @@ class Session(StoredSession):
 
         return self.measured_angles() if refused else self._read(of_session.angles)
 
+    def loads(self) -> xr.Dataset:
+        """Return the loads of the legs over time, as from :func:`mobility.loads`.
+
+        Moments are also in Nm if the weight of the participant is known.
+        """
+        return self.result("loads")
+
     def shown_angles(self) -> xr.Dataset:
         """Return the angles as in documents: the flexion of each joint; NaN if not reported."""
         from mobility.documents import of_session

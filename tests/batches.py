@@ -20,7 +20,7 @@ FOLDER = "data/sessions"
 FAULTY = Path(__file__).with_name("faulty_worker.py")
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "loads.nc", "video.mp4"),
 )
 
 

@@ -55,6 +55,7 @@ def _install() -> None:
         "table": ("mobility.pipeline.metrics_table", "write_metrics_table"),
         "capture_quality": ("mobility.capture.quality", "capture_quality"),
         "annotated": ("mobility.pipeline.overlay", "annotate_video"),
+        "loads": (stand_ins.LOADS, "loads"),
         "report": ("mobility.reports.render", "render_report"),
     }
     if stage in places:

@@ -38,8 +38,8 @@ class Trial:
         Whether a body was fitted.
     movement
         Movement that the user requested; None if it has to be recognised.
-    sex, age
-        Sex and age of the participant; None if unknown.
+    sex, age, weight_kg
+        Sex, age and mass of the participant; None if unknown.
     intervals
         Repetitions that were set by hand; None if they have to be found.
     dataset
@@ -52,6 +52,7 @@ class Trial:
     movement: str | None
     sex: str | None
     age: float | None
+    weight_kg: float | None
     intervals: Sequence[Mapping[str, Any]] | None
     dataset: Callable[[str], xr.Dataset]
 

@@ -45,7 +45,7 @@ class Exercise(OfExercise):
         Its ``exercise.yaml``, with the additions of extensions (docs/own-exercise.md explains the
         entries).
     extensions
-        Packages that add measures, rules and sections to the exercise.
+        Packages that add measures, rules, sections and stored results to the exercise.
     """
 
     name: str
@@ -177,7 +177,7 @@ class Exercise(OfExercise):
         return defined()
 
     def named(self, part: str, name: str) -> Any:
-        """Find a section or a kernel in its modules ``page`` or ``kernels``; None if there is none.
+        """Find an object in its modules ``page``, ``kernels`` or ``results``; None if absent.
 
         Its own modules are searched first, then the inherited ones, then those of its extensions.
         """
@@ -189,6 +189,11 @@ class Exercise(OfExercise):
     def sections(self) -> tuple[str, ...]:
         """Names of the sections of its report: the shared ones and those of its module ``page``."""
         return tuple(self.table["page"])
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of the Datasets that extensions add to the stored results."""
+        return tuple(self.table.get("results", ()))
 
     def file(self, name: str) -> Path:
         """Path of a file in its folder, or in the folder of the extension that contains it."""

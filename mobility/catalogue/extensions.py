@@ -1,7 +1,8 @@
-"""What other packages and wings add to exercises: measures, rules, and sections of the page.
+"""What other packages and wings add to exercises: measures, rules, sections and stored results.
 
 An extension is a folder with an ``extension.yaml`` and any of ``measures.yaml``, ``kernels.py``,
-``findings.yaml``, ``advice.yaml`` and ``page.py``, written as for an exercise. A package registers
+``findings.yaml``, ``advice.yaml`` and ``page.py``, written as for an exercise, and ``results.py``
+with a function for each stored result. A package registers
 it under the same entry point as exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
 """
 
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from mobility import tables
-from mobility.base.options import Strict, likely, validate
+from mobility.base.options import Strict, likely, quoted, validate
 from mobility.catalogue.exercise import Exercise, main_moment, plain
 from mobility.catalogue.exercise_checks import kernels_in, kernels_of, sections_in, sections_of
 from mobility.catalogue.exercise_folders import own_table
@@ -40,6 +41,10 @@ class _ExtensionTable(Strict):
     page_after: Annotated[
         str, Field(description="section after which these sections are shown")
     ] = "measures"
+    results: Annotated[
+        list[str],
+        Field(default_factory=list, description="Datasets to store: functions of its results.py"),
+    ]
     tables: Annotated[
         list[ReportTable],
         Field(default_factory=list, description="tables in the section of all measures"),
@@ -77,8 +82,8 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
     if "report" not in exercise.table:
         raise BadInputError(f"{what}: extends: {exercise.name} does not consist of repetitions")
     added: dict[str, Any] = {}
-    for part in ("measures", "rules", "page"):
-        before, new = exercise.table[part], getattr(table, part)
+    for part in ("measures", "rules", "page", "results"):
+        before, new = exercise.table.get(part, []), getattr(table, part)
         if twice := [name for name in new if name in before]:
             raise BadInputError(f"{what}: {part}: {exercise.name} already has {twice[0]!r}")
         added[part] = [*before, *new]
@@ -126,6 +131,9 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
         for name in new.sections:
             hint = likely(name, there) or "; page.py has no such section"
             check_among([name], there, f"{what}: page", hint)
+        for name in new.results:
+            if not callable(new.named("results", name)):
+                raise BadInputError(f"{what}: results: results.py has no function {quoted(name)}")
         for file, names, taken in (
             ("page.py", sections, sections_of(old)),
             ("kernels.py", kernels_in(package), kernels_of(old)),

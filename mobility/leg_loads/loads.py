@@ -161,7 +161,7 @@ def loads(
         names = [each for name in _MOMENTS for each in (name, sd_name(name))]
         scaled = {name: (result[name] * scale).assign_attrs(result[name].attrs) for name in names}
         result = result.assign(scaled)
-    return _in_nm(result.assign_attrs(height_m=height), weight_kg, height)
+    return in_nm(result.assign_attrs(height_m=height), weight_kg, height)
 
 
 @checked
@@ -229,7 +229,7 @@ def loads_with_plates(
         "centre_of_pressure": total,
         **_by_joint(moment / stature),
     }
-    result = _in_nm(_dataset(pose, values, {}, []), weight / GRAVITY, stature)
+    result = in_nm(_dataset(pose, values, {}, []), weight / GRAVITY, stature)
     return with_history(
         result.assign_attrs(height_m=stature),
         "loads_with_plates",
@@ -554,6 +554,7 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         )
         times = pose["fit_time"].to_numpy().astype(np.float64)
         centre = of_joints["fit_position"].transpose(*order).to_numpy().astype(np.float64)
+        centre = centre - movement.floor * UP
         moved = of_joints["position_draws"].transpose("draw", *order).to_numpy()
     else:
         steps = np.diff(movement.time)
@@ -710,7 +711,8 @@ def _dataset(
     return xr.Dataset(variables, coords=coords)
 
 
-def _in_nm(result: xr.Dataset, weight_kg: float | None, height: float) -> xr.Dataset:
+def in_nm(result: xr.Dataset, weight_kg: float | None, height: float) -> xr.Dataset:
+    """Add the moments in Nm, if the mass is known."""
     if weight_kg is None:
         return result
     added = {}

@@ -17,7 +17,6 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.leg_loads.dynamics import JOINTS
-from mobility.leg_loads.loads import loads_and_samples
 from mobility.plotting.axes import NORMAL, panel_title, side_style
 from mobility.reports.charts import charts
 from mobility.reports.gauges import values_of
@@ -35,7 +34,7 @@ def loads(page: ReportPage) -> Markup:
         return Markup()
     if why := nothing_measured(page.metrics, "weight_share"):
         return paragraphs(tables.sentence("loads.not_reported", why=why), kind="missing")
-    shown, _ = loads_and_samples(page.pose, page.repetitions)
+    shown = page.session.result("loads")
     curves = normalise_repetitions(shown, page.repetitions)
     panels = [
         (

@@ -79,6 +79,8 @@ class _Step:
     needs: tuple[str, ...]
     options: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
+    of_extension: bool = False
+    """Whether an extension of the exercise computes it."""
 
 
 _OF_POSE = ("rate", "detector")
@@ -113,6 +115,7 @@ class _Inputs(AnalysisOptions):
     joints: list[str]
     sex: str | None
     age: float | None
+    weight_kg: float | None
     calibration: str | None
     """SHA-256 of the calibration."""
 
@@ -132,7 +135,7 @@ class _Run:
 
     def __getitem__(self, stage: str) -> xr.Dataset:
         if stage not in self.results:
-            file = next(step.file for step in STEPS if step.name == stage)
+            file = next(step.file for step in _steps(self.record) if step.name == stage)
             self.results[stage] = read_dataset(self.session.folder / file)
         return self.results[stage]
 
@@ -156,6 +159,7 @@ class _Run:
             movement=self.options.movement,
             sex=self.options.sex,
             age=self.options.age,
+            weight_kg=self.options.weight_kg,
             intervals=self.edits.current("repetitions"),
             dataset=self.__getitem__,
         )
@@ -212,7 +216,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         check_movement(new_options["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
-        sweep(session.folder, "session.json", *(step.file for step in STEPS))
+        sweep(session.folder, "session.json", *(step.file for step in _steps(session.record)))
         while True:
             edits = session.edits()
             record = _analyze(session, edits, new_options, workers)
@@ -402,6 +406,7 @@ def _inputs(
         joints=record.joints,
         sex=person.sex if person else None,
         age=person.age_in(record.created_at.year) if person else None,
+        weight_kg=person.weight_kg if person else None,
         calibration=calibration.sha256 if calibration else None,
     )
 
@@ -472,6 +477,9 @@ def _analyze(
             _save(session, record)
         for step in outdated:
             _drop_stage(record, step.name)
+        for name in record.stages.keys() - {step.name for step in plan.steps}:
+            # Its extension is no longer installed.
+            (session.folder / record.stages.pop(name).file).unlink(missing_ok=True)
         # The fit's history already holds the warnings of another pose, with its camera.
         results = (run[name] for name in _MAKE if name not in ("pose", "second_pose"))
         warnings = _each_once(warnings_of(run.pose, *results))
@@ -494,7 +502,7 @@ def _analyze(
         record.provenance = provenance.model_copy(update=_origin_of(run.pose))
         record.state = "analyzed"
         _save(session, record)
-        for step in STEPS:
+        for step in (*STEPS, *plan.steps):
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
     except Exception as error:
@@ -605,7 +613,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
             document = {**document, "second_camera": second}
         write_json(target, document)
     else:
-        result = _MAKE[step.name](run)
+        result = _of_extension(step.name, run) if step.of_extension else _MAKE[step.name](run)
         result.attrs.pop(TITLE, None)
         write_dataset(target, result)
         run.results[step.name] = result
@@ -747,6 +755,20 @@ def _repetitions(run: _Run) -> xr.Dataset:
     return stages_of(run.record.kind).repetitions(run.trial)
 
 
+def _of_extension(name: str, run: _Run) -> xr.Dataset:
+    make = run.record.kind.named("results", name)
+    try:
+        result: xr.Dataset = make(run.trial)
+    except MobilityError:
+        raise
+    except Exception as error:
+        if make.__module__.startswith("mobility."):
+            raise
+        where = f"results.py of {make.__module__.removesuffix('.results')}: {name}"
+        raise BadInputError(f"{where}: {type(error).__name__}: {error}") from error
+    return result
+
+
 def _metrics(run: _Run) -> xr.Dataset:
     return stages_of(run.record.kind).metrics(run.trial)
 
@@ -769,6 +791,10 @@ def _steps(record: SessionRecord) -> list[_Step]:
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
         for step in STEPS
         for needs, options, edits in [differs.get(step.name, (step.needs, (), ()))]
+    ]
+    steps += [
+        _Step(name, f"{name}.nc", ("fitted", "repetitions"), ("weight_kg",), of_extension=True)
+        for name in record.kind.results
     ]
     if record.second_video is not None:
         return steps
@@ -816,7 +842,9 @@ def _keys(
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
-                "exercise": registry.digest(record.kind, extensions=step.name == "metrics")
+                "exercise": registry.digest(
+                    record.kind, extensions=step.name == "metrics" or step.of_extension
+                )
                 if step.needs
                 else "",
             }

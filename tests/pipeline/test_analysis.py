@@ -18,6 +18,7 @@ from mobility import __version__
 from mobility.assessment.exercise_stages import stages_of
 from mobility.base.provenance import Code, code_digest, sha256, with_history
 from mobility.capture.detector_packages import detector_digest
+from mobility.catalogue import registry
 from mobility.documents.lab_references import Norms
 from mobility.errors import BadInputError, ModelError, NotFoundError, VideoError
 from mobility.keypoints.sources import Origin
@@ -34,11 +35,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 SQUAT = {"user_id": "p01", "exercise_name": "Overhead Squat"}
 ALL = [
     *("pose", "fitted", "angles", "repetitions", "metrics", "table"),
-    *("capture_quality", "annotated"),
+    *("capture_quality", "annotated", "loads"),
 ]
 FILES = {
     *("session.json", "video.mp4", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc"),
-    *("metrics.nc", "metrics.parquet", "capture_quality.json", "analyzed.mp4"),
+    *("metrics.nc", "metrics.parquet", "capture_quality.json", "analyzed.mp4", "loads.nc"),
 }
 
 
@@ -99,7 +100,7 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     # What is lost is made again, with what depends on it.
     (session.folder / "repetitions.nc").unlink()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated", "loads"]
     assert results(session) == before
 
 
@@ -116,7 +117,7 @@ def two(store, tmp_path, stand_ins) -> Session:
 def test_both_cameras_make_one_set_of_results(two, calls):
     two.analyze(second_subject=(10, 20))
     with_second = ["pose", "second_pose", "fitted", "fitted", "second camera", *ALL[2:6]]
-    assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated"]
+    assert calls() == [*with_second, "capture_quality", "capture_quality", "annotated", "loads"]
     assert {file.name for file in two.folder.iterdir()} == FILES | {"video-2.mov", "pose-2.nc"}
     assert two.pose().attrs["video_sha256"] == sha256(two.video)
     assert two.second_pose().attrs["video_sha256"] == sha256(two.second_video)
@@ -277,6 +278,25 @@ def test_height_and_lens_are_those_given_else_those_known(store, session):
     session.analyze(height_m="auto", field_of_view="auto")
     assert session.fitted().attrs["stature"] == 1.66
     assert session.fitted().attrs["field_of_view"] == 0.0
+
+
+def test_the_weight_redoes_the_loads_alone_and_without_the_wing_they_go(
+    store, session, calls, monkeypatch
+):
+    session.analyze()
+    calls()
+    store.set_participant("p01", weight_kg=70)
+    session.analyze()
+    assert calls() == ["loads"]
+    stored = session.folder / "loads.nc"
+    assert session.loads()["weight_share"].sizes == {"time": 5}
+    (without,) = [each for each in registry.built_in() if each.name == session.record.exercise]
+    monkeypatch.setattr(registry, "exercise", lambda name: without)
+    session.analyze()
+    assert "loads" not in session.record.stages
+    assert not stored.exists()
+    with pytest.raises(NotFoundError, match="has no loads"):
+        session.loads()
 
 
 def test_an_analysis_begins_with_what_was_given_to_the_creation(store, tmp_path, stand_ins, calls):
@@ -489,7 +509,7 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     assert "analyzed_video_url" not in session.details()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "table"]
+    assert calls() == ["repetitions", "metrics", "table", "loads"]
     assert not (session.folder / "analyzed.mp4").exists()
     session.analyze(annotate=True)
     assert calls() == ["annotated"]
@@ -545,7 +565,7 @@ def test_stored_results_need_no_detector(session, calls, monkeypatch, tmp_path, 
     session.set_repetitions(by_hand((0.0, 0.1)))
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated", "loads"]
     monkeypatch.setattr(analysis, "code_digest", lambda code: f"new {code is POSE}")
     assert not session.is_current()
     assert session.analyze().is_current()
@@ -631,7 +651,9 @@ def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch)
     with pytest.raises(RuntimeError, match="broken"):
         session.analyze()
     assert session.record.state == "failed"
-    assert set(session.record.stages) == {"pose", "fitted", "repetitions", "capture_quality"}
+    assert set(session.record.stages) == {
+        *("pose", "fitted", "repetitions", "capture_quality", "loads"),
+    }
     with pytest.raises(NotFoundError, match="could not be analysed: broken"):
         session.metrics()
 
@@ -648,7 +670,7 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
         session.export()
     calls()
     session.analyze()
-    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert calls() == ["repetitions", "metrics", "table", "annotated", "loads"]
     assert session.repetitions().sizes["rep"] == 3
     assert int(session.metrics()["accepted_repetitions"]) == 2
     assert session.details()["segments"] == 2

@@ -16,7 +16,7 @@ from mobility.widgets import SessionBrowser
 
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
-    *("metrics.parquet", "capture_quality.json", "analyzed.mp4"),
+    *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "loads.nc"),
 )
 REPETITION = [{"start": 0.0, "bottom": 0.05, "end": 0.1}]
 
