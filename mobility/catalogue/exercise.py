@@ -46,6 +46,8 @@ class Exercise(OfExercise):
         entries).
     extensions
         Packages that add measures, rules, sections and stored results to the exercise.
+    results
+        Names of the Datasets that extensions add to the stored results.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Exercise(OfExercise):
     package: str
     table: Mapping[str, Any] = field(repr=False, compare=False)
     extensions: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -189,11 +192,6 @@ class Exercise(OfExercise):
     def sections(self) -> tuple[str, ...]:
         """Names of the sections of its report: the shared ones and those of its module ``page``."""
         return tuple(self.table["page"])
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """Names of the Datasets that extensions add to the stored results."""
-        return tuple(self.table.get("results", ()))
 
     def file(self, name: str) -> Path:
         """Path of a file in its folder, or in the folder of the extension that contains it."""

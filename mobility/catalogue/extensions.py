@@ -82,11 +82,13 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
     if "report" not in exercise.table:
         raise BadInputError(f"{what}: extends: {exercise.name} does not consist of repetitions")
     added: dict[str, Any] = {}
-    for part in ("measures", "rules", "page", "results"):
-        before, new = exercise.table.get(part, []), getattr(table, part)
+    for part in ("measures", "rules", "page"):
+        before, new = exercise.table[part], getattr(table, part)
         if twice := [name for name in new if name in before]:
             raise BadInputError(f"{what}: {part}: {exercise.name} already has {twice[0]!r}")
         added[part] = [*before, *new]
+    if twice := [name for name in table.results if name in exercise.results]:
+        raise BadInputError(f"{what}: results: {exercise.name} already has {twice[0]!r}")
     check_among([table.page_after], exercise.sections, f"{what}: page_after")
     place = exercise.sections.index(table.page_after) + 1
     added["page"] = (*exercise.sections[:place], *table.page, *exercise.sections[place:])
@@ -97,6 +99,7 @@ def _with(table: _ExtensionTable, exercise: Exercise, package: str, what: str) -
         exercise,
         table={**exercise.table, **added},
         extensions=(*exercise.extensions, package),
+        results=(*exercise.results, *table.results),
     )
 
 

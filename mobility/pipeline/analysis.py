@@ -792,6 +792,11 @@ def _steps(record: SessionRecord) -> list[_Step]:
         for step in STEPS
         for needs, options, edits in [differs.get(step.name, (step.needs, (), ()))]
     ]
+    names = {step.name for step in STEPS}
+    if taken := [name for name in record.kind.results if name in names or not name.isidentifier()]:
+        raise BadInputError(
+            f"results of an extension: {taken[0]!r} cannot be a name; choose another"
+        )
     steps += [
         _Step(name, f"{name}.nc", ("fitted", "repetitions"), ("weight_kg",), of_extension=True)
         for name in record.kind.results

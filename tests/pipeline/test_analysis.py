@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,11 @@ def test_the_weight_redoes_the_loads_alone_and_without_the_wing_they_go(
     assert not stored.exists()
     with pytest.raises(NotFoundError, match="has no loads"):
         session.loads()
+    for name in ("metrics", "../pose"):
+        wrong = replace(without, results=(name,))
+        monkeypatch.setattr(registry, "exercise", lambda name, wrong=wrong: wrong)
+        with pytest.raises(BadInputError, match="cannot be a name; choose another"):
+            session.analyze()
 
 
 def test_an_analysis_begins_with_what_was_given_to_the_creation(store, tmp_path, stand_ins, calls):
