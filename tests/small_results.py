@@ -28,7 +28,7 @@ CALLS: list[str] = []
 SIDES = ["left", "right"]
 FRAMES = 5
 SQUAT = "mobility.exercises.overhead_squat.exercise"
-LOADS = "mobility.leg_loads.results"
+LOADS = "mobility.leg_loads.stored_results"
 TIME = np.array([0.0, 1 / 30, 2 / 30, 0.1, 1 / 7])
 
 

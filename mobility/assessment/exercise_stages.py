@@ -52,9 +52,9 @@ class Trial:
     movement: str | None
     sex: str | None
     age: float | None
-    weight_kg: float | None
     intervals: Sequence[Mapping[str, Any]] | None
     dataset: Callable[[str], xr.Dataset]
+    weight_kg: float | None = None
 
     @property
     def fitted(self) -> xr.Dataset:

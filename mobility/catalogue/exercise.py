@@ -180,7 +180,7 @@ class Exercise(OfExercise):
         return defined()
 
     def named(self, part: str, name: str) -> Any:
-        """Find an object in its modules ``page``, ``kernels`` or ``results``; None if absent.
+        """Find an object in its modules of a `part`, as in ``page.py``; None if there is none.
 
         Its own modules are searched first, then the inherited ones, then those of its extensions.
         """

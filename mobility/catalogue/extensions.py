@@ -1,9 +1,9 @@
 """What other packages and wings add to exercises: measures, rules, sections and stored results.
 
 An extension is a folder with an ``extension.yaml`` and any of ``measures.yaml``, ``kernels.py``,
-``findings.yaml``, ``advice.yaml`` and ``page.py``, written as for an exercise, and ``results.py``
-with a function for each stored result. A package registers
-it under the same entry point as exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
+``findings.yaml``, ``advice.yaml`` and ``page.py``, written as for an exercise, and
+``stored_results.py`` with a function for each stored result. A package registers it under the same
+entry point as exercises, a wing in ``mobility.EXERCISE_EXTENSIONS``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class _ExtensionTable(Strict):
     ] = "measures"
     results: Annotated[
         list[str],
-        Field(default_factory=list, description="Datasets to store: functions of its results.py"),
+        Field(
+            default_factory=list,
+            description="Datasets to store: functions of its stored_results.py",
+        ),
     ]
     tables: Annotated[
         list[ReportTable],
@@ -135,8 +138,10 @@ def check_extension(package: str, before: Sequence[Exercise], after: Sequence[Ex
             hint = likely(name, there) or "; page.py has no such section"
             check_among([name], there, f"{what}: page", hint)
         for name in new.results:
-            if not callable(new.named("results", name)):
-                raise BadInputError(f"{what}: results: results.py has no function {quoted(name)}")
+            if not callable(new.named("stored_results", name)):
+                raise BadInputError(
+                    f"{what}: results: stored_results.py has no function {quoted(name)}"
+                )
         for file, names, taken in (
             ("page.py", sections, sections_of(old)),
             ("kernels.py", kernels_in(package), kernels_of(old)),

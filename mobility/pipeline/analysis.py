@@ -70,6 +70,10 @@ RESULTS: Code = (*POSE, __name__)
 """Code of the results of a session, from its poses, without the code of its exercise."""
 
 
+_NAME = re.compile("[a-z][a-z0-9_]*")
+"""Names of results that extensions add."""
+
+
 @dataclass(frozen=True)
 class _Step:
     """A stage: its file, and its dependencies."""
@@ -756,7 +760,7 @@ def _repetitions(run: _Run) -> xr.Dataset:
 
 
 def _of_extension(name: str, run: _Run) -> xr.Dataset:
-    make = run.record.kind.named("results", name)
+    make = run.record.kind.named("stored_results", name)
     try:
         result: xr.Dataset = make(run.trial)
     except MobilityError:
@@ -764,7 +768,7 @@ def _of_extension(name: str, run: _Run) -> xr.Dataset:
     except Exception as error:
         if make.__module__.startswith("mobility."):
             raise
-        where = f"results.py of {make.__module__.removesuffix('.results')}: {name}"
+        where = f"{make.__module__}: {name}"
         raise BadInputError(f"{where}: {type(error).__name__}: {error}") from error
     return result
 
@@ -793,7 +797,9 @@ def _steps(record: SessionRecord) -> list[_Step]:
         for needs, options, edits in [differs.get(step.name, (step.needs, (), ()))]
     ]
     names = {step.name for step in STEPS}
-    if taken := [name for name in record.kind.results if name in names or not name.isidentifier()]:
+    if taken := [
+        name for name in record.kind.results if name in names or not _NAME.fullmatch(name)
+    ]:
         raise BadInputError(
             f"results of an extension: {taken[0]!r} cannot be a name; choose another"
         )

@@ -51,7 +51,6 @@ def set_repetitions(
                     movement=None,
                     sex=None,
                     age=None,
-                    weight_kg=None,
                     intervals=after,
                     dataset=lambda stage: stored[stage](),
                 )

@@ -177,7 +177,6 @@ def _checked(
         movement=movement,
         sex=None,
         age=None,
-        weight_kg=None,
         intervals=None,
         dataset=datasets.__getitem__,
     )

@@ -47,9 +47,9 @@ one of these files."""
 _OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
     r"|validation|keypoints(-2)?\.nc|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
-    r"|\.still-[0-9a-f]{16}\.jpg"
+    r"|\.still-[0-9a-f]{16}\.jpg|[a-z][a-z0-9_]*\.nc"
 )
-"""Names in the folder of a session, besides videos and results."""
+"""Names in the folder of a session, besides videos and results; extensions add results (.nc)."""
 
 
 def session_ids(store: Path) -> list[str]:

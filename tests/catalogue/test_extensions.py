@@ -105,7 +105,7 @@ def test_its_metric_is_measured_judged_and_shown(
     session = Store("absent").demo("Overhead Squat").read_once()
     datasets = {"fitted": session.fitted(), "angles": session.measured_angles(),
                 "repetitions": session.repetitions()}  # fmt: skip
-    trial = Trial(exercise, (), True, None, None, None, None, None, datasets.get)
+    trial = Trial(exercise, (), True, None, None, None, None, datasets.get)
     metrics = stages_of(exercise).metrics(trial)
     knee, found = session.measured_angles()["knee_flexion"], session.repetitions()
     time = knee["time"].to_numpy()
@@ -208,7 +208,7 @@ TABLE = "extension.yaml"
             "extension.yaml",
             "page:",
             "results: [pace]\npage:",
-            "results: results.py has no function 'pace'",
+            "results: stored_results.py has no function 'pace'",
         ),
         ("page.py", "from mobility.base", "1 + # ", "invalid syntax"),
         ("__init__.py", "", "raise SystemExit(3)", "cannot be imported: SystemExit: 3"),

@@ -33,7 +33,7 @@ def metrics_of(slug: str, pose: xr.Dataset) -> xr.Dataset:
         "angles": mb.joint_angles(pose),
         "repetitions": mb.find_repetitions(pose),
     }
-    trial = Trial(exercise, (), True, None, None, None, None, None, datasets.get)
+    trial = Trial(exercise, (), True, None, None, None, None, datasets.get)
     return stages_of(exercise).metrics(trial)
 
 
@@ -139,7 +139,7 @@ def test_the_page_shows_the_sentence_and_the_curves() -> None:
         "angles": session.measured_angles(),
         "repetitions": session.repetitions(),
     }
-    trial = Trial(exercise, (), True, None, None, None, None, None, datasets.get)
+    trial = Trial(exercise, (), True, None, None, None, None, datasets.get)
     metrics = stages_of(exercise).metrics(trial)
     page = ReportPage(session)
     vars(page)["metrics"], vars(page)["exercise"] = metrics, exercise

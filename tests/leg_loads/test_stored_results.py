@@ -11,7 +11,7 @@ from mobility.assessment.exercise_stages import Trial
 from mobility.base.provenance import history, last_of
 from mobility.catalogue import registry
 from mobility.leg_loads.dynamics import GRAVITY
-from mobility.leg_loads.results import loads
+from mobility.leg_loads.stored_results import loads
 from mobility.sessions.stored_session import TITLE
 from mobility.store import Store
 
@@ -19,7 +19,7 @@ from mobility.store import Store
 def trial_of(fitted: xr.Dataset, repetitions: xr.Dataset, *, weight_kg: float | None) -> Trial:
     stored = {"fitted": fitted, "repetitions": repetitions}
     exercise = registry.exercise("squat")
-    return Trial(exercise, (), True, None, None, None, weight_kg, None, stored.__getitem__)
+    return Trial(exercise, (), True, None, None, None, None, stored.__getitem__, weight_kg)
 
 
 @pytest.mark.parametrize("weight_kg", [None, 64.0])
