@@ -52,10 +52,12 @@ def taken_as_current(session: Session) -> Session:
 
 
 def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
-    """Give each stage the key that it has now."""
+    """Give each stage of the exercise of `record` the key that it has now; the others go."""
     keys = keys_now(session, record)
     stages = {
-        name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
+        name: stage.model_copy(update={"key": keys[name]})
+        for name, stage in record.stages.items()
+        if name in keys
     }
     return record.model_copy(update={"stages": stages})
 
