@@ -817,7 +817,7 @@ def see_open_reload(page: Page, url: str, folder: Path | None) -> Seen:
         seen["lost"].append(notice.inner_text())
 
     page.goto(url)
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(200_000)  # a closed page is missed after 40 s if its last word is lost
     begin(page, "large.mp4")
     page.get_by_text("large.mp4: ").wait_for()
     page.get_by_role("button", name="Cancel").wait_for()
@@ -826,7 +826,7 @@ def see_open_reload(page: Page, url: str, folder: Path | None) -> Seen:
     browser = page.context.browser
     assert browser is not None
     tab = browser.new_page()
-    tab.set_default_timeout(60_000)
+    tab.set_default_timeout(200_000)
     tab.goto(url)
     begin(tab, "large.mp4")
     tab.get_by_text("large.mp4: ").wait_for()

@@ -49,6 +49,12 @@ The page of ``mobility open`` is on this computer; in a notebook, the response m
 until a part has been sent.
 """
 
+ASKED_AFTER = 10
+"""Times `SILENT_S` without a part after which the page that sends is asked whether it still exists.
+
+A page that is closed says so, but its message may get lost with it.
+"""
+
 _NO_VIDEO = "choose a video"
 
 _OF_PERSON = ("age", "sex")
@@ -198,22 +204,38 @@ class UploadForm(Widget):
         self._number = len(films)
         names = [film.name for film in films]
         self.sending = {"page": str(content.get("page", "")), "names": names}
+        self._heard_at = time.monotonic()
         self._want_next()
+        self._watch(self.sending)
 
     def _look_for_sender(self, content: Mapping[str, Any]) -> None:
         """Ask whether the page that sends videos still exists, because another page is shown."""
-        if not self._films or content.get("page") == self.sending.get("page"):
-            return
-        upload, asked = self._films[0], time.monotonic()
+        if self._films and content.get("page") != self.sending.get("page"):
+            self._ask_sender(self._silent_s)
+
+    @property
+    def _silent_s(self) -> float:
+        return SILENT_S["open" if self.place else "notebook"]
+
+    def _ask_sender(self, wait_s: float) -> None:
+        """Ask the page that sends videos whether it exists; without an answer they are lost."""
+        film, asked = self._films[0], time.monotonic()
         self.send({"kind": "alive"})
 
         def leave_it() -> None:
-            if self._films and self._films[0] is upload and self._heard_at < asked:
+            if self._films and self._films[0] is film and self._heard_at < asked:
                 self._lose()
 
-        timer = threading.Timer(SILENT_S["open" if self.place else "notebook"], leave_it)
-        timer.daemon = True
-        timer.start()
+        _later(wait_s, leave_it)
+
+    def _watch(self, sending: Mapping[str, Any]) -> None:
+        """Ask the page that sends videos, again and again, if nothing came from it for long."""
+        if self.sending is not sending:
+            return
+        quiet_s = ASKED_AFTER * self._silent_s
+        if self._films and time.monotonic() - self._heard_at >= quiet_s:
+            self._ask_sender(quiet_s)
+        _later(quiet_s, lambda: self._watch(sending))
 
     def _hear_sender(self, content: Mapping[str, Any]) -> None:
         if content.get("page") == self.sending.get("page"):
@@ -431,6 +453,13 @@ class UploadForm(Widget):
             film.remove()
         self._films = []
         self.sending = {}
+
+
+def _later(wait_s: float, act: Callable[[], None]) -> None:
+    """Call `act` after a wait, which does not keep the process alive."""
+    timer = threading.Timer(wait_s, act)
+    timer.daemon = True
+    timer.start()
 
 
 def _checked_options(fields: Mapping[str, Any], faults: dict[str, list[str]]) -> dict[str, Any]:

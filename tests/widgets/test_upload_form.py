@@ -172,6 +172,18 @@ def test_a_page_that_vanished_without_a_word_is_missed_by_the_next_and_a_living_
     assert list(temporary.iterdir()) == []
 
 
+def test_a_page_that_vanished_without_a_word_is_missed_although_no_other_comes(
+    form, ask, sent, clip, temporary, monkeypatch
+):
+    monkeypatch.setattr(upload_form, "SILENT_S", {"open": 0.02, "notebook": 0.02})
+    messages = sent(form)
+    begun(form, ask, clip, "one")
+    wait_for(lambda: not form.sending, seconds=20)
+    assert "alive" in {message["kind"] for message in messages}
+    assert "Not added: a.mp4 and b.mp4" in form.notice["text"]
+    assert list(temporary.iterdir()) == []
+
+
 def test_films_of_last_week_have_the_date_that_is_given(form, store, ask, sent, clip):
     upload(form, ask, sent, clip, date="2025-03-01")
     assert f"{store.sessions()[0].record.visit_day}" == "2025-03-01"
