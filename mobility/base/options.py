@@ -182,6 +182,10 @@ def check_table(value: Any) -> Any:
     return value
 
 
+Load = tuple[Literal["hands", "shoulders"], Annotated[float, Field(gt=0, le=4)]]
+"""What a person carries: where, and its mass as a multiple of the mass of the body."""
+
+
 if typing.TYPE_CHECKING:
     import pandas as pd
 

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.options import Load
 from mobility.base.provenance import cameras_of, history, last_of
 from mobility.keypoints.sources import Origin
 from mobility.keypoints.view import TWO_CAMERAS, trial_view
@@ -170,6 +171,12 @@ def kind_of(fitted: xr.Dataset) -> str:
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     """Return the history entry of the fit; empty if no body was fitted."""
     return last_of(history(fitted), "fit_body")
+
+
+def load_of(fitted: xr.Dataset) -> Load | None:
+    """Return what the person carries, as it was given to the fit; None if nothing."""
+    load = of_fit(fitted).get("arguments", {}).get("load")
+    return None if load is None else (load[0], float(load[1]))
 
 
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:

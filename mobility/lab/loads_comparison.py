@@ -17,6 +17,7 @@ from mobility import tables
 from mobility.base.provenance import warnings_of, with_history
 from mobility.base.uncertain import is_sd, sd_name
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import load_of
 from mobility.kinematics.skeleton import FITTED, landmarks
 from mobility.lab.agreement import agreement
 from mobility.lab.lab_trial import Comparison, repetition_variables, stacked
@@ -97,10 +98,11 @@ def compare_loads(
     """
     shown = repetitions if of_video is None else of_video
     on_lab_clock = _moved(shown, sync.lag_s)
+    load = load_of(video)
     found = {
         "fitted": loads(video, repetitions=shown, height_m=height_m),
-        "lab_markers": loads(lab, repetitions=on_lab_clock, height_m=height_m),
-        "lab_plates": loads_with_plates(lab, forces, height_m=height_m),
+        "lab_markers": loads(lab, repetitions=on_lab_clock, height_m=height_m, load=load),
+        "lab_plates": loads_with_plates(lab, forces, height_m=height_m, load=load),
     }
     time = video["time"].to_numpy()
     poses = {"fitted": video, "lab_markers": lab, "lab_plates": lab}

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.base.options import checked
+from mobility.base.options import Load, checked
 from mobility.base.provenance import with_history
 from mobility.kinematics.datasets import Pose, require_positions
+from mobility.kinematics.fit.body import LOAD_JOINTS
 from mobility.kinematics.skeleton import FITTED, SIDES, Array, landmarks
 
 
@@ -20,7 +21,7 @@ class Segments(NamedTuple):
     Attributes
     ----------
     mass
-        Share of the mass of the body (segment,); the sum is 1.
+        Masses as multiples of the mass of the body (segment,); the sum is 1 without a load.
     weights
         Weights of the joints :data:`~mobility.kinematics.skeleton.FITTED`, (segment, joint).
     legs
@@ -57,9 +58,21 @@ def _segments() -> Segments:
 SEGMENTS = _segments()
 
 
-def segment_centres(joints: Array) -> Array:
+def with_load(load: Load | None) -> Segments:
+    """Return the segments of the body, followed by what it carries."""
+    if load is None:
+        return SEGMENTS
+    where, mass = load
+    weights = np.zeros((1, len(FITTED)))
+    weights[0, LOAD_JOINTS[where]] = 0.5
+    return SEGMENTS._replace(
+        mass=np.append(SEGMENTS.mass, mass), weights=np.append(SEGMENTS.weights, weights, axis=0)
+    )
+
+
+def segment_centres(joints: Array, segments: Segments = SEGMENTS) -> Array:
     """Return the centres of mass of the segments (..., segment, 3) from joints (..., joint, 3)."""
-    centres: Array = np.einsum("sj,...jx->...sx", SEGMENTS.weights, joints)
+    centres: Array = np.einsum("sj,...jx->...sx", segments.weights, joints)
     return centres
 
 
@@ -68,7 +81,8 @@ def centre_of_mass(pose: Pose) -> xr.Dataset:
     """Compute the centre of mass of the body.
 
     The masses of the segments and the positions of their centres are means of women and men (de
-    Leva 1996; table ``body_segments``, from which the fit takes them too). Hands are empty.
+    Leva 1996; table ``body_segments``, from which the fit takes them too). What the person carries
+    is not included.
 
     Parameters
     ----------

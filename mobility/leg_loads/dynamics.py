@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.kinematics.skeleton import FITTED, SIDES, Array, direction
-from mobility.leg_loads.body_mass import SEGMENTS, segment_centres
+from mobility.leg_loads.body_mass import SEGMENTS, Segments, segment_centres
 
 GRAVITY = float(tables.load("leg_loads")["gravity_m_s2"])
 UP = np.array([0.0, 1.0, 0.0])
@@ -46,14 +46,14 @@ class Motion:
     turning: Array
 
 
-def motion_of(joints: Array, step: float) -> Motion:
+def motion_of(joints: Array, step: float, segments: Segments = SEGMENTS) -> Motion:
     """Differentiate joints at regular times, `step` seconds apart, that are already low-passed."""
 
     def twice(values: Array) -> Array:
         return np.asarray(np.gradient(np.gradient(values, step, axis=0), step, axis=0))
 
     line = direction(_leg_lines(joints))
-    return Motion(twice(segment_centres(joints)), np.cross(line, twice(line)))
+    return Motion(twice(segment_centres(joints, segments)), np.cross(line, twice(line)))
 
 
 def _leg_lines(joints: Array) -> Array:
@@ -62,13 +62,13 @@ def _leg_lines(joints: Array) -> Array:
     return np.stack([of_joint(joints, b) - of_joint(joints, a) for a, b in ends], axis=2)
 
 
-def reaction(joints: Array, motion: Motion) -> tuple[Array, Array]:
+def reaction(joints: Array, motion: Motion, segments: Segments = SEGMENTS) -> tuple[Array, Array]:
     """Return the force of the ground on the body, (time, 3) in N/kg, and its point on the floor.
 
-    The point, (time, 3) at y = 0, is the zero moment point of segments that are points.
+    With a load among the segments, the force is still for 1 kg of the body. The point, (time, 3) at y = 0, is the zero moment point of segments that are points.
     """
-    force = (motion.linear + GRAVITY * UP) * SEGMENTS.mass[:, None]
-    centres = segment_centres(joints)
+    force = (motion.linear + GRAVITY * UP) * segments.mass[:, None]
+    centres = segment_centres(joints, segments)
     total = force.sum(axis=1)
     point = (force[..., 1:2] * centres - force * centres[..., 1:2]).sum(axis=1) / total[:, 1:2]
     point[:, 1] = 0.0

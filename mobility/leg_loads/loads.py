@@ -13,16 +13,16 @@ from scipy.interpolate import CubicSpline
 
 from mobility import tables
 from mobility.assessment.propagation import at_frames, nearest_frames
-from mobility.base.options import checked, quoted
+from mobility.base.options import Load, checked, quoted
 from mobility.base.provenance import with_history
 from mobility.base.uncertain import sd_name
 from mobility.errors import BadInputError
 from mobility.keypoints.view import best_view
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.datasets import Pose, Repetitions, check_recording, require_positions
-from mobility.kinematics.expected_error import of_fit
+from mobility.kinematics.expected_error import load_of, of_fit
 from mobility.kinematics.skeleton import FITTED, SIDES, Array, landmarks
-from mobility.leg_loads.body_mass import SEGMENTS
+from mobility.leg_loads.body_mass import Segments, with_load
 from mobility.leg_loads.dynamics import (
     GRAVITY,
     JOINTS,
@@ -82,7 +82,7 @@ class Movement:
     ``joints`` (time, joint, 3) above the floor, the accelerations of its segments, and the foot
     that carries it alone: 0 for the left, 1 for the right, negative for both, (time). ``from_end``
     (time) is the number of seconds to the nearest end of the known movement. ``floor`` is the
-    height of the floor in the pose.
+    height of the floor in the pose. ``load`` is what the person carries.
     """
 
     time: Array
@@ -91,6 +91,12 @@ class Movement:
     standing: NDArray[np.int_]
     from_end: Array
     floor: float = 0.0
+    load: Load | None = None
+
+    @property
+    def segments(self) -> Segments:
+        """The segments of the body, and what it carries."""
+        return with_load(self.load)
 
 
 @checked
@@ -100,13 +106,14 @@ def loads(
     repetitions: Repetitions | None = None,
     weight_kg: float | None = None,
     height_m: float | None = None,
+    load: Load | None = None,
 ) -> xr.Dataset:
     r"""Compute how the legs are loaded, without force plates.
 
     The masses of the segments, and their accelerations, give the force of the ground and the point
     of the floor through which it acts (zero moment point). Its lateral position between the feet
     gives the share of each leg. Inverse dynamics from the foot upward gives the moments. Hands are
-    assumed to be empty. The page `Loads` has the equations.
+    assumed to be empty, unless a load is given. The page `Loads` has the equations.
 
     Parameters
     ----------
@@ -121,11 +128,16 @@ def loads(
         Mass of the person. With it, moments are also in Nm.
     height_m
         Height of the person. Without it, it is estimated from the lengths of the segments.
+    load
+        What the person carries in the pose of a laboratory: ("hands", 0.25) or ("shoulders", 0.25),
+        with its mass as a multiple of the mass of the body. It moves with the middle of the wrists
+        or of the shoulders. Give the load of a video to :func:`~mobility.fit_body`.
 
     Returns
     -------
     xarray.Dataset
-        ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
+        ``weight_share`` (time, side) is from 0 to 1; of body and load together. ``vertical_force``
+        (time) of both is in weights of the body.
         ``centre_of_pressure`` (time, axis) is in metres, at y = 0, or at the height of the feet if
         these rest more than 0.1 m from there. ``knee_moment``, ``hip_moment``
         and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and
@@ -152,7 +164,11 @@ def loads(
             "the landmarks of a video move with the hips, so they do not show forces. Fit a body "
             "(fit_body) and pass it"
         )
-    result, _ = loads_and_samples(pose, repetitions)
+    if load is not None and "position_draws" in pose and load != load_of(pose):
+        raise BadInputError.of(
+            {"load": "the body was fitted without it; pass it to fit_body, and nothing here"}
+        )
+    result, _ = loads_and_samples(pose, repetitions, load)
     height = height_m or float(result.attrs["height_m"])
     if (
         height_m is not None and _kind(pose) == "markers"
@@ -171,6 +187,7 @@ def loads_with_plates(
     *,
     weight_kg: float | None = None,
     height_m: float | None = None,
+    load: Load | None = None,
 ) -> xr.Dataset:
     """Compute how the legs are loaded from measured forces: the reference for :func:`loads`.
 
@@ -183,7 +200,9 @@ def loads_with_plates(
         ``centre_of_pressure`` (time, side, axis) in metres, in the axes of the pose (x, y, z).
     weight_kg, height_m
         As for :func:`loads`. Without `weight_kg`, the weight is the median vertical force while the
-        person stands upright.
+        person stands upright, without the load.
+    load
+        What the person carries, as for :func:`loads`.
 
     Returns
     -------
@@ -209,7 +228,7 @@ def loads_with_plates(
                 "the plates do not show the weight: the person never stands upright on them. Pass "
                 "weight_kg"
             )
-        weight = float(np.median(vertical[upright]))
+        weight = float(np.median(vertical[upright])) / (1.0 if load is None else 1.0 + load[1])
     else:
         weight = weight_kg * GRAVITY
     per_kg = force * (GRAVITY / weight)
@@ -233,7 +252,7 @@ def loads_with_plates(
     return with_history(
         result.assign_attrs(height_m=stature),
         "loads_with_plates",
-        {"weight_kg": weight_kg, "height_m": height_m},
+        {"weight_kg": weight_kg, "height_m": height_m, "load": load},
         source=pose,
         weight_n=round(weight, 1),
     )
@@ -241,13 +260,17 @@ def loads_with_plates(
 
 @checked
 def ground_forces(
-    pose: Pose, *, weight_kg: float, repetitions: Repetitions | None = None
+    pose: Pose,
+    *,
+    weight_kg: float,
+    repetitions: Repetitions | None = None,
+    load: Load | None = None,
 ) -> xr.Dataset:
     """Estimate the force of the ground on each foot, without force plates.
 
     Parameters
     ----------
-    pose, repetitions
+    pose, repetitions, load
         As for :func:`loads`.
     weight_kg
         Mass of the person.
@@ -265,9 +288,9 @@ def ground_forces(
     BadInputError
         The weight is not a person's, or the pose has no positions in space.
     """
-    found = loads(pose, repetitions=repetitions, weight_kg=weight_kg)
-    movement = _movement(pose, _kind(pose), repetitions)
-    total, _ = reaction(movement.joints, movement.motion)
+    found = loads(pose, repetitions=repetitions, weight_kg=weight_kg, load=load)
+    movement = _movement(pose, _kind(pose), repetitions, load=load)
+    total, _ = reaction(movement.joints, movement.motion, movement.segments)
     total[:, 1] = GRAVITY * found["vertical_force"].to_numpy()
     share = found["weight_share"].transpose("time", "side").to_numpy()
     point = found["centre_of_pressure"].transpose("time", "axis").to_numpy()
@@ -289,7 +312,9 @@ def ground_forces(
         coords={"time": pose["time"].variable, "side": list(SIDES), "axis": list(_AXES)},
         attrs={"ds_type": "forces"},
     )
-    return with_history(result, "ground_forces", {"weight_kg": weight_kg}, source=found)
+    return with_history(
+        result, "ground_forces", {"weight_kg": weight_kg, "load": load}, source=found
+    )
 
 
 _LEAST_LOAD, _LEAST_SHARE = 0.05, 0.02
@@ -340,18 +365,25 @@ def _filter_words(kind: str) -> str:
 
 
 def _movement(
-    pose: xr.Dataset, kind: str, repetitions: xr.Dataset | None = None, *, faster: float = 1.0
+    pose: xr.Dataset,
+    kind: str,
+    repetitions: xr.Dataset | None = None,
+    *,
+    load: Load | None = None,
+    faster: float = 1.0,
 ) -> Movement:
     """Low-pass and differentiate the joints of a pose; NaN in and beside long gaps.
 
-    Cut-offs are those of the table times `faster`.
+    Cut-offs are those of the table times `faster`. A fitted pose knows its load.
     """
+    load = load or load_of(pose)
+    segments = with_load(load)
     time = pose["time"].to_numpy().astype(np.float64)
     joints = landmarks(pose, keypoints=list(FITTED))
     floor = _floor(joints)
     joints = joints - floor * UP
     gap = float(tables.load(_TABLE)["filter"]["longest_gap_s"])
-    linear = np.full((time.size, len(SEGMENTS.mass), 3), np.nan)
+    linear = np.full((time.size, len(segments.mass), 3), np.nan)
     turning = np.full((time.size, len(SIDES), 3, 3), np.nan)
     smooth = np.full(joints.shape, np.nan)
     from_end = np.full(time.size, np.nan)
@@ -362,15 +394,15 @@ def _movement(
         step = float(np.median(np.diff(span)))
         grid = np.linspace(span[0], span[-1], round((span[-1] - span[0]) / step) + 1)
         regular = _regular(grid, time[rows], joints[rows])
-        filtered, motion = _differentiated(regular, float(grid[1] - grid[0]), kind, faster)
+        step = float(grid[1] - grid[0])
+        filtered, motion = _differentiated(regular, step, kind, segments, faster)
         inside = slice(rows[0], rows[-1] + 1)
         smooth[inside] = _interpolated(span, grid, filtered)
         linear[inside] = _interpolated(span, grid, motion.linear)
         turning[inside] = _interpolated(span, grid, motion.turning)
         from_end[inside] = np.minimum(span - span[0], span[-1] - span)
-    return Movement(
-        time, smooth, Motion(linear, turning), _standing(repetitions, time, smooth), from_end, floor
-    )
+    standing = _standing(repetitions, time, smooth)
+    return Movement(time, smooth, Motion(linear, turning), standing, from_end, floor, load)
 
 
 def _standing(repetitions: xr.Dataset | None, time: Array, joints: Array) -> NDArray[np.int_]:
@@ -435,7 +467,9 @@ def _interpolated(at: Array, time: Array, values: Array) -> Array:
     return result.reshape(len(at), *values.shape[1:])
 
 
-def _differentiated(joints: Array, step: float, kind: str, faster: float) -> tuple[Array, Motion]:
+def _differentiated(
+    joints: Array, step: float, kind: str, segments: Segments, faster: float
+) -> tuple[Array, Motion]:
     """Return low-passed joints, and accelerations whose components have their own cut-offs."""
     cutoffs = tables.load(_TABLE)["filter"][kind]
     rate = 1 / step
@@ -447,11 +481,11 @@ def _differentiated(joints: Array, step: float, kind: str, faster: float) -> tup
 
     ahead = ahead_of(joints)[:, None]
     right = np.cross(ahead, UP)
-    vertical = motion_of(filtered("vertical"), step)
+    vertical = motion_of(filtered("vertical"), step, segments)
     linear = vertical.linear * UP
     for name, axis in (("forward", ahead), ("sideways", right)):
         if f"{name}_hz" in cutoffs:
-            of_axis = motion_of(filtered(name), step).linear
+            of_axis = motion_of(filtered(name), step, segments).linear
             linear = linear + (of_axis * axis).sum(axis=-1, keepdims=True) * axis
     return filtered("position"), Motion(linear, vertical.turning)
 
@@ -481,11 +515,12 @@ class _Errors:
 
 
 def _values(movement: Movement, stature: float, errors: _Errors = _Errors()) -> dict[str, Array]:
-    joints, motion = movement.joints, movement.motion
+    joints, motion, segments = movement.joints, movement.motion, movement.segments
     ahead = ahead_of(joints)
-    total, point = reaction(joints, motion)
-    total = total + errors.vertical * GRAVITY * UP
-    forward = errors.forward - _too_far_forward(joints, ahead)
+    total, point = reaction(joints, motion, segments)
+    whole = segments.mass.sum()  # with the load
+    total = total + errors.vertical * GRAVITY * whole * UP
+    forward = errors.forward - _too_far_forward(joints, ahead) / whole
     point = point + forward[:, None] * ahead + errors.sideways * np.cross(ahead, UP)
     feet = on_feet(joints, point, movement.standing)
     on_both = (feet.share > 0) & (feet.share < 1)
@@ -525,8 +560,13 @@ def _too_far_forward(joints: Array, ahead: Array) -> Array:
     return shift
 
 
-def _samples_of_errors(kind: str, count: int) -> list[_Errors]:
-    table = tables.load(_TABLE)["errors"][kind]
+def _samples_of_errors(kind: str, count: int, load: Load | None) -> list[_Errors]:
+    errors = tables.load(_TABLE)["errors"]
+    table = dict(errors[kind])
+    if load is not None:
+        where, mass = load
+        for name, sd in errors["load"][where].items():
+            table[name] = float(np.hypot(table[name], mass * sd) / (1 + mass))
     normal = np.random.default_rng(0).normal(size=(count, 5))
     if count >= normal.shape[1]:  # orthogonal columns: the spread is exactly the stated one
         normal = np.linalg.qr(normal)[0] * np.sqrt(count)
@@ -566,12 +606,22 @@ def _samples(pose: xr.Dataset, movement: Movement, kind: str, stature: float) ->
         _interpolated(times, movement.time, movement.motion.turning),
     )
     nearest = nearest_frames(times, movement.time)
-    at = Movement(times, centre, at_times, movement.standing[nearest], movement.from_end[nearest])
+    at = replace(
+        movement,
+        time=times,
+        joints=centre,
+        motion=at_times,
+        standing=movement.standing[nearest],
+        from_end=movement.from_end[nearest],
+        floor=0.0,
+    )
     middle = _values(at, stature)
     # One sample after the other, to save memory.
     drawn = [
         _values(replace(at, joints=centre + draw), stature, errors)
-        for draw, errors in zip(moved, _samples_of_errors(kind, len(moved)), strict=True)
+        for draw, errors in zip(
+            moved, _samples_of_errors(kind, len(moved), movement.load), strict=True
+        )
     ]
     deviations = {
         name: np.stack([draw[name] for draw in drawn]) - value for name, value in middle.items()
@@ -661,11 +711,11 @@ def _with_ends(sds: dict[str, Array], movement: Movement) -> dict[str, Array]:
 
 
 def loads_and_samples(
-    pose: xr.Dataset, repetitions: xr.Dataset | None = None
+    pose: xr.Dataset, repetitions: xr.Dataset | None = None, load: Load | None = None
 ) -> tuple[xr.Dataset, Samples]:
     """Return the loads of a pose, and their samples, for the errors of numbers made from them."""
     kind = _kind(pose)
-    movement = _movement(pose, kind, repetitions)
+    movement = _movement(pose, kind, repetitions, load=load)
     values = _values(movement, stature := _stature(pose))
     refused = refusals(
         pose, repetitions, movement.time, movement.joints, values, alone=movement.standing >= 0
@@ -675,14 +725,13 @@ def loads_and_samples(
         values, samples = _standing_evenly(values, samples, movement, _share_factor(pose))
     sds = _sds(samples, movement.time)
     if kind == "markers":
-        sds = _with_noise(
-            sds, values, _values(_movement(pose, kind, repetitions, faster=1.5), stature)
-        )
+        faster = _movement(pose, kind, repetitions, load=load, faster=1.5)
+        sds = _with_noise(sds, values, _values(faster, stature))
     result = _dataset(pose, values, _with_ends(sds, movement), refused)
     result = with_history(
         result.assign_attrs(filter=_filter_words(kind), height_m=stature),
         "loads",
-        {"repetitions": repetitions is not None},
+        {"repetitions": repetitions is not None, "load": movement.load},
         source=pose,
         warnings=[refusal.warning(movement.time.size) for refusal in refused],
     )

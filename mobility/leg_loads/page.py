@@ -90,7 +90,10 @@ def _curve(curves: xr.Dataset, name: str, title: str, *, ax: Axes) -> None:
 
 
 def _notes(shown: xr.Dataset) -> list[str]:
-    warnings = last_of(history(shown), "loads")["warnings"]
-    notes = [tables.sentence("loads.note")]
+    entry = last_of(history(shown), "loads")
+    warnings, load = entry["warnings"], entry["arguments"].get("load")
+    where, mass = load or ("empty", 0.0)
+    carried = tables.sentence(f"loads.{where}", load=f"{100 * mass:.0f} %")
+    notes = [tables.sentence("loads.note", carried=carried)]
     # Single frames at the edge of a recording need no note.
     return notes + [str(each["message"]) for each in warnings if each["values"]["share"] >= 0.005]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.assessment.exercise_stages import Depends, Trial, stages_of
-from mobility.base.options import Workers
+from mobility.base.options import Load, Workers
 from mobility.base.provenance import (
     AnalysisWarning,
     Code,
@@ -87,8 +87,11 @@ class _Step:
     """Whether an extension of the exercise computes it."""
 
 
+_MOST_LOAD = 4
+"""Largest load, as a multiple of the mass of the person."""
+
 _OF_POSE = ("rate", "detector")
-_OF_FIT = ("fit", "height_m", "field_of_view", "camera_pitch", "standing", "calibration")
+_OF_FIT = ("fit", "height_m", "field_of_view", "camera_pitch", "standing", "load", "calibration")
 
 STEPS = (
     _Step("pose", "pose.nc", (), ("subject", *_OF_POSE), edits=("subject",)),
@@ -120,6 +123,7 @@ class _Inputs(AnalysisOptions):
     sex: str | None
     age: float | None
     weight_kg: float | None
+    load: Load | None
     calibration: str | None
     """SHA-256 of the calibration."""
 
@@ -411,8 +415,26 @@ def _inputs(
         sex=person.sex if person else None,
         age=person.age_in(record.created_at.year) if person else None,
         weight_kg=person.weight_kg if person else None,
+        load=_load(session, options, person.weight_kg if person else None),
         calibration=calibration.sha256 if calibration else None,
     )
+
+
+def _load(session: StoredSession, options: AnalysisOptions, weight_kg: float | None) -> Load | None:
+    """Return what the person carries, relative to the mass of the body."""
+    if options.load_kg is None or options.load_at is None:
+        return None
+    fault = ""
+    if weight_kg is None:
+        fault = (
+            "needs the mass of the person. Store it with mobility participants set ID --weight-kg "
+            "KG, or leave the load out"
+        )
+    elif options.load_kg > _MOST_LOAD * weight_kg:
+        fault = f"is more than {_MOST_LOAD} times the mass of the person. Correct one of the two"
+    if weight_kg is None or fault:
+        raise BadInputError(f"session {session.id}: load_kg: {fault}", {"load_kg": [fault]})
+    return options.load_at, options.load_kg / weight_kg
 
 
 def _analyze(
@@ -739,6 +761,7 @@ def _fitted(run: _Run) -> xr.Dataset:
         camera_pitch=None if pitch is None else (pitch, *[None] * (len(cleaned) - 1)),
         height_m=run.options.height_m,
         field_of_view=run.options.field_of_view,
+        load=run.options.load,
         **how,
         **cameras,
     )

@@ -90,6 +90,11 @@ StandingOfExercise = Annotated[
     Literal["usual"] | Standing,
     Number(0, 60, "degrees of flexion of the knees", ("usual", "straight", "free")),
 ]
+LoadAt = Annotated[
+    Literal["hands", "shoulders"] | None,
+    BeforeValidator(lambda value: None if is_word(value, "auto") else value),
+    PlainSerializer(lambda value: "auto" if value is None else value),
+]
 ViewName = Annotated[str | None, BeforeValidator(_view_name)]
 Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
@@ -128,6 +133,13 @@ class AnalysisOptions(Strict):
     ] = None
     """Height of the person in metres, such as 1.72, which sets the scale; by default the stored
     height of the participant."""
+    load_kg: Annotated[
+        float | None, Number(0.1, 400, "kilograms"), Offered(_TYPED, "KG", "Load, kg")
+    ] = None
+    """Mass in kilograms of what the person carries, such as a bar. The mass of the person must be
+    stored with the participant. By default the hands are empty."""
+    load_at: Annotated[LoadAt, Offered(_TYPED, "hands|shoulders", "Load is")] = None
+    """Where the person carries it: hands (in both hands) or shoulders (on both shoulders)."""
     standing: Annotated[
         StandingOfExercise, Offered(_TYPED, "usual|straight|free|DEG", "Standing")
     ] = "usual"
@@ -187,6 +199,14 @@ class AnalysisOptions(Strict):
                 "out, and"
             )
             raise BadInputError.of({"camera_pitch": f"{fault} leave the fit on"})
+        if self.load_kg is not None and self.load_at is None:
+            fault = "needs the place of the load. Add load_at: hands or shoulders"
+            raise BadInputError.of({"load_kg": fault})
+        if self.load_at is not None and self.load_kg is None:
+            fault = "needs the mass of the load. Add load_kg, in kilograms"
+            raise BadInputError.of({"load_at": fault})
+        if self.load_kg is not None and not self.fit:
+            raise BadInputError.of({"load_kg": "works only with a fit. Leave the fit on"})
         if self.detector is not None and self.model != AUTO:
             fault = "is a MediaPipe model. Leave it out with another detector"
             raise BadInputError.of({"model": f"{self.model} {fault}"})

@@ -30,11 +30,11 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.kinematics import angle_errors
-from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.expected_error import load_of, spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, solver, terms, whole_trial
 from mobility.kinematics.fit import standing as standing_of_fit
-from mobility.kinematics.skeleton import INDEX, SIDES, angles_from_points
+from mobility.kinematics.skeleton import FITTED, INDEX, SIDES, angles_from_points, landmarks
 
 
 def test_angles_are_found_from_every_side_in_front_within_their_errors() -> None:
@@ -480,6 +480,33 @@ def test_a_body_that_a_chair_carries_is_not_held_over_its_feet() -> None:
     assert last(carried)["arguments"]["unbalanced"] is True
     without = short_squat(feet_planted=True, without=("balance",))
     assert np.array_equal(points_of(carried), points_of(without), equal_nan=True)
+
+
+def test_a_load_in_the_hands_moves_the_body_back_over_the_feet() -> None:
+    empty, loaded = (
+        short_squat(feet_planted=True),
+        short_squat(feet_planted=True, load=("hands", 0.5)),
+    )
+    assert last(empty)["arguments"]["load"] is None
+    assert load_of(loaded) == ("hands", 0.5)
+
+    def off(pose: xr.Dataset, load: Any) -> float:
+        """How far body and load are from the middle of the feet, on average."""
+        points = landmarks(pose, keypoints=list(FITTED))[:, :, [0, 2]]
+        centre = np.einsum("j,njx->nx", parts.mass_shares(load), points)
+        heels, toes = (
+            points[:, [FITTED.index(f"{side}_{end}") for side in SIDES]].mean(axis=1)
+            for end in ("heel", "foot_index")
+        )
+        fraction = parts.TERMS["balance"]["foot_fraction"]
+        return float(
+            np.linalg.norm(centre - (1 - fraction) * heels - fraction * toes, axis=1).mean()
+        )
+
+    assert off(loaded, ("hands", 0.5)) < off(empty, ("hands", 0.5))
+    assert off(empty, None) < off(loaded, None)
+    with pytest.raises(BadInputError, match="load"):
+        short_squat(load=("back", 0.5))
 
 
 def last_problem(

@@ -14,7 +14,7 @@ from mobility.base.provenance import warnings_of
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.leg_loads.body_mass import centre_of_mass
-from mobility.leg_loads.loads import loads_with_plates
+from mobility.leg_loads.loads import ground_forces, loads_with_plates
 
 GRAVITY, RATE = 9.81, 50.0
 FEET = {"left": 0.15, "right": -0.15}  # x: the person faces z, so the left is at positive x
@@ -87,6 +87,58 @@ def test_the_centre_of_mass_follows_from_the_masses() -> None:
     # The thigh's centre is 0.385 of its length below the hip.
     carried = (of_trunk + MASSES["thigh"] * (1 - 0.385)) / sum(MASSES.values())
     np.testing.assert_allclose(centre[0], 0.05 * carried, atol=1e-6)
+
+
+@pytest.mark.parametrize(("where", "level"), [("hands", "wrist"), ("shoulders", "shoulder")])
+def test_a_load_adds_its_weight_where_it_is_carried(where: Any, level: str) -> None:
+    pose = body(aside=0.03)
+    empty = mb.loads(pose)
+    loaded = mb.loads(pose, load=(where, 0.5))
+    np.testing.assert_allclose(middle(loaded["vertical_force"]), 1.5, atol=1e-3)
+    # The wrists and the shoulders are 0.03 m to the left of the middle of the feet.
+    lateral = [float(middle(each["centre_of_pressure"])[0]) for each in (empty, loaded)]
+    assert lateral[1] == pytest.approx((lateral[0] + 0.5 * 0.03) / 1.5, abs=1e-4)
+    share = [float(middle(each["weight_share"])[0]) for each in (empty, loaded)]
+    assert share[1] == pytest.approx(0.5 + lateral[1] / 0.30, abs=1e-3)
+    # What the place of the load adds to the error, and what the smaller part of the body takes off.
+    assert float(middle(loaded["centre_of_pressure_sd"])[2]) == pytest.approx(
+        np.hypot(0.022, 0.5 * {"hands": 0.08, "shoulders": 0.06}[where]) / 1.5, rel=0.05
+    )
+    forces = ground_forces(pose, weight_kg=60, load=(where, 0.5))["force"]
+    assert float(middle(forces.sum("side"))[1]) == pytest.approx(90 * GRAVITY, rel=1e-3)
+
+
+def test_a_load_before_the_body_moves_the_force_forward_and_raises_the_moment() -> None:
+    pose = body()
+    arms = [f"{side}_wrist" for side in FEET]
+    pose["position"].loc[{"space": "z", "keypoint": arms}] += 0.3
+    empty, loaded = mb.loads(pose), mb.loads(pose, load=("hands", 0.25))
+    ahead = [float(middle(each["centre_of_pressure"])[2]) for each in (empty, loaded)]
+    assert ahead[1] == pytest.approx((ahead[0] + 0.25 * 0.3) / 1.25, abs=1e-4)
+    moment = [float(middle(each["ankle_moment"]).sum()) for each in (empty, loaded)]
+    # Both feet: the whole force times its distance before the ankles, without the feet themselves.
+    more = (1.25 * ahead[1] - ahead[0]) / float(loaded.attrs["height_m"])
+    assert moment[1] - moment[0] == pytest.approx(more, rel=1e-3)
+
+
+def test_plates_that_carry_a_load_give_moments_of_the_weight_of_the_body() -> None:
+    pose = body()
+    forces = ground_forces(pose, weight_kg=60, load=("shoulders", 0.5))
+    stood = loads_with_plates(pose, forces, load=("shoulders", 0.5))
+    known = loads_with_plates(pose, forces, weight_kg=60, load=("shoulders", 0.5))
+    ours = mb.loads(pose, weight_kg=60, load=("shoulders", 0.5))
+    for name in ("knee_moment", "hip_moment", "ankle_moment"):
+        np.testing.assert_allclose(middle(stood[name]), middle(known[name]), atol=1e-6)
+        np.testing.assert_allclose(middle(stood[name]), middle(ours[name]), atol=1e-4)
+
+
+def test_a_load_is_given_to_the_fit_of_a_video() -> None:
+    pose = fitted(squat_pose(reps=2).pose, sd=0.01, draws=32)
+    with pytest.raises(BadInputError, match="fitted without it; pass it to fit_body"):
+        mb.loads(pose, load=("hands", 0.2))
+    for load in (("head", 0.2), ("hands", -1), ("hands", 20), "hands", ("hands",)):
+        with pytest.raises(BadInputError, match="load"):
+            mb.loads(body(), load=load)  # type: ignore[arg-type]
 
 
 def test_a_body_that_stands_carries_its_weight_by_geometry() -> None:

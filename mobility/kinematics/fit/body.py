@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.base.options import Load
 from mobility.keypoints.sources import MEDIAPIPE, pose_source
 from mobility.kinematics.skeleton import FITTED as FITTED
 from mobility.kinematics.skeleton import SIDES
@@ -238,6 +239,20 @@ def _mass_shares() -> Array:
 
 
 MASS_SHARES = _mass_shares()
+
+LOAD_JOINTS: Mapping[str, list[int]] = {"hands": [LW, RW], "shoulders": SHOULDERS}
+"""Joints whose middle is the place of what the subject carries, by its name."""
+
+
+def mass_shares(load: Load | None) -> Array:
+    """Return the weights of the joints in the centre of mass of the body and what it carries."""
+    if load is None:
+        return MASS_SHARES
+    where, mass = load
+    carried = np.zeros(N_JOINTS)
+    carried[LOAD_JOINTS[where]] = 0.5
+    total: Array = (MASS_SHARES + mass * carried) / (1 + mass)
+    return total
 
 
 def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:

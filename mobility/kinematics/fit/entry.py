@@ -22,7 +22,7 @@ from pydantic import Field, InstanceOf
 from threadpoolctl import threadpool_limits
 
 from mobility import tables
-from mobility.base.options import FilePath, Names, Standing, checked, likely, quoted
+from mobility.base.options import FilePath, Load, Names, Standing, checked, likely, quoted
 from mobility.base.provenance import cameras_of, history, with_history
 from mobility.errors import BadInputError
 from mobility.keypoints.sources import MEDIAPIPE, origin_of, source_of
@@ -120,6 +120,7 @@ def fit_body(
     feet_planted: Planted = None,
     unbalanced: bool = False,
     standing: Standing = "straight",
+    load: Load | None = None,
     without: Names = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = KNOTS_HZ,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
@@ -186,6 +187,10 @@ def fit_body(
         assumed to last through the recording. A number is the measured flexion of the knees in
         standing, in degrees. "free" means that nothing is assumed about how the subject stands. In
         views from the front, knees and trunk are then less certain.
+    load
+        What the person carries: ("hands", 0.25) or ("shoulders", 0.25), with its mass as a multiple
+        of the mass of the body. The centre of mass of both is then over the feet. By default the
+        hands are empty.
     without
         Terms of the table ``fit`` that are left out, for benchmarks.
     rate_hz
@@ -260,6 +265,7 @@ def fit_body(
         height_m=height_m,
         unbalanced=unbalanced,
         standing=standing,
+        load=load,
         without=without,
         rate_hz=rate_hz,
         draws=draws,
@@ -308,6 +314,7 @@ def _fit(
     feet_planted: Planted,
     unbalanced: bool,
     standing: Standing,
+    load: Load | None,
     without: Names,
     rate_hz: float,
     draws: int,
@@ -331,11 +338,12 @@ def _fit(
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
     left_out = frozenset(without) | ({"balance"} if unbalanced else set())
-    coarse, joints = starting_point(replace(coarse, without=left_out))
+    coarse, joints = starting_point(replace(coarse, without=left_out, load=load))
     fine = problem_of(sights[0], span, rate_hz, height_m, calibrated)
     fine = replace(
         fine,
         without=coarse.without,
+        load=load,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
@@ -417,6 +425,7 @@ def _fit(
             "feet_planted": feet_planted,
             "unbalanced": unbalanced,
             "standing": standing,
+            "load": load,
             "without": list(without),
             "rate_hz": rate_hz,
             "draws": draws,

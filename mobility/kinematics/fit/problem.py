@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mobility.base.options import Load
 from mobility.keypoints.sources import MEDIAPIPE
 from mobility.kinematics.calibration import rotation_matrix
 from mobility.kinematics.fit.body import (
@@ -24,6 +25,7 @@ from mobility.kinematics.fit.body import (
     Array,
     PointErrors,
     camera_rotation,
+    mass_shares,
     point_errors,
     up_of,
     up_slopes,
@@ -72,6 +74,7 @@ class Problem:
     calibrated: bool = False
     feet_given: bool = False  # whether `planted` was set by the user
     source: str = MEDIAPIPE  # of the keypoints
+    load: Load | None = None  # what the subject carries
     has_depth: bool = True  # whether `world` was measured, and not derived from the picture
 
     @property
@@ -92,6 +95,11 @@ class Problem:
     def footholds(self) -> tuple[Stance, ...]:
         """Stances whose heel and toe positions, in this order, are unknowns of the whole fit."""
         return (self.stances or BOTH_FEET) if self.planted else ()
+
+    @property
+    def mass_shares(self) -> Array:
+        """Weights of the joints in the centre of mass, with what the subject carries."""
+        return mass_shares(self.load)
 
     @property
     def points(self) -> PointErrors:

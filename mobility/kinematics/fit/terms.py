@@ -28,7 +28,6 @@ from mobility.kinematics.fit.body import (
     LEGS,
     LIMBS,
     LT,
-    MASS_SHARES,
     N_COORDINATES,
     N_JOINTS,
     PITCH,
@@ -338,9 +337,8 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     carried = holds / np.maximum(standing, 1)[:, None]
     part = np.kron(carried, [1 - fraction, fraction])
     held = np.minimum(standing, 1)
-    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - np.stack(
-        [weights @ feet for weights in part]
-    )
+    masses = problem.mass_shares
+    over = np.einsum("j,njx->nx", masses, joints) - np.stack([weights @ feet for weights in part])
     forward = (feet[1::2] - feet[::2]).mean(axis=0)
     forward = unit_vectors(forward - up * (forward @ up))
     axes = np.stack([forward, np.cross(forward, up)])
@@ -353,9 +351,9 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
             residual[:, x],
             share * factor * held,
             [
-                (j, np.broadcast_to(MASS_SHARES[j] * slope, over.shape))
+                (j, np.broadcast_to(masses[j] * slope, over.shape))
                 for j in range(N_JOINTS)
-                if MASS_SHARES[j]
+                if masses[j]
             ],
             [
                 (slice(FIRST_FOOT, FIRST_FOOT + 3 * len(feet)), -np.kron(part, slope)),
@@ -443,7 +441,7 @@ def _add_robust(
 def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     up, by_tilt, term = up_of(shared), up_slopes(shared), TERMS["upright"]
     sd = term["sd_m"]
-    part = MASS_SHARES.copy()
+    part = problem.mass_shares.copy()
     part[ANKLES] -= 0.5
     over = np.einsum("j,njx->nx", part, joints)
     side = unit_vectors(np.cross(up, [0.0, 0.0, 1.0]))
