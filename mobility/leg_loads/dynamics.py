@@ -65,7 +65,8 @@ def _leg_lines(joints: Array) -> Array:
 def reaction(joints: Array, motion: Motion, segments: Segments = SEGMENTS) -> tuple[Array, Array]:
     """Return the force of the ground on the body, (time, 3) in N/kg, and its point on the floor.
 
-    With a load among the segments, the force is still for 1 kg of the body. The point, (time, 3) at y = 0, is the zero moment point of segments that are points.
+    With a load among the segments, the force is still for 1 kg of the body. The point, (time, 3) at
+    y = 0, is the zero moment point of segments that are points.
     """
     force = (motion.linear + GRAVITY * UP) * segments.mass[:, None]
     centres = segment_centres(joints, segments)

