@@ -176,6 +176,7 @@ def fit_body(
     camera_pitch: tuple[float | None, ...] | None = None,
     calibration: Calibration | None = None,
     standing: str | float = "straight",
+    load: tuple[str, float] | None = None,
 ) -> xr.Dataset:
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
@@ -187,6 +188,7 @@ def fit_body(
         seen_in=json.dumps(seen_in),
         known=json.dumps(rig),
         standing=standing,
+        **({} if load is None else {"load": json.dumps(load)}),
         **({} if camera_pitch is None else {"pitch": json.dumps(camera_pitch)}),
     )
 

@@ -136,8 +136,8 @@ def loads(
     Returns
     -------
     xarray.Dataset
-        ``weight_share`` (time, side) is from 0 to 1; of body and load together. ``vertical_force``
-        (time) of both is in weights of the body.
+        ``weight_share`` (time, side) is from 0 to 1. ``vertical_force`` (time) is in body weights.
+        Both include the load.
         ``centre_of_pressure`` (time, axis) is in metres, at y = 0, or at the height of the feet if
         these rest more than 0.1 m from there. ``knee_moment``, ``hip_moment``
         and ``ankle_moment`` (time, side) are internal, as a share of body weight times height, and

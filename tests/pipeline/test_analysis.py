@@ -281,6 +281,24 @@ def test_height_and_lens_are_those_given_else_those_known(store, session):
     assert session.fitted().attrs["field_of_view"] == 0.0
 
 
+def test_a_load_goes_to_the_fit_relative_to_the_weight_of_the_person(store, session, calls):
+    with pytest.raises(BadInputError, match="load_kg: needs the mass of the person"):
+        session.analyze(load_kg=20, load_at="hands")
+    store.set_participant("p01", weight_kg=80)
+    session.analyze(load_kg=20, load_at="hands")
+    assert session.fitted().attrs["load"] == '["hands", 0.25]'
+    calls()
+    store.set_participant("p01", weight_kg=100)
+    session.analyze()
+    assert "fitted" in calls()
+    assert session.fitted().attrs["load"] == '["hands", 0.2]'
+    store.set_participant("p01", weight_kg=40)
+    with pytest.raises(BadInputError, match="load_kg: is more than 4 times the mass"):
+        session.analyze(load_kg=161)
+    session.analyze(load_kg="auto", load_at="auto")
+    assert "load" not in session.fitted().attrs
+
+
 def test_the_weight_redoes_the_loads_alone_and_without_the_wing_they_go(
     store, session, calls, monkeypatch
 ):

@@ -79,6 +79,8 @@ def test_those_of_sessions_that_are_there_are_read(project):
         ({"height_m": True}, "0.5 to 2.6 metres"),
         ({"field_of_view": "wide"}, "10 to 160 degrees"),
         ({"camera_pitch": 75}, "-60 to 60 degrees"),
+        ({"load_kg": -5}, r"from 0\.1 to 400 kilograms"),
+        ({"load_at": "back"}, "load_at: input should be 'hands' or 'shoulders'"),
         ({"rate": "al"}, r"usual, all, or from 5 to 1000 frames a second; did you mean 'all'"),
         ({"rate": "auto"}, "usual, all, or from 5"),
         ({"subject": (1, float("nan"))}, "subject: must be two numbers, x and y in pixels"),
@@ -106,6 +108,13 @@ def test_options_that_do_not_go_together():
         ({"fit": False}, {"second": False, "calibrated": True}, "calibration"),
         ({"field_of_view": 60}, {"second": True, "calibrated": True}, "calibration"),
         ({"camera_pitch": 6}, {"second": False, "calibrated": True}, "camera_pitch"),
+        ({"load_kg": 20}, {"second": False, "calibrated": False}, "load_kg"),
+        ({"load_at": "hands"}, {"second": False, "calibrated": False}, "load_at"),
+        (
+            {"load_kg": 20, "load_at": "hands", "fit": False},
+            {"second": False, "calibrated": False},
+            "load_kg",
+        ),
         ({"camera_pitch": 6, "fit": False}, {"second": False, "calibrated": False}, "camera_pitch"),
     ):
         with pytest.raises(BadInputError) as refused:
