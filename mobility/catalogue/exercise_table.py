@@ -182,8 +182,8 @@ class ExerciseTable(Strict):
         Text | None,
         Field(
             description=(
-                "word for the turn between the ways there and back; default: bottom, or turn for a "
-                "movement"
+                "word for the turning point between the way there and the way back; default: "
+                "bottom, or turn for a movement"
             )
         ),
     ] = None

@@ -238,7 +238,7 @@ class FilmOfVisit(Document):
     ]
     verdict: Annotated[str, Field(description="verdict on the recording; empty without results")]
     reason: Annotated[
-        str, Field(description="why the visit uses no number of this session; otherwise empty")
+        str, Field(description="why the visit uses no results from this session; otherwise empty")
     ]
     pose_source: Annotated[
         str, Field(description="source of the keypoints; empty without results")

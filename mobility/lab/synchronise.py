@@ -311,7 +311,7 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     signals = [group for group in signals if group]
     if not signals:
         names = ", ".join(dict.fromkeys(name for group in groups for name in group))
-        raise BadInputError(f"{names} have no side in common in video and lab file")
+        raise BadInputError(f"{names}: the video and the lab file have no side in common")
     return signals
 
 

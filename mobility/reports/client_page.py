@@ -79,7 +79,9 @@ def sentences_of(
     elif good:
         sentences.append(tables.sentence("client.nothing"))
     number = ("none", "one", "several")[min(len(works), 2)]
-    plan = tables.sentence(f"client.plan.{number}") if sentences else ""
+    # That nothing was found says that there are no exercises.
+    said = not sentences or (number == "none" and not work)
+    plan = "" if said else tables.sentence(f"client.plan.{number}")
     return [*sentences, *filter(None, [*others, plan])][:MOST_SENTENCES]
 
 

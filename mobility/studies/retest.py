@@ -295,7 +295,7 @@ def retest_curves(
             raise BadInputError(f"retest_curves: the table has no column {quoted(column)}")
     percents = pd.to_numeric(table["percent"], errors="coerce").to_numpy(np.float64)
     if not np.isfinite(percents).all():
-        raise BadInputError("retest_curves: the column 'percent' must be numbers")
+        raise BadInputError("retest_curves: the column 'percent' must contain numbers")
     rows = table.assign(percent=percents.round(_DECIMALS))
     if "metric" not in rows:
         rows["metric"] = "value"
