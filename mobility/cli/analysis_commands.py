@@ -435,7 +435,10 @@ def edit(
     *,
     subject: Annotated[
         Any,
-        flag("subject", help="A point on the person to measure; 'largest' chooses the largest person again."),
+        flag(
+            "subject",
+            help="A point on the person to measure; 'largest' chooses the largest person again.",
+        ),
     ] = None,
     second_subject: Annotated[Any, flag("second_subject")] = None,
     camera_side: Annotated[

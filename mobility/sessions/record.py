@@ -154,7 +154,9 @@ class KeypointsFile(VideoFile):
     """
 
     copy_sha256: Annotated[Sha256, Field(description="hash of the file")]
-    model: Annotated[str, Field(description="name of the model that found the keypoints, as on the pages")]
+    model: Annotated[
+        str, Field(description="name of the model that found the keypoints, as on the pages")
+    ]
 
 
 class Stage(Document):

@@ -168,8 +168,8 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
     assert "None of 2 comparisons shows a difference (group)" in page
     rows = none.differences[none.differences["reason"].eq("")]
     for p, count, words in (
-        ([0.6], 1, "The one comparison shows no difference (group). This does not prove"),
-        ([0.01], 1, "The one comparison shows a difference (group): Knee flexion"),
+        ([0.6], 1, "The only comparison shows no difference (group). This does not prove"),
+        ([0.01], 1, "The only comparison shows a difference (group): Knee flexion"),
         ([0.01, 0.6], 2, "1 of 2 comparisons shows a difference (group) after"),
         ([0.01, 0.01], 2, "2 of 2 comparisons show a difference (group) after"),
     ):
