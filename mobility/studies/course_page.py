@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 import htpy as h
 from markupsafe import Markup
 
-from mobility.base.formatting import capital, dated, digits_and_suffix, listed, quantity
+from mobility.base.formatting import (
+    capital,
+    dated,
+    digits_and_suffix,
+    listed,
+    metric_and_item,
+    quantity,
+)
 from mobility.errors import ReportError
+from mobility.keypoints.view import view_in_words
 from mobility.kinematics.expected_error import half_width
 from mobility.pipeline.analysis import try_to_bring_up_to_date
 from mobility.plotting.axes import COLOURS, GREY, MARKERS, NORMAL
 from mobility.reports import figures
 from mobility.reports.html import Row, html, paragraphs, table
 from mobility.reports.render import to_html
+from mobility.reports.values import factor_of, units_of
 from mobility.sessions.files import make_folder, replace_folder, write_json, writing
 from mobility.studies.cohort import write_rows
 from mobility.studies.course import Course, Line, Point
@@ -145,6 +154,15 @@ def _name(line: Line) -> str:
     return f"{name}, {line.side}" if line.side else name
 
 
+def _scale(line: Line) -> tuple[float, str]:
+    """Return the factor with which a measure is shown, as on the report, and the unit then."""
+    number = line.measured[-1][1]
+    metrics = number.sessions[-1].metrics()
+    metric, _ = metric_and_item(line.metric)
+    factor = factor_of(metrics, metric)
+    return factor, units_of(metrics, metric) if factor != 1 else number.units
+
+
 def _sided(name: str, sides: Sequence[str]) -> str:
     return f"{name} ({listed(sides)})" if all(sides) else name
 
@@ -153,17 +171,19 @@ def _trends(course: Course, lines: Sequence[Line]) -> Markup:
     rows: list[Row] = []
     for line in lines:
         first, last = (line.measured[which][1] for which in (0, -1))
+        factor, units = _scale(line)
         change = ""
         if line.trend is not None:
-            digits = digits_and_suffix(last.units)[0] + 1
-            of_line = line.trend.last - line.trend.first
+            digits = digits_and_suffix(units)[0] + 1
+            of_line = factor * (line.trend.last - line.trend.first)
+            least = factor * line.trend.least(course.compared)
             change = sentence(
                 "course.change",
-                change=quantity(of_line, last.units, digits=digits, signed=True),
-                least=quantity(line.trend.least(course.compared), last.units, digits=digits),
+                change=quantity(of_line, units, digits=digits, signed=True),
+                least=quantity(least, units, digits=digits),
             )
         word = sentence(f"course.word.{course.word(line) or 'nothing'}")
-        values = [quantity(each.value, each.units) for each in (first, last)]
+        values = [quantity(factor * each.value, units) for each in (first, last)]
         rows.append([_name(line), *values, change, word])
     head = [
         sentence(f"course.head.{name}") for name in ("measure", "first", "last", "change", "word")
@@ -178,7 +198,7 @@ def _visits(course: Course) -> Markup:
         films = [
             sentence("course.film_without", exercise=row["exercise"], reason=row["reason"])
             if row["reason"]
-            else sentence("course.film", exercise=row["exercise"], view=row["view"])
+            else sentence("course.film", exercise=row["exercise"], view=view_in_words(row["view"]))
             for row in visit.films()
         ]
         rows.append([dated(visit.date), "; ".join(films), notes.get(visit.date, "")])
@@ -204,13 +224,14 @@ def draw(course: Course, measures: Sequence[Sequence[Line]]) -> Figure:
     rows = math.ceil(len(measures) / columns)
     figure, axes = figures.panels(rows, columns, height=2.6 * rows, sharex=True)
     for axis, lines in zip(axes, measures, strict=False):
+        factor, units = _scale(lines[0])
         for line in lines:
-            _draw_line(axis, line)
+            _draw_line(axis, line, factor)
         _draw_breaks(axis, lines)
         name = _name(lines[0]._replace(side=""))
-        suffix = digits_and_suffix(lines[0].measured[-1][1].units)[1].strip()
+        suffix = digits_and_suffix(units)[1].strip()
         axis.set_title(f"{name} ({suffix})" if suffix else name, fontsize=NORMAL, loc="left")
-        goal = lines[0].measured[-1][1].goal
+        goal = factor * lines[0].measured[-1][1].goal
         if math.isfinite(goal):
             axis.axhline(goal, color="black", lw=1.0, ls=":", zorder=1)
         axis.margins(x=0.06)
@@ -250,7 +271,7 @@ _EPOCH = 719163
 """Day 1970-01-01, from which matplotlib counts, as Python counts days."""
 
 
-def _draw_line(axis: Axes, line: Line) -> None:
+def _draw_line(axis: Axes, line: Line, factor: float) -> None:
     colour, marker = COLOURS[line.side], MARKERS.get(line.side, "D")
     shift = {"left": -0.004, "right": 0.004}.get(line.side, 0.0)
     span = max((line.points[-1].day - line.points[0].day).days, 1)
@@ -263,8 +284,8 @@ def _draw_line(axis: Axes, line: Line) -> None:
         parts.setdefault(point.part, []).append((point, number))
         axis.errorbar(
             at(point),
-            number.value,
-            yerr=_half_width(point, number),
+            factor * number.value,
+            yerr=_half_width(point, number, factor),
             fmt=marker,
             color=colour,
             markerfacecolor=colour if point.is_compared else "white",
@@ -274,21 +295,21 @@ def _draw_line(axis: Axes, line: Line) -> None:
             zorder=3,
         )
     for of_part in parts.values():
-        days, values = [at(point) for point, _ in of_part], [n.value for _, n in of_part]
+        days, values = [at(point) for point, _ in of_part], [factor * n.value for _, n in of_part]
         axis.plot(days, values, color=colour, lw=1.2, alpha=0.7, zorder=2)
     compared = [(point, number) for point, number in line.measured if point.is_compared]
     if len(compared) > 1:
         (first, number), (last, _) = compared[0], compared[-1]
-        half = float(half_width(math.hypot(first.error, last.error)))
-        days = [at(first), at(last)]
+        half = factor * float(half_width(math.hypot(first.error, last.error)))
+        days, middle = [at(first), at(last)], factor * number.value
         axis.fill_between(
-            days, number.value - half, number.value + half, color=colour, alpha=0.10, lw=0, zorder=0
+            days, middle - half, middle + half, color=colour, alpha=0.10, lw=0, zorder=0
         )
 
 
-def _half_width(point: Point, number: Measured) -> float | None:
+def _half_width(point: Point, number: Measured, factor: float) -> float | None:
     error = point.error if math.isfinite(point.error) else number.sd
-    return float(half_width(error)) if math.isfinite(error) else None
+    return factor * float(half_width(error)) if math.isfinite(error) else None
 
 
 def _draw_breaks(axis: Axes, lines: Sequence[Line]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from cohort_cases import add_session
 from demo_sessions import change_record
 
+from mobility.base.provenance import sha256
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.expected_error import half_width
 from mobility.serve.privacy import erase, files_of_participant
@@ -84,13 +86,22 @@ def test_a_visit_from_elsewhere_breaks_the_line_and_is_not_compared(
     store: Store, demo: Path
 ) -> None:
     filled(store, demo, 5.0, 5.0, 5.0, 5.0)
-    quality = read_json(store.path / "s1" / "capture_quality.json")
+    file = store.path / "s1" / "capture_quality.json"
+    quality = read_json(file)
     quality["view"] |= {"name": "front", "azimuth_deg": 0.0}
-    write_json(store.path / "s1" / "capture_quality.json", quality)
+    write_json(file, quality)
+    stages = read_json(store.path / "s1" / "session.json")["stages"]
+    stages["capture_quality"]["sha256"] = sha256(file)
+    change_record(store.session("s1"), stages=stages)
     points = line_of(store).points
+    assert all(point.number is not None for point in points)
     assert [point.is_compared for point in points] == [True, False, True, True]
     parts = [point.part for point in points]
     assert parts[0] < parts[1] < parts[2] == parts[3]
+    page = store.render_course("ann")["html"].read_text("utf-8")
+    assert "Overhead Squat, from the front<" in page
+    assert "Overhead Squat, from the front left<" in page
+    assert re.search(r"Weight shift to one leg</th><td[^>]*>\d+ %", page)
 
 
 def test_another_version_breaks_the_line(store: Store, demo: Path) -> None:
