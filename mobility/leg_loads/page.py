@@ -93,7 +93,7 @@ def _notes(shown: xr.Dataset) -> list[str]:
     entry = last_of(history(shown), "loads")
     warnings, load = entry["warnings"], entry["arguments"].get("load")
     where, mass = load or ("empty", 0.0)
-    carried = tables.sentence(f"loads.{where}", load=f"{100 * mass:.0f} %")
+    carried = tables.sentence(f"loads.carried.{where}", load=f"{100 * mass:.0f} %")
     notes = [tables.sentence("loads.note", carried=carried)]
     # Single frames at the edge of a recording need no note.
     return notes + [str(each["message"]) for each in warnings if each["values"]["share"] >= 0.005]

@@ -424,16 +424,15 @@ def _load(session: StoredSession, options: AnalysisOptions, weight_kg: float | N
     """Return what the person carries, relative to the mass of the body."""
     if options.load_kg is None or options.load_at is None:
         return None
-    fault = ""
+    what = f"session {session.id}"
     if weight_kg is None:
-        fault = (
-            "needs the mass of the person. Store it with mobility participants set ID --weight-kg "
-            "KG, or leave the load out"
+        fault = "needs the mass of the person; store it with mobility participants set ID"
+        raise BadInputError.of(
+            {"load_kg": f"{fault} --weight-kg KG, or leave the load out"}, what=what
         )
-    elif options.load_kg > _MOST_LOAD * weight_kg:
-        fault = f"is more than {_MOST_LOAD} times the mass of the person. Correct one of the two"
-    if weight_kg is None or fault:
-        raise BadInputError(f"session {session.id}: load_kg: {fault}", {"load_kg": [fault]})
+    if options.load_kg > _MOST_LOAD * weight_kg:
+        fault = f"is more than {_MOST_LOAD} times the mass of the person"
+        raise BadInputError.of({"load_kg": f"{fault}; correct one of the two"}, what=what)
     return options.load_at, options.load_kg / weight_kg
 
 

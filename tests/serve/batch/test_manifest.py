@@ -41,6 +41,7 @@ def test_a_row_needs_its_video_only(place):
     # Complete, so that an option that is taken out again goes back to its default.
     assert row.options == {
         **dict.fromkeys(("model", "field_of_view", "camera_pitch", "height_m", "movement"), "auto"),
+        **dict.fromkeys(("load_kg", "load_at"), "auto"),
         **{
             "subject": "largest",
             "standing": "usual",
