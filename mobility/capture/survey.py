@@ -306,7 +306,10 @@ def distinct(poses: list[Landmarks], searched: Landmarks | None = None) -> list[
 
 
 def link(looks: list[Look]) -> list[Track]:
-    """Join the people in successive looks into tracks, the nearest heads first.
+    """Join the people in successive looks into tracks, the smallest change first.
+
+    The change is the distance between the heads plus the mean distance between the edges of the
+    boxes. In a squat the head moves far, but three of the edges stay.
 
     Two people can be the same if their heads and boxes are close. The heads may be apart by the
     longer side of the larger box for each second between them (a person of 1.7 m who walks at 1.7
@@ -317,7 +320,7 @@ def link(looks: list[Look]) -> list[Track]:
     for look in looks:
         pairs = sorted(
             (
-                (_distance(track.heads[-1], candidate.head), i, j)
+                (_change(track, candidate), i, j)
                 for i, track in enumerate(tracks)
                 for j, candidate in enumerate(look.people)
                 if _may_be_same(track, look.time, candidate)
@@ -353,6 +356,11 @@ def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 def _are_apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
     return _distance(a, b) > SAME_HEAD * max(_size(box), _size(other))
+
+
+def _change(track: Track, candidate: Person) -> float:
+    edges = np.abs(np.subtract(track.boxes[-1], candidate.box)).mean()
+    return _distance(track.heads[-1], candidate.head) + float(edges)
 
 
 def _may_be_same(track: Track, time: float, candidate: Person) -> bool:

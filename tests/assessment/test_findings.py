@@ -463,7 +463,7 @@ def test_the_good_squat_has_no_fault_but_those_that_are_put_in(changed, faults):
     before = data.copy(deep=True)
     findings = find(data)
     assert [finding.id for finding in findings if finding.status == "found"] == faults
-    assert findings == find(before)
+    assert repr(findings) == repr(find(before))  # NaN differs from NaN
     assert data.identical(before)
 
 

@@ -228,7 +228,7 @@ def test_it_is_said_only_beside_an_inconclusive_check_and_without_a_number() -> 
     for result, number in results.items():
         other = checked(*number)
         assert (other.result, other.gross) == (result, "")
-        assert other == checked(*number, gross=False)
+        assert repr(other) == repr(checked(*number, gross=False))  # NaN differs from NaN
     assert checked(8.0, 8.0, gross=False).gross == ""
     assert refused(told, "the light is poor").gross == ""
 

@@ -43,6 +43,24 @@ def test_two_people_become_two_tracks_and_a_deep_squat_does_not_break_one():
     assert len(survey.link(squat)) == 1
 
 
+def test_a_squat_beside_a_false_find_stays_one_person():
+    # A film of one woman: twice, the model also finds a small person in a red ball beside her. Her
+    # squatting head is nearer to that place than to where she stood half a second before.
+    stands = Person(box=(205, 535, 374, 961), head=(290, 555), visibility=0.9)
+    squats = Person(box=(218, 640, 372, 961), head=(298, 670), visibility=0.9)
+    ball = Person(box=(328, 547, 417, 758), head=(395, 692), visibility=0.6)
+    looks = [
+        look(0, stands),
+        look(0.5, stands, ball),
+        look(1.0, squats),
+        look(1.5, stands, ball),
+        look(2.0, squats),
+    ]
+    tracks = survey.link(looks)
+    assert [track.boxes[0] for track in tracks] == [stands.box, ball.box]
+    assert [len(track.times) for track in tracks] == [5, 2]
+
+
 def test_subject_is_who_is_pointed_at_else_the_largest_and_most_central_over_the_whole_trial():
     # Somebody larger crosses once; somebody equally large stands at the edge throughout.
     central, edge = box(480, 400, 400), box(120, 400, 400)
