@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,8 @@ def render_course(store: SessionStore[Any], user_id: str) -> dict[str, Path]:
     """Make the page of a course.
 
     Outdated sessions are analysed again first. The page is in the folder of the participant's visit
-    pages, so it is deleted with each of the sessions, and with the participant.
+    pages, so it is deleted with each of the sessions, and with the participant. A PDF of the page
+    is kept while the page stays the same.
 
     Returns
     -------
@@ -78,12 +80,21 @@ def render_course(store: SessionStore[Any], user_id: str) -> dict[str, Path]:
         )
         with writing(folder):
             for kind, content in (("html", _page(course)), ("client", _client(course))):
-                (place / names[kind]).write_text(_document(content, title), encoding="utf-8")
+                page = place / names[kind]
+                page.write_text(_document(content, title), encoding="utf-8")
+                _keep_printed(folder / page.name, page)
         write_rows(course.table(), place / names["csv"])
     if gone := [session.id for session in sessions if not store.has(session.id)]:
         remove_pages(store.reports, gone[0])
         raise ReportError(f"session {gone[0]}: was deleted in the meantime; make the page again")
     return {kind: folder / name for kind, name in names.items()}
+
+
+def _keep_printed(earlier: Path, page: Path) -> None:
+    """Keep the PDF of an earlier page if the new page is the same; else it would be outdated."""
+    printed = earlier.with_suffix(".pdf")
+    if printed.is_file() and earlier.is_file() and earlier.read_bytes() == page.read_bytes():
+        shutil.copy2(printed, page.with_suffix(".pdf"))
 
 
 def _document(content: Markup, title: str) -> str:

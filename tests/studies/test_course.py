@@ -196,6 +196,19 @@ def test_the_page_goes_with_each_of_its_sessions(store: Store, demo: Path) -> No
     assert not page.parent.exists()
 
 
+def test_a_printed_page_stays_until_the_page_changes(store: Store, demo: Path) -> None:
+    printed = filled(store, demo, 5.0, 6.0) and [
+        store.render_course("ann")[kind].with_suffix(".pdf") for kind in ("html", "client")
+    ]
+    for file in printed:
+        file.write_bytes(b"printed")
+    store.render_course("ann")
+    assert [file.read_bytes() for file in printed] == [b"printed"] * 2
+    store.course("ann").set_note(DAYS[1], "sore")  # the client's page has no notes
+    store.render_course("ann")
+    assert [file.is_file() for file in printed] == [False, True]
+
+
 def test_an_exercise_that_no_longer_exists_is_named_and_the_rest_is_shown(
     store: Store, demo: Path
 ) -> None:
