@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import SkipValidation
 
-from mobility.base.options import Day, FilePath, Names, checked, checked_methods
+from mobility.base.options import Day, FilePath, Names, Table, checked, checked_methods
 from mobility.documents.exercise_documents import documents_of
 from mobility.sessions.record import Side
 from mobility.sessions.session_store import SessionStore
@@ -192,6 +192,17 @@ class Session(StoredSession):
         from mobility.pipeline.corrections import set_camera_side
 
         set_camera_side(self, side, by=by)
+
+    def edit_points(
+        self, points: Table | None, *, second_camera: bool = False, by: str | None = None
+    ) -> None:
+        """Correct landmarks by hand; the next analysis fits the body again.
+
+        See :func:`mobility.pipeline.corrections.edit_points`.
+        """
+        from mobility.pipeline.corrections import edit_points
+
+        edit_points(self, points, second_camera=second_camera, by=by)
 
     def rollback_if_refused(self) -> AbstractContextManager[None]:
         """Undo the corrections made in this block if they or their analysis raise BadInputError.

@@ -445,9 +445,24 @@ def edit(
         Literal["left", "right", "auto"] | None,
         typer.Option("--camera-side", help="The side to report; 'auto' undoes the correction."),
     ] = None,
+    points: Annotated[
+        Path | None,
+        path_option(
+            "--points",
+            "FILE",
+            help=(
+                "CSV table of landmarks corrected by hand, with the columns kind (point, bad or "
+                "exchange), start, end, landmark, u and v; 'none' undoes them."
+            ),
+        ),
+    ] = None,
+    second_points: Annotated[
+        Path | None,
+        path_option("--second-points", "FILE", help="The same for the second camera."),
+    ] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Correct the subject or the camera side, and analyse again.
+    """Correct the subject, landmarks or the camera side, and analyse again.
 
     Only the results that depend on the correction are computed again. Without options, the command
     finishes an interrupted analysis. The camera side decides which side is reported as
@@ -457,11 +472,30 @@ def edit(
         for point, second in ((subject, False), (second_subject, True)):
             if point is not None:
                 session.set_subject(None if point == "largest" else point, second_camera=second)
+        for file, second in ((points, False), (second_points, True)):
+            if file is not None:
+                session.edit_points(_points(file), second_camera=second)
         if camera_side is not None:
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)
     _warn(session)
     say(tables.sentence("command_line.analysis.renewed", session=session.id))
+
+
+def _points(file: Path) -> Any:
+    """Read a table of corrected landmarks; None if the word "none" is given instead."""
+    if str(file) == "none":
+        return None
+    import pandas as pd
+
+    from mobility.base.parsing import read_csv
+
+    names, rows = read_csv(file, what="table of points")
+    for line, values in rows:
+        if len(values) != len(names):
+            fault = f"line {line} has {len(values)} values, but the header has {len(names)}"
+            raise BadInputError(f"{file}: {fault}; correct that line")
+    return pd.DataFrame([values for _, values in rows], columns=names)
 
 
 def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:

@@ -168,7 +168,7 @@ def clean_pose(
     2016:87.
     """
     time = pose["time"].to_numpy().astype(np.float64)
-    arrays = _arrays(pose)
+    arrays = arrays_of(pose)
     rate = float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
     steps: list[dict[str, Any]] = []
     record: dict[str, Any] = {"steps": steps}
@@ -236,7 +236,7 @@ def clean_pose(
         steps.append({"step": "low_pass", "cutoff_hz": usable, "frame_rate_hz": rate})
 
     log.debug("clean_pose: %s", steps)
-    cleaned = _with_arrays(pose, arrays)
+    cleaned = with_arrays(pose, arrays)
     has_pose = np.any(detected, axis=1)
     pose_frames = np.flatnonzero(has_pose)
     frames = int(np.ptp(pose_frames)) + 1 if pose_frames.size else 0
@@ -274,8 +274,8 @@ def _canonical_dims(pose: xr.Dataset, name: str) -> list[str]:
     return [d for d in order if d in pose[name].dims]
 
 
-def _with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
-    """Return the pose with the variables that :func:`_arrays` copied replaced by `arrays`."""
+def with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
+    """Return the pose with the variables that :func:`arrays_of` copied replaced by `arrays`."""
     result = pose.copy()
     for name, values in arrays.items():
         original = pose[name].transpose(*_canonical_dims(pose, name))
@@ -284,7 +284,7 @@ def _with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
     return result
 
 
-def _arrays(pose: xr.Dataset) -> dict[str, Array]:
+def arrays_of(pose: xr.Dataset) -> dict[str, Array]:
     """Copy the variables as (time, [coordinate,] keypoint) in MediaPipe's order."""
     if pose["keypoint"].to_numpy().tolist() != list(KEYPOINTS):
         raise BadInputError("clean_pose: 'keypoint' is not in MediaPipe's order; reindex the pose")
@@ -385,11 +385,11 @@ def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Data
     `cleaned` is the cleaned or fitted result of `pose`.
     """
     exchanged = json.loads(cleaned.attrs.get("sides_exchanged", "{}"))
-    arrays, time = _arrays(pose), pose["time"].to_numpy()
+    arrays, time = arrays_of(pose), pose["time"].to_numpy()
     for group, spans in exchanged.items():
         for first, last in spans:
             _exchange(arrays, _SWAP_GROUPS[group], (time >= first) & (time <= last))
-    return _with_arrays(pose, arrays)
+    return with_arrays(pose, arrays)
 
 
 def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:

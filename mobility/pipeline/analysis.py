@@ -102,7 +102,13 @@ STEPS = (
         ("second_subject", *_OF_POSE),
         edits=("second_subject",),
     ),
-    _Step("fitted", "fitted.nc", ("pose", "second_pose"), _OF_FIT),
+    _Step(
+        "fitted",
+        "fitted.nc",
+        ("pose", "second_pose"),
+        _OF_FIT,
+        edits=("points", "second_points"),
+    ),
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
     _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
@@ -150,7 +156,25 @@ class _Run:
     @property
     def pose(self) -> xr.Dataset:
         """Pose of the video from which the results have their times."""
-        return self["second_pose" if self.record.measured_video == 2 else "pose"]
+        return self[self.pose_name]
+
+    @property
+    def pose_name(self) -> Literal["pose", "second_pose"]:
+        """Name of that pose."""
+        return "second_pose" if self.record.measured_video == 2 else "pose"
+
+    def corrected(self, name: Literal["pose", "second_pose"]) -> xr.Dataset:
+        """Return a pose with the corrections of its landmarks by hand."""
+        from mobility.kinematics.edited_points import with_points
+
+        return with_points(self[name], self.edits.points_of(name))
+
+    def cleaned(self, name: Literal["pose", "second_pose"], **options: Any) -> xr.Dataset:
+        """Return a corrected pose after cleaning; a corrected pose has the right sides already."""
+        from mobility.kinematics.clean import clean_pose
+
+        sides_are_right = bool(self.edits.points_of(name))
+        return clean_pose(self.corrected(name), repair_swaps=not sides_are_right, **options)
 
     @property
     def video(self) -> Path:
@@ -609,7 +633,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
             # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
                 run.video,
-                with_sides_exchanged_as_in(run.pose, run["fitted"]),
+                with_sides_exchanged_as_in(run.corrected(run.pose_name), run["fitted"]),
                 angles,
                 run["repetitions"],
                 hidden,
@@ -724,19 +748,20 @@ def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["m
 def _fitted(run: _Run) -> xr.Dataset:
     from mobility.capture.quality import pictures
     from mobility.capture.video import probe
-    from mobility.kinematics.clean import clean_pose
 
     # Decoding releases the GIL.
     in_background = ThreadPoolExecutor(1)
     run.pictures = in_background.submit(pictures, probe(run.session.first_video), run["pose"])
     in_background.shutdown(wait=False)
     if not run.options.fit:
-        return clean_pose(run["pose"])
+        return run.cleaned("pose")
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
     # The fit weights a landmark by its visibility, and needs the hidden side too.
-    names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
-    cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
+    names: list[Literal["pose", "second_pose"]] = ["pose"]
+    if run.record.second_video is not None:
+        names.append("second_pose")
+    cleaned = [run.cleaned(name, visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
     options_of_each = [stages_of(run.record.kind).fit_options(pose) for pose in cleaned]
     # One camera that sees enough is enough, whichever is named first.
     how = next(
@@ -772,9 +797,8 @@ def _angles(run: _Run) -> xr.Dataset:
     if not run.options.keep_raw:
         return angles
     from mobility.kinematics.angles import with_raw_angles
-    from mobility.kinematics.clean import clean_pose
 
-    return with_raw_angles(angles, clean_pose(run.pose))
+    return with_raw_angles(angles, run.cleaned(run.pose_name))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:

@@ -1,21 +1,24 @@
-"""Corrections by hand: the repetitions, the subject, and the side of the camera."""
+"""Corrections by hand: repetitions, subject, landmarks, and the side of the camera."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.number import HIDDEN_SIDE
-from mobility.base.options import check_point, quoted
+from mobility.base.options import check_point, check_table, quoted
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.pipeline.analysis import forget_edited, why_not_again
 from mobility.sessions.files import check_name, sweep, write_json
-from mobility.sessions.record import Edit, Edits, Side, now
+from mobility.sessions.record import POINTS_OF, Edit, Edits, Side, now
 from mobility.sessions.stored_session import StoredSession, current_user
+
+if TYPE_CHECKING:
+    from mobility.base.options import Table
 
 
 def set_repetitions(
@@ -68,7 +71,8 @@ def set_subject(
     """Select the person to measure by hand; the next analysis starts from the beginning.
 
     `point` is as in the option ``subject`` of :func:`mobility.capture.pose.estimate_pose`; None
-    undoes the correction. `by` is as in :func:`set_repetitions`.
+    undoes the correction. `by` is as in :func:`set_repetitions`. Landmarks that were corrected by
+    hand belong to the person who was measured before, so these corrections are undone, too.
     """
     from mobility.capture.video import probe
 
@@ -88,6 +92,9 @@ def set_subject(
             raise BadInputError.of({name: f"{x:g},{y:g} is outside {picture}"})
         after = [x, y]
     _store_edit(session, name, after, by)
+    points = POINTS_OF["second_pose" if second_camera else "pose"]
+    if session.edits().current(points):  # they are of the person who was measured before
+        _store_edit(session, points, None, by)
 
 
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
@@ -105,6 +112,47 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
             )
             raise BadInputError.of({"camera_side": f"{side} is hidden from {camera}"})
     _store_edit(session, "camera_side", side, by)
+
+
+def edit_points(
+    session: StoredSession,
+    points: Table | None,
+    *,
+    second_camera: bool = False,
+    by: str | None = None,
+) -> None:
+    """Correct landmarks by hand; the next analysis fits the body again.
+
+    The table replaces the corrections that were made before. The earlier ones stay in
+    ``edits.json``, with who made them and when.
+
+    Parameters
+    ----------
+    points
+        A table as for :func:`mobility.kinematics.edited_points.edit_points`, with the errors of
+        that function. None, or a table without rows, restores what was detected.
+    second_camera
+        Whether the landmarks belong to the video of the second camera.
+    by
+        As in :func:`set_repetitions`.
+
+    Raises
+    ------
+    NotFoundError
+        The session was not analysed yet, or its video was deleted.
+    """
+    from mobility.kinematics.edited_points import checked_points
+
+    name: Literal["pose", "second_pose"] = "second_pose" if second_camera else "pose"
+    kind = POINTS_OF[name]
+    if second_camera and session.second_video is None:
+        raise BadInputError.of({kind: "the session has no second video"})
+    rows: list[dict[str, Any]] = []
+    if points is not None:
+        if name not in session.record.stages:
+            raise NotFoundError(f"session {session.id}: it has no landmarks yet; analyse it first")
+        rows = checked_points(check_table(points), session.result(name))
+    _store_edit(session, kind, rows or None, by)
 
 
 @contextmanager
@@ -162,6 +210,8 @@ def _value_before(session: StoredSession, kind: str, edits: Edits) -> Any:
         return corrected
     if kind in ("subject", "second_subject"):
         return record.provenance.options[kind] if record.provenance else None
+    if kind in POINTS_OF.values():
+        return None
     if kind == "camera_side":
         return of_session.camera_side(session) if "fitted" in record.stages else None
     if "repetitions" not in record.stages:

@@ -32,10 +32,11 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import called
 from mobility.kinematics.stances import steps_of
 from mobility.reports.html import Cell, Row, facts, html, paragraphs, table
+from mobility.sessions.record import POINTS_OF
 
 if TYPE_CHECKING:
     from mobility.kinematics.stances import Step
-    from mobility.sessions.record import Edits, Participant, SessionRecord
+    from mobility.sessions.record import Edit, Edits, Participant, SessionRecord
 
 _SIMILAR = 0.6
 """A component of a step is also named if it is at least this share of the largest one."""
@@ -192,7 +193,9 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
     texts = [
         tables.sentence(
             "report.corrected_by",
-            what=spoken(names.get(edit.kind, edit.kind)),
+            what=_corrected_points(edit)
+            if edit.kind in POINTS_OF.values()
+            else spoken(names.get(edit.kind, edit.kind)),
             who=edit.who,
             when=timed(edit.when),
         )
@@ -200,6 +203,18 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
         if edit.after is not None
     ]
     return "; ".join(texts) or None
+
+
+def _corrected_points(edit: Edit) -> str:
+    """Name corrected landmarks, with the moments of the video that they change."""
+    from mobility.kinematics.edited_points import edited_frames
+
+    times = [
+        f"{first:.1f} s" if round(first, 1) == round(last, 1) else f"{first:.1f}–{last:.1f} s"
+        for first, last in edited_frames(edit.after)
+    ]
+    what = spoken(edit.kind)
+    return tables.sentence("report.points_at", what=what, times=shortened(dict.fromkeys(times)))
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:

@@ -331,7 +331,9 @@ def verdict_in_words(level: str, exercise: str) -> str:
 class Edit(Document):
     """One correction by hand."""
 
-    kind: Literal["repetitions", "subject", "second_subject", "camera_side"]
+    kind: Literal[
+        "repetitions", "subject", "second_subject", "camera_side", "points", "second_points"
+    ]
     who: str
     when: AwareDatetime
     before: Any
@@ -347,3 +349,11 @@ class Edits(Document):
     def current(self, kind: str) -> Any:
         """Return the current correction for `kind`; None if nothing was corrected."""
         return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)
+
+    def points_of(self, pose: Literal["pose", "second_pose"]) -> list[dict[str, Any]]:
+        """Return the current corrections of the landmarks of a pose; empty if there are none."""
+        return self.current(POINTS_OF[pose]) or []
+
+
+POINTS_OF: Mapping[str, str] = {"pose": "points", "second_pose": "second_points"}
+"""Kind of the correction of the landmarks of each pose."""

@@ -191,12 +191,20 @@ class StoredSession:
         return self.report_folder / f"{self.record.kind.slug}.html"
 
     def pose(self) -> xr.Dataset:
-        """Return the landmarks that were detected in :attr:`video`."""
-        return self.result("second_pose" if self.record.measured_video == 2 else "pose")
+        """Return the landmarks that were detected in :attr:`video`, as corrected by hand."""
+        return self._corrected("second_pose" if self.record.measured_video == 2 else "pose")
 
     def second_pose(self) -> xr.Dataset:
-        """Return the landmarks that were detected in the video of the second camera."""
-        return self.result("second_pose")
+        """Return the landmarks of the video of the second camera, as corrected by hand."""
+        return self._corrected("second_pose")
+
+    def _corrected(self, name: Literal["pose", "second_pose"]) -> xr.Dataset:
+        pose = self.result(name)
+        if not (rows := self.edits().points_of(name)):
+            return pose
+        from mobility.kinematics.edited_points import with_points
+
+        return with_points(pose, rows)
 
     def fitted(self) -> xr.Dataset:
         """Return the landmarks after cleaning and fitting, from which the angles are computed."""
