@@ -116,7 +116,7 @@ def main() -> None:
                 found = {"not moved": unspoiled, "moved": knee(spoiled, side)}
                 for points in POINTS:
                     table = by_hand(pose, name, frames, points, rng)
-                    found[f"{points} points"] = edited(spoiled, table, side)
+                    found[f"{points} point{'s' * (points != 1)}"] = edited(spoiled, table, side)
                 lines = between(table, pose, frames)
                 found["interpolated between 5"] = edited(spoiled, lines, side)
                 for what, angle in found.items():

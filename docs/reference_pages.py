@@ -21,7 +21,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 API: Mapping[str, tuple[str, ...]] = {
     "From a video to angles": (
-        *("check_recording", "estimate_pose", "clean_pose", "fit_body", "joint_angles"),
+        *(
+            "check_recording",
+            "estimate_pose",
+            "clean_pose",
+            "edit_points",
+            "fit_body",
+            "joint_angles",
+        ),
     ),
     "Squats": ("find_repetitions", "overhead_squat"),
     "Curves": ("normalise", "mean_curves", "compare_curves", "retest_curves"),

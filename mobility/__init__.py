@@ -16,6 +16,7 @@ PUBLIC = {
     "Detector": "mobility.capture.detectors",
     "Keypoints": "mobility.capture.detectors",
     "clean_pose": "mobility.kinematics.clean",
+    "edit_points": "mobility.kinematics.edited_points",
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
     "picture_angles": "mobility.kinematics.in_picture",

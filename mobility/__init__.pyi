@@ -18,6 +18,7 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import (
 from mobility.exercises.overhead_squat.exercise import overhead_squat as overhead_squat
 from mobility.kinematics.angles import joint_angles as joint_angles
 from mobility.kinematics.clean import clean_pose as clean_pose
+from mobility.kinematics.edited_points import edit_points as edit_points
 from mobility.kinematics.fit.entry import fit_body as fit_body
 from mobility.kinematics.in_picture import picture_angles as picture_angles
 from mobility.kinematics.repetitions import find_repetitions as find_repetitions

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mobility.assessment.exercise_stages import Trial
@@ -158,9 +159,23 @@ def camera(name: str, width: int, turn: float, height: int = 480) -> str:
     )
 
 
-def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
+def clean_pose(
+    raw: xr.Dataset, *, visibility_threshold: float = 0.5, repair_swaps: bool = True
+) -> xr.Dataset:
     CALLS.append("fitted")
+    # A corrected pose has the right sides, which must not be exchanged again.
+    assert repair_swaps == ("corrected" not in raw.attrs)
     return raw.assign_attrs(cleaned=visibility_threshold)
+
+
+def checked_points(points: pd.DataFrame, pose: xr.Dataset) -> list[dict[str, Any]]:
+    if "kind" not in points.columns:
+        raise BadInputError.of({"points": "the column 'kind' is missing; add it"})
+    return points.to_dict("records")
+
+
+def with_points(pose: xr.Dataset, rows: list[dict[str, Any]]) -> xr.Dataset:
+    return pose.assign_attrs(corrected=json.dumps(rows)) if rows else pose
 
 
 def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
@@ -330,6 +345,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality, pictures],
         "mobility.kinematics.clean": [clean_pose, with_sides_exchanged_as_in],
+        "mobility.kinematics.edited_points": [checked_points, with_points],
         "mobility.kinematics.fit.entry": [fit_body],
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],

@@ -116,6 +116,9 @@ def good_arguments() -> dict[str, Any]:
         "pose": pose,
         # Too short to be fitted: a fit takes seconds, and what is wrong is to be refused before.
         "fit_body.pose": pose.isel(time=slice(4)),
+        "points": pd.DataFrame(
+            [{"kind": "point", "start": 0.5, "landmark": "nose", "u": 99.0, "v": 99.0}]
+        ),
         "poses": mb.to_movement(pose, of="picture"),
         **dict.fromkeys(("angles", "dataset", "video", "lab", "first", "second"), angles),
         "repetitions": repetitions,
@@ -240,6 +243,7 @@ METHODS = {
     ],
     "Session": [
         *("result_file", "export_lab", "threads", "thread", "create_threads", "set_camera_side"),
+        "edit_points",
         *("create_summary_threads", "create_recommendation_threads", "angles", "validate"),
     ],
 }

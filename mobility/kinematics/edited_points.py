@@ -43,21 +43,8 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
     pose
         Pose Dataset from ``estimate_pose``; metres, pixels, seconds. It is not changed.
     points
-        One row for each correction, with these columns:
-
-        ``kind``
-            ``point``: the landmark is at this place in one frame. ``bad``: the landmark is wrong in
-            these frames, so that it counts as not seen. ``exchange``: left and right are exchanged
-            in these frames.
-        ``start``, ``end``
-            First and last moment in seconds of the video. A point needs only ``start``, the moment
-            of its frame.
-        ``landmark``
-            Name of the landmark, such as ``right_knee``. For ``bad`` it may be empty: all
-            landmarks. For ``exchange`` it is empty, because all landmarks are exchanged.
-        ``u``, ``v``
-            Place of a point in pixels, from the left and from the top of the picture. The other
-            kinds leave them empty.
+        One row for each correction, with the columns ``kind``, ``start``, ``end``, ``landmark``,
+        ``u`` and ``v``. The notes describe them.
 
     Returns
     -------
@@ -72,6 +59,16 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
 
     Notes
     -----
+    There are three kinds of rows:
+
+    - ``point`` sets the place of a ``landmark`` in the frame at ``start``: ``u`` and ``v`` are
+      pixels from the left and from the top of the picture.
+    - ``bad`` marks a ``landmark`` as wrong from ``start`` to ``end``, so that it counts as not
+      seen. Without a name, all landmarks are marked.
+    - ``exchange`` exchanges left and right of all landmarks from ``start`` to ``end``.
+
+    Times are seconds of the video. The other columns of a row stay empty.
+
     First, exchanges of left and right are undone as in
     :func:`~mobility.kinematics.clean.clean_pose`, so that the corrections refer to the names that a
     person sees in the picture. Exchanges by hand come next, then bad frames, then points.

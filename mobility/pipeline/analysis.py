@@ -165,9 +165,11 @@ class _Run:
 
     def corrected(self, name: Literal["pose", "second_pose"]) -> xr.Dataset:
         """Return a pose with the corrections of its landmarks by hand."""
+        if not (rows := self.edits.points_of(name)):
+            return self[name]
         from mobility.kinematics.edited_points import with_points
 
-        return with_points(self[name], self.edits.points_of(name))
+        return with_points(self[name], rows)
 
     def cleaned(self, name: Literal["pose", "second_pose"], **options: Any) -> xr.Dataset:
         """Return a corrected pose after cleaning; a corrected pose has the right sides already."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from demo_sessions import copy_of, keys_now, put_result, taken_as_current
@@ -180,6 +181,54 @@ def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):
     assert "second_pose" not in calls()
     with pytest.raises(BadInputError, match="outside the picture"):
         two.set_subject((700, 6), second_camera=True)
+
+
+KNEE = {"kind": "point", "start": 0.0, "end": 0.0, "landmark": "left_knee", "u": 5.0, "v": 6.0}
+
+
+def test_corrected_landmarks_are_fitted_again_and_can_be_undone(session, calls):
+    points = pd.DataFrame([KNEE])
+    with pytest.raises(NotFoundError, match="no landmarks yet; analyse it first"):
+        session.edit_points(points)
+    with pytest.raises(BadInputError, match="no second video"):
+        session.edit_points(points, second_camera=True)
+    session.analyze()
+    before, pose = results(session), session.pose()
+    calls()
+    session.edit_points(points, by="ann")
+    assert session.record.state == "edited"
+    session.analyze()
+    assert calls() == ALL[1:]
+    assert json.loads(session.pose().attrs["corrected"]) == [KNEE]
+    assert json.loads(session.fitted().attrs["corrected"]) == [KNEE]
+    (edit,) = session.edits().edits
+    assert (edit.kind, edit.who, edit.before, edit.after) == ("points", "ann", None, [KNEE])
+    # A wrong table changes nothing.
+    with pytest.raises(BadInputError, match="kind"), session.rollback_if_refused():
+        session.edit_points(points.drop(columns="kind"))
+    assert session.is_current()
+    # The points are of this person, not of another one.
+    session.set_subject((5, 6))
+    session.analyze()
+    assert "corrected" not in session.pose().attrs
+    session.set_subject(None)
+    session.analyze()
+    session.edit_points(points)
+    session.edit_points(None)
+    session.analyze()
+    xr.testing.assert_identical(session.pose(), pose)
+    again = results(session)
+    assert {name: again[name] for name in before} == before
+
+
+def test_landmarks_of_the_second_camera_are_corrected_there(two, calls):
+    two.analyze()
+    calls()
+    two.edit_points(pd.DataFrame([KNEE]), second_camera=True)
+    two.analyze()
+    assert calls()[0] == "fitted"
+    assert "corrected" in two.second_pose().attrs
+    assert "corrected" not in two.pose().attrs
 
 
 def test_the_record_says_whose_keypoints_they_are(session, stand_ins, monkeypatch):
@@ -502,7 +551,11 @@ def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeyp
             session.set_camera_side("left")
 
     monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
-    corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
+    corrections = (
+        lambda: session.set_camera_side("left"),
+        lambda: session.set_repetitions(None),
+        lambda: session.edit_points(None),
+    )
     for act in (session.analyze, correct, *corrections, session.analyze):
         with pytest.raises(
             NotFoundError, match=f"session {session.id}: was deleted in the meantime"
