@@ -199,6 +199,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         "notes": notes,
         "warnings": [],
         "others": [],
+        "points": [],
         "notice": {},
         "errors": {},
         "progress": {},

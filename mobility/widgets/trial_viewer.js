@@ -1,6 +1,7 @@
 import { ask, guarded, h, noticeLine, root, shown } from "./common.js";
 import { filmedBody, fittedBody } from "./trial_body.js";
 import { curvePanels, timeAxis } from "./trial_curves.js";
+import { pointEditor } from "./trial_points.js";
 import { Player } from "./trial_player.js";
 import { repetitionEditor } from "./trial_repetitions.js";
 import { stepMarks } from "./trial_steps.js";
@@ -36,6 +37,7 @@ function drawTrial({ model, el }) {
   const steps = stepMarks(player, axis);
   const curves = curvePanels({ model, place, player, axis, repetitions: () => repetitions.all(), showFrame: () => showFrame() });
   const repetitions = repetitionEditor({ model, player, axis, draw: curves.draw, drawCurves: curves.drawCurves });
+  const points = pointEditor({ model, player, film });
   const readout = h("span", { class: "mobility-dim" });
 
   // Other people in the picture, who can be measured instead
@@ -87,6 +89,7 @@ function drawTrial({ model, el }) {
     curves.key,
     curves.choice,
     repetitions.details,
+    points.details,
     noticeLine(model),
   );
 
@@ -140,6 +143,7 @@ function drawTrial({ model, el }) {
       film.fit();
       curves.build();
       repetitions.load();
+      points.build();
       axis.setZoom(1);
     } else if (message.kind === "video") {
       film.skeleton.disabled = message.annotated;
@@ -151,7 +155,8 @@ function drawTrial({ model, el }) {
   listen("change:warnings change:notes", showWarnings);
   listen("change:shown", () => player.trial && curves.build());
   listen("change:repetitions change:by_hand", repetitions.load);
-  listen("change:progress", () => player.trial && repetitions.showTable());
+  listen("change:points", points.load);
+  listen("change:progress", () => { if (player.trial) { repetitions.showTable(); points.show(); } });
   const redraw = () => { body.draw(); curves.draw(); };
   const resized = new ResizeObserver(() => { film.fit(); redraw(); });
   resized.observe(place);

@@ -39,8 +39,10 @@ class TrialViewer(Widget):
         Whether the repetitions were corrected by hand.
     noun
         "repetition", or "movement" for a single-joint session.
+    points
+        Corrections of landmarks as stored; :meth:`save_points` saves the edited ones.
     can_correct
-        Whether repetitions can be corrected; false on the page of a report.
+        Whether repetitions and landmarks can be corrected; false on the page of a report.
     notes
         Warning that the sides of the session may have been exchanged, in words.
     warnings
@@ -65,6 +67,7 @@ class TrialViewer(Widget):
     by_hand = traitlets.Bool().tag(sync=True)
     noun = traitlets.Unicode("repetition").tag(sync=True)
     turn = traitlets.Unicode("bottom").tag(sync=True)
+    points = traitlets.List().tag(sync=True)
     can_correct = traitlets.Bool(True).tag(sync=True)
     notes = traitlets.List().tag(sync=True)
     warnings = traitlets.List().tag(sync=True)
@@ -103,6 +106,7 @@ class TrialViewer(Widget):
             "notes": session.notes(),
             "warnings": warning_lines(session.record.warnings),
             "others": _other_people(session),
+            "points": _points(session),
         }
 
     @traitlets.validate("shown")  # type: ignore[untyped-decorator]
@@ -119,6 +123,7 @@ class TrialViewer(Widget):
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
             "save": lambda content, _: self.save_repetitions(content.get("intervals")),
+            "points": lambda content, _: self.save_points(content.get("rows")),
             "follow": lambda content, _: self.follow(content.get("point")),
         }
 
@@ -152,6 +157,43 @@ class TrialViewer(Widget):
 
         self.in_background("analysing again", work)
 
+    def save_points(self, rows: Sequence[Mapping[str, Any]] | None) -> None:
+        """Save corrections of landmarks, and fit the body again in the background.
+
+        Parameters
+        ----------
+        rows
+            Rows of the table for :meth:`mobility.store.Session.edit_points`; None, or no rows,
+            restores what was detected.
+
+        Raises
+        ------
+        BadInputError
+            An analysis is already running.
+        NotPermittedError
+            The session is a demo.
+        """
+        import pandas as pd
+
+        from mobility.kinematics.edited_points import COLUMNS
+
+        session = self.session
+        session.store.require_writable()
+        table = pd.DataFrame(list(rows), columns=list(COLUMNS)) if rows else None
+
+        def work() -> None:
+            with session.rollback_if_refused():
+                second = session.record.measured_video == 2
+                session.edit_points(table, second_camera=second)
+                session.analyze()
+            self.points = _points(session)
+            self._load_repetitions()
+            self.warnings = warning_lines(session.record.warnings)
+            self._send_trial()
+            self.say("done", "saved; the next report uses the corrected skeleton")
+
+        self.in_background("fitting the body again", work)
+
     def follow(self, point: Any) -> None:
         """Measure another person in the picture, by a new analysis in the background.
 
@@ -178,6 +220,7 @@ class TrialViewer(Widget):
                 session.set_subject(place, second_camera=second)
                 session.analyze()
             self.others = _other_people(session)
+            self.points = _points(session)
             self._load_repetitions()
             self.warnings = warning_lines(session.record.warnings)
             self._send_trial()
@@ -220,6 +263,13 @@ class TrialViewer(Widget):
                 "instead; the curves still work"
             )
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
+
+
+def _points(session: Session) -> list[dict[str, Any]]:
+    """Return the corrections of the landmarks of the measured video."""
+    return session.edits().points_of(
+        "second_pose" if session.record.measured_video == 2 else "pose"
+    )
 
 
 def _other_people(session: Session) -> list[dict[str, Any]]:

@@ -223,6 +223,42 @@ def test_another_person_is_followed_by_a_click(session, ask, sent, monkeypatch):
     assert [message["kind"] for message in messages] == ["trial"]
 
 
+def test_landmarks_moved_in_the_picture_are_kept_as_an_edit(
+    viewer, session, ask, sent, monkeypatch
+):
+    assert viewer.points == []
+    stored = read_json(session.folder / "session.json")
+    row = {"kind": "point", "start": 2.0, "end": 2.0, "landmark": "left_knee", "u": 90.0, "v": 99.0}
+    monkeypatch.setattr(
+        Session, "analyze", lambda session: write_json(session.folder / "session.json", stored)
+    )
+    messages = sent(viewer)
+    for rows, words in (
+        ([row | {"landmark": "left_kne"}], "row 1: the landmark 'left_kne' is unknown"),
+        ([row | {"u": -4.0}], "outside the picture"),
+    ):
+        ask(viewer, "points", rows=rows)
+        viewer.wait(60)
+        assert viewer.notice["kind"] == "error"
+        assert words in viewer.notice["text"]
+        assert viewer.points == []
+    ask(viewer, "points", rows=[row])
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "done", viewer.notice
+    assert viewer.points == session.edits().current("points") == [row]
+    # The skeleton of the page is the corrected one.
+    assert [message["kind"] for message in messages] == ["trial"]
+    knee = (
+        session.pose()["image_position"].sel(keypoint="left_knee").sel(time=2.0, method="nearest")
+    )
+    assert knee.values.ravel().tolist() == [90.0, 99.0]
+    assert TrialViewer(session).points == [row]
+    ask(viewer, "points", rows=None)
+    viewer.wait(60)
+    assert viewer.points == []
+    assert session.edits().current("points") is None
+
+
 @pytest.fixture
 def elbows(store):
     """The demo of single joints, as a session that can be changed; without its videos' analysis."""
