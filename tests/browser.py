@@ -488,6 +488,45 @@ def use_trial(
         timeout=600_000  # where the code is newer than the demo, all is computed anew
     )
     seen["by_hand"] = widget.get_by_role("button", name="Find them again").is_enabled()
+    seen["skeleton"] = correct_skeleton(page, widget, folder)
+    return seen
+
+
+def correct_skeleton(page: Page, widget: Locator, folder: Path | None) -> Seen:
+    """Mark a landmark as wrong, move a point of the picture, save, and undo it."""
+    widget.get_by_text("Correct the skeleton").click()
+    widget.get_by_label("First moment, seconds").fill("2.00")
+    widget.get_by_label("Last moment, seconds").fill("2.40")
+    widget.get_by_label("Landmark that is wrong").select_option("left_wrist")
+    widget.get_by_role("button", name="is wrong").click()
+    rows = widget.get_by_label("Correct the skeleton").locator("tr")
+    seen: Seen = {"rows": [rows.inner_text()]}
+    widget.get_by_role("button", name="Move points in the picture").click()
+    screen = widget.locator(".mobility-screen")
+    screen.scroll_into_view_if_needed()
+    box = screen.bounding_box()
+    assert box is not None
+    for part in range(30, 85, 3):  # down the body, until a landmark is near
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * part / 100
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 6, y + 4, steps=3)
+        page.mouse.up()
+        if rows.count() > 1:
+            break
+    seen["rows"] += [rows.filter(has_text="moved").inner_text()]
+    keep(widget, folder, "skeleton")
+    widget.get_by_role("button", name="Save corrections").click()
+    widget.get_by_text("saved; the next report uses the corrected skeleton").wait_for(
+        timeout=600_000
+    )
+    seen["saved"] = rows.count()
+    widget.get_by_role("button", name="Use what was detected").click()
+    page.wait_for_function(
+        """() => ![...document.querySelectorAll('.mobility-trial tr button')]
+            .some(button => (button.ariaLabel || '').startsWith('Remove: '))""",
+        timeout=600_000,
+    )
     return seen
 
 

@@ -272,6 +272,11 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
     assert dragged > first + 0.05
     assert by_key == pytest.approx(dragged - (time[1] - time[0]), abs=0.011)
     assert trial["by_hand"]
+    wrong, moved = trial["skeleton"]["rows"]
+    assert "2.00 to 2.40 s" in wrong
+    assert "left wrist wrong" in wrong
+    assert "moved" in moved
+    assert trial["skeleton"]["saved"] == 2
     squat = store.session("squat")
     kept = squat.edits().current("repetitions")
     assert kept[1]["bottom"] == 7.0
