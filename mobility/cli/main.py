@@ -69,7 +69,7 @@ _COMMANDS = {
     ),
     "edit": _Place(
         "cli.analysis_commands.edit",
-        help="Correct the subject or the camera side, and analyse again.",
+        help="Correct the subject, landmarks or the camera side, and analyse again.",
     ),
     "batch": _Place("serve.commands.batch", help="Analyse many videos and make their reports."),
     "watch": _Place(

@@ -97,6 +97,10 @@ def checked_points(points: Any, pose: xr.Dataset) -> list[dict[str, Any]]:
     for name in ("kind", "start"):
         if name not in points.columns:
             raise BadInputError.of({"points": f"the column {name!r} is missing; add it"})
+    if "image_position" not in pose:
+        raise BadInputError.of(
+            {"pose": "has no image_position; pass the pose of a video, with its pixels"}
+        )
     if len(points) > MOST_ROWS:
         raise BadInputError.of({"points": f"has more than {MOST_ROWS} rows; remove some"})
     rows = [

@@ -82,6 +82,7 @@ function drawTrial({ model, el }) {
       h("span", { class: "mobility-dim mobility-push", title: "hold Shift to step by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, player.slider),
     people,
+    points.details,
     axis.row,
     steps.row,
     repetitions.band,
@@ -89,7 +90,6 @@ function drawTrial({ model, el }) {
     curves.key,
     curves.choice,
     repetitions.details,
-    points.details,
     noticeLine(model),
   );
 
