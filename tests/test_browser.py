@@ -121,8 +121,9 @@ def test_make_lab_opens_a_workbench_that_leads_from_an_empty_store_to_a_report(
     trial_was_played(seen["trial"])
     first, dragged, by_key = seen["trial"]["end"]
     assert dragged > first + 0.05
-    (edit,) = session.edits().edits
-    assert edit.kind == "repetitions"
+    edit, corrected, undone = session.edits().edits
+    assert [each.kind for each in (edit, corrected, undone)] == ["repetitions", "points", "points"]
+    assert undone.after is None
     kept = edit.after
     assert kept[0]["end"] == pytest.approx(by_key, abs=0.006)
     assert kept[1]["bottom"] == 6.0
