@@ -159,12 +159,8 @@ def camera(name: str, width: int, turn: float, height: int = 480) -> str:
     )
 
 
-def clean_pose(
-    raw: xr.Dataset, *, visibility_threshold: float = 0.5, repair_swaps: bool = True
-) -> xr.Dataset:
+def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
     CALLS.append("fitted")
-    # A corrected pose has the right sides, which must not be exchanged again.
-    assert repair_swaps == ("corrected" not in raw.attrs)
     return raw.assign_attrs(cleaned=visibility_threshold)
 
 
@@ -278,8 +274,11 @@ def annotate_video(
     out: Path,
     *,
     blur_face: bool = False,
+    detected: xr.Dataset,
 ) -> None:
     CALLS.append("annotated")
+    # Faces are blurred where they were detected.
+    assert "corrected" not in detected.attrs
     assert raw.attrs["sides"] == "own"
     assert Path(out).suffix == ".mp4"
     Path(out).write_bytes(f"annotated {raw.sizes['time']} {reps.sizes['rep']} {blur_face}".encode())

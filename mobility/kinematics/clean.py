@@ -15,10 +15,18 @@ from pydantic import Field
 from mobility import tables
 from mobility.base.formatting import listed
 from mobility.base.options import checked
-from mobility.base.provenance import with_history
+from mobility.base.provenance import history, last_of, with_history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Pose
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, Array, nan_mean, other_side
+from mobility.kinematics.skeleton import (
+    INDEX,
+    KEYPOINTS,
+    SEGMENTS,
+    SIDES,
+    Array,
+    nan_mean,
+    other_side,
+)
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +151,8 @@ def clean_pose(
        sides must more than halve the distance from the previous frame, or from a prediction. The
        sides are exchanged in the part with the unusual direction from right to left. The labels in
        the larger part are assumed to be right. If the sides nearly coincide, nothing is exchanged.
-       This step is omitted below 10 frames/s.
+       This step is omitted below 10 frames/s, and if landmarks were corrected by hand, which
+       includes this step.
     3. If the length of a limb differs by more than `limb_length_tolerance` from its median within
        one second around the frame, its far end becomes NaN in ``position``. The median is local
        because the depth of a raw pose has a bias that depends on the posture, which only the fit
@@ -193,6 +202,9 @@ def clean_pose(
     exchanged: dict[str, Mask] = {}
     if repair_swaps and rate < _SWAP_MIN_HZ:
         steps.append({"step": "swap_repair", "skipped": f"fewer than {_SWAP_MIN_HZ:g} frames/s"})
+    elif repair_swaps and last_of(history(pose), "edit_points"):
+        # A person saw the sides in the picture, and they must stay as the person left them.
+        steps.append({"step": "swap_repair", "skipped": "corrected by hand"})
     elif repair_swaps:
         exchanged = _repair_swaps(arrays, time)
         swapped = {group: int(rows.sum()) for group, rows in exchanged.items()}
@@ -308,7 +320,7 @@ def _has_values(values: Array) -> Mask:
     return np.asarray(~np.isnan(values).any(axis=1))
 
 
-def _trunk_length(points: Array) -> float:
+def trunk_length(points: Array) -> float:
     """Return the median distance between mid-shoulder and mid-hip; NaN if never seen."""
     shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
     hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
@@ -336,7 +348,7 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
     if frames.size < 2:
         return 0
     points = points[frames]
-    floor = _SWAP_FLOOR * _trunk_length(arrays["image_position"])
+    floor = _SWAP_FLOOR * trunk_length(arrays["image_position"])
     jumps, _ = _jumps(points, time[frames], floor)
     across = _mean_across(points)
     return sum(
@@ -357,13 +369,17 @@ def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, Mask]:
         points = _sides(both, names)
         usual = _usual_direction(points) if group == "trunk" else _trunk_direction(both)
         exchanged[group] = _swapped_frames(points, time, _SWAP_FLOOR, usual)
-        _exchange(arrays, names, exchanged[group])
+        exchange_sides(arrays, exchanged[group], names)
     return exchanged
 
 
-def _exchange(arrays: dict[str, Array], names: Sequence[str], rows: Mask) -> None:
-    """Exchange left and right of landmarks in some frames, in place."""
-    columns = np.array([INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names])
+def exchange_sides(
+    arrays: dict[str, Array], rows: Mask, names: Sequence[str] | None = None
+) -> None:
+    """Exchange left and right of landmarks in some frames, in place; None means all landmarks."""
+    columns = np.arange(len(KEYPOINTS))
+    if names is not None:
+        columns = np.array([INDEX[f"{side}_{name}"] for side in SIDES for name in names])
     for values in arrays.values():
         part = values[rows]
         part[..., columns] = part[..., _MIRROR[columns]]
@@ -388,7 +404,7 @@ def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Data
     arrays, time = arrays_of(pose), pose["time"].to_numpy()
     for group, spans in exchanged.items():
         for first, last in spans:
-            _exchange(arrays, _SWAP_GROUPS[group], (time >= first) & (time <= last))
+            exchange_sides(arrays, (time >= first) & (time <= last), _SWAP_GROUPS[group])
     return with_arrays(pose, arrays)
 
 
@@ -399,7 +415,7 @@ def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
     reliable, because landmarks in space drift to the other side over several frames.
     """
     parts = [arrays[name] for name in ("position", "image_position") if name in arrays]
-    scaled = [part / _trunk_length(part) for part in parts]
+    scaled = [part / trunk_length(part) for part in parts]
     return np.concatenate([part for part in scaled if np.isfinite(part).any()] or parts, axis=1)
 
 
@@ -546,7 +562,7 @@ def _hampel(arrays: dict[str, Array], name: str) -> int:
     """Blank spikes of one variable in place; return the number of points."""
     values = arrays[name]
     body = arrays["position"] if name == "position" else arrays.get("image_position")
-    scale = np.nan if body is None else _trunk_length(body)
+    scale = np.nan if body is None else trunk_length(body)
     floor = 0.0 if np.isnan(scale) else _SPIKE_FLOOR * scale
     series = values.reshape(len(values), -1)
     nonempty = np.flatnonzero(~np.isnan(series).all(axis=0))

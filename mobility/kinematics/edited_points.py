@@ -13,15 +13,26 @@ from mobility.base.options import Table, checked, likely, quoted
 from mobility.base.parsing import parse_number
 from mobility.base.provenance import history, last_of, with_history
 from mobility.errors import BadInputError
-from mobility.kinematics.clean import arrays_of, clean_pose, with_arrays, with_sides_exchanged_as_in
+from mobility.kinematics.clean import (
+    Mask,
+    arrays_of,
+    clean_pose,
+    exchange_sides,
+    trunk_length,
+    with_arrays,
+    with_sides_exchanged_as_in,
+)
 from mobility.kinematics.datasets import Pose
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, Array, other_side
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, Array
 
 KINDS = ("point", "bad", "exchange")
 COLUMNS = ("kind", "start", "end", "landmark", "u", "v")
 
 MOST_ROWS = 10_000
 """Limit for a table; more points than this are not set by hand."""
+
+NEAR_S = 0.2
+"""Time, in seconds, over which a place in space is interpolated; as in the cleaning."""
 
 LEAST_VISIBILITY = 0.1
 """Visibility above which exchanges of the sides are searched, as for the fit."""
@@ -30,8 +41,6 @@ _SURE = {"confidence", "presence"}
 """Variables that are 1 for a point set by hand."""
 
 _EXCHANGED = "sides_exchanged"
-
-_MIRROR = np.array([INDEX[other_side(name)] for name in KEYPOINTS])
 
 
 @checked
@@ -49,8 +58,8 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The same variables and times. The names of the sides are those of the cleaned pose, so clean
-        it with ``repair_swaps=False``. The history entry has the rows.
+        The same variables and times. The history entry has the rows, so that
+        :func:`~mobility.kinematics.clean.clean_pose` does not exchange the sides again.
 
     Raises
     ------
@@ -73,9 +82,10 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
     :func:`~mobility.kinematics.clean.clean_pose`, so that the corrections refer to the names that a
     person sees in the picture. Exchanges by hand come next, then bad frames, then points.
 
-    A point has a visibility of 1. A picture shows no depth: ``position`` and ``image_depth`` of a
-    point are interpolated over time between the nearest frames in which the landmark is neither
-    bad nor set by hand.
+    A point has a visibility of 1. A picture shows no depth. If the landmark is neither bad nor set
+    by hand in a frame at most 0.2 s away, ``position`` and ``image_depth`` of the point are
+    interpolated over time between such frames. Otherwise its depth stays as detected, and its
+    ``position`` moves with the point in the picture.
 
     A point is left out, and counted in the history, if its frame is not in the pose, because the
     pose was estimated again with fewer frames. Other frames keep what was detected. If a landmark
@@ -118,9 +128,7 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
     repaired = with_sides_exchanged_as_in(pose, cleaned)
     arrays, time = arrays_of(repaired), pose["time"].to_numpy().astype(np.float64)
     for row in _of_kind(rows, "exchange"):
-        frames = _frames(row, time)
-        for values in arrays.values():
-            values[frames] = values[frames][..., _MIRROR]
+        exchange_sides(arrays, _frames(row, time))
     replaced = np.zeros((time.size, len(KEYPOINTS)), bool)
     for row in _of_kind(rows, "bad"):
         names = [INDEX[row["landmark"]]] if row["landmark"] else list(range(len(KEYPOINTS)))
@@ -137,6 +145,7 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
     # As after the visibility gate, which does not keep points that are hardly seen.
     seen = ~replaced & (arrays["confidence"] >= LEAST_VISIBILITY if "confidence" in arrays else 1)
     detected = {name: values.copy() for name, values in arrays.items()}
+    metres = _metres_per_pixel(detected)
     for name, values in arrays.items():
         mask = replaced if values.ndim == 2 else replaced[:, None]
         values[np.broadcast_to(mask, values.shape)] = 0.0 if name in _SURE else np.nan
@@ -144,10 +153,16 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
         for name in _SURE & arrays.keys():
             arrays[name][frame, point] = 1.0
         arrays["image_position"][frame, :, point] = u, v
-        for name in ("position", "image_depth") & arrays.keys():
+        is_near = np.abs(time[seen[:, point]] - time[frame]).min(initial=np.inf) <= NEAR_S
+        shift = metres * (np.array([u, v]) - detected["image_position"][frame, :, point])
+        for name in {"position", "image_depth"} & arrays.keys():
             series = detected[name][..., point].reshape(time.size, -1)
-            between = _interpolated(series, time, frame, seen[:, point])
-            arrays[name][frame, ..., point] = between.reshape(detected[name][frame, ..., 0].shape)
+            place = series[frame].copy()
+            if name == "position":
+                place[:2] += shift
+            if is_near or not np.isfinite(place).all():
+                place = _interpolated(series, time, frame, seen[:, point])
+            arrays[name][frame, ..., point] = place.reshape(detected[name][frame, ..., 0].shape)
     entry = last_of(history(cleaned), "clean_pose")
     found: dict[str, Any] = {}
     if warnings := [each for each in entry.get("warnings", []) if each["code"] == _EXCHANGED]:
@@ -176,9 +191,9 @@ def _of_kind(rows: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, 
     return [row for row in rows if row["kind"] == kind]
 
 
-def _frames(row: Mapping[str, Any], time: Array) -> Any:
+def _frames(row: Mapping[str, Any], time: Array) -> Mask:
     half = _half_frame(time)
-    return np.flatnonzero((time >= row["start"] - half) & (time <= row["end"] + half))
+    return np.asarray((time >= row["start"] - half) & (time <= row["end"] + half))
 
 
 def _half_frame(time: Array) -> float:
@@ -194,6 +209,14 @@ def _margin(pose: xr.Dataset) -> float:
     half = _half_frame(pose["time"].to_numpy())
     fps = float(pose.attrs.get("video_fps", 0))
     return (min(half, 0.5 / fps) if fps > 0 else half) + 0.005
+
+
+def _metres_per_pixel(arrays: Mapping[str, Array]) -> float:
+    """Return the usual size of a pixel at the body, from the length of the trunk in the picture."""
+    if "position" not in arrays:
+        return math.nan
+    lengths = [trunk_length(arrays[name][:, :2]) for name in ("position", "image_position")]
+    return float(lengths[0] / lengths[1])
 
 
 def _interpolated(series: Array, time: Array, frame: int, seen: Any) -> Array:
@@ -251,9 +274,9 @@ def _checked_row(number: int, values: Mapping[str, Any], pose: xr.Dataset) -> di
         if not (0 <= row["u"] < width and 0 <= row["v"] < height):
             picture = f"the picture, which has {width:.0f} x {height:.0f} pixels"
             raise refuse(f"the point {row['u']:g},{row['v']:g} is outside {picture}")
-    elif not _frames(row, time).size:
+    elif not _frames(row, time).any():
         raise refuse("no frame was analysed between its start and end; make it longer")
-    if kind == "bad" and _frames(row, time).size == time.size:
+    if kind == "bad" and _frames(row, time).all():
         raise refuse("it covers the whole video, so nothing would be left; film again")
     return row
 

@@ -48,7 +48,7 @@ from mobility.keypoints.sources import MEDIAPIPE, Origin
 from mobility.sessions.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
 from mobility.sessions.folder import session_locked
-from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
+from mobility.sessions.record import Edits, PoseName, Provenance, SessionRecord, Stage, now
 from mobility.sessions.stored_session import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
@@ -156,27 +156,13 @@ class _Run:
     @property
     def pose(self) -> xr.Dataset:
         """Pose of the video from which the results have their times."""
-        return self[self.pose_name]
+        return self[self.record.measured_pose]
 
-    @property
-    def pose_name(self) -> Literal["pose", "second_pose"]:
-        """Name of that pose."""
-        return "second_pose" if self.record.measured_video == 2 else "pose"
-
-    def corrected(self, name: Literal["pose", "second_pose"]) -> xr.Dataset:
+    def corrected(self, name: PoseName) -> xr.Dataset:
         """Return a pose with the corrections of its landmarks by hand."""
-        if not (rows := self.edits.points_of(name)):
-            return self[name]
         from mobility.kinematics.edited_points import with_points
 
-        return with_points(self[name], rows)
-
-    def cleaned(self, name: Literal["pose", "second_pose"], **options: Any) -> xr.Dataset:
-        """Return a corrected pose after cleaning; a corrected pose has the right sides already."""
-        from mobility.kinematics.clean import clean_pose
-
-        sides_are_right = bool(self.edits.points_of(name))
-        return clean_pose(self.corrected(name), repair_swaps=not sides_are_right, **options)
+        return with_points(self[name], self.edits.points_of(name))
 
     @property
     def video(self) -> Path:
@@ -632,14 +618,15 @@ def _run_stage(step: _Step, run: _Run) -> None:
         )
         chosen_angles: dict[str, Any] = {} if names is None else {"shown_angles": names}
         with atomic(target) as hidden:
-            # As detected, not cleaned, so that the face is blurred in every frame that shows it.
+            # Not cleaned, so that no landmark is missing that can be seen.
             annotate_video(
                 run.video,
-                with_sides_exchanged_as_in(run.corrected(run.pose_name), run["fitted"]),
+                with_sides_exchanged_as_in(run.corrected(run.record.measured_pose), run["fitted"]),
                 angles,
                 run["repetitions"],
                 hidden,
                 blur_face=run.options.blur_face,
+                detected=run.pose,
                 **chosen_angles,
             )
     elif step.name == "table":
@@ -750,20 +737,23 @@ def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["m
 def _fitted(run: _Run) -> xr.Dataset:
     from mobility.capture.quality import pictures
     from mobility.capture.video import probe
+    from mobility.kinematics.clean import clean_pose
 
     # Decoding releases the GIL.
     in_background = ThreadPoolExecutor(1)
     run.pictures = in_background.submit(pictures, probe(run.session.first_video), run["pose"])
     in_background.shutdown(wait=False)
     if not run.options.fit:
-        return run.cleaned("pose")
+        return clean_pose(run.corrected("pose"))
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
     # The fit weights a landmark by its visibility, and needs the hidden side too.
-    names: list[Literal["pose", "second_pose"]] = ["pose"]
+    names: list[PoseName] = ["pose"]
     if run.record.second_video is not None:
         names.append("second_pose")
-    cleaned = [run.cleaned(name, visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
+    cleaned = [
+        clean_pose(run.corrected(name), visibility_threshold=VISIBILITY_THRESHOLD) for name in names
+    ]
     options_of_each = [stages_of(run.record.kind).fit_options(pose) for pose in cleaned]
     # One camera that sees enough is enough, whichever is named first.
     how = next(
@@ -799,8 +789,9 @@ def _angles(run: _Run) -> xr.Dataset:
     if not run.options.keep_raw:
         return angles
     from mobility.kinematics.angles import with_raw_angles
+    from mobility.kinematics.clean import clean_pose
 
-    return with_raw_angles(angles, run.cleaned(run.pose_name))
+    return with_raw_angles(angles, clean_pose(run.corrected(run.record.measured_pose)))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:

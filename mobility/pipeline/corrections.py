@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mobility.assessment.exercise_stages import Trial, stages_of
 from mobility.assessment.number import HIDDEN_SIDE
@@ -14,7 +14,7 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.pipeline.analysis import forget_edited, why_not_again
 from mobility.sessions.files import check_name, sweep, write_json
-from mobility.sessions.record import POINTS_OF, Edit, Edits, Side, now
+from mobility.sessions.record import POINTS_OF, Edit, Edits, PoseName, Side, now
 from mobility.sessions.stored_session import StoredSession, current_user
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def edit_points(
     """
     from mobility.kinematics.edited_points import checked_points
 
-    name: Literal["pose", "second_pose"] = "second_pose" if second_camera else "pose"
+    name: PoseName = "second_pose" if second_camera else "pose"
     kind = POINTS_OF[name]
     if second_camera and session.second_video is None:
         raise BadInputError.of({kind: "the session has no second video"})

@@ -96,6 +96,7 @@ def annotate_video(
     *,
     shown_angles: tuple[str, ...] = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     blur_face: bool = False,
+    detected: Pose | None = None,
     most_height: Annotated[int, Field(ge=64)] = 720,
     most_hz: Annotated[float, Field(ge=1)] = 30.0,
 ) -> int:
@@ -119,6 +120,8 @@ def annotate_video(
         The angles to show in the panel, in this order.
     blur_face
         Blur the subject's head and everything around the body (:func:`only_the_body`).
+    detected
+        The pose before corrections by hand, from which faces are blurred; by default `pose`.
     most_height
         Frames that are higher than this are reduced to this height, in pixels.
     most_hz
@@ -147,7 +150,7 @@ def annotate_video(
     draw_bones = skeleton(pose, scale=scale, thickness=max(2, round(size / 180)))
     text_height = int(np.clip(round(size / 45), 8, 28))
     panel = _Panel(angles, repetitions, shown_angles, text_height=text_height)
-    hide = only_the_body(pose, scale=scale) if blur_face else None
+    hide = only_the_body(pose if detected is None else detected, scale=scale) if blur_face else None
     times = choose_frames(presentation_times(video_path), most_hz, at_most=True)
 
     def drawn() -> Iterator[tuple[float, Image]]:

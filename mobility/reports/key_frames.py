@@ -54,6 +54,7 @@ def key_frames(
     moments: Sequence[Moment],
     *,
     faces: bool = False,
+    detected: xr.Dataset | None = None,
 ) -> list[KeyFrame]:
     """Take pictures from a video, around the subject and at one scale, and draw into them.
 
@@ -67,6 +68,8 @@ def key_frames(
         The moments, and what to draw for each of them.
     faces
         Whether to show faces and surroundings instead of blurring them.
+    detected
+        The pose before corrections by hand, from which faces are blurred; by default `pose`.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def key_frames(
     )
     scale = HEIGHT / (bottom - top)
     out = (max(2, round((right - left) * scale)), HEIGHT)
-    hide = None if faces else only_the_body(pose)
+    hide = None if faces else only_the_body(pose if detected is None else detected)
     frames = []
     for moment in moments:
         row = rows[id(moment)]
@@ -172,7 +175,8 @@ def _plain(session: StoredSession, which: slice, *, last: bool, faces: bool) -> 
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
     moments = page_of(session.record.kind).moments(session, pose, ())[which]
     plain = [Moment(each.title, each.time) for each in moments]
-    return key_frames(session.video, pose, plain[-1:] if last else plain, faces=faces)
+    detected, shown = session.detected_pose(), plain[-1:] if last else plain
+    return key_frames(session.video, pose, shown, faces=faces, detected=detected)
 
 
 def of_session(
@@ -195,7 +199,8 @@ def of_session(
     moments = page_of(session.record.kind).moments(session, pose, findings)
     doubt = verdict_of(session).sides_in_doubt
     moments = [replace(each, doubt=doubt) for each in moments]
-    return key_frames(session.video, pose, moments, faces=faces)
+    detected = session.detected_pose()
+    return key_frames(session.video, pose, moments, faces=faces, detected=detected)
 
 
 def _offset(left: int, top: int) -> xr.DataArray:

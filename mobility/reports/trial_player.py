@@ -235,7 +235,7 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     with scratch("film") as place, _one_thread():
         for crf in QUALITIES:
             film = place / f"{crf}.mp4"
-            frames = _small_frames(path, session.pose(), faces=faces)
+            frames = _small_frames(path, session.detected_pose(), faces=faces)
             write_video(film, frames, crf=crf, preset="superfast", threads=2)
             if film.stat().st_size <= MOST_BYTES:
                 return film.read_bytes()

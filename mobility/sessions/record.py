@@ -28,6 +28,7 @@ from mobility.errors import BadInputError
 from mobility.keypoints.sources import Origin
 
 Side = Literal["left", "right"]
+PoseName = Literal["pose", "second_pose"]
 State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -291,6 +292,11 @@ class SessionRecord(Document):
         return both if self.measured_video is None else [both[self.measured_video - 1]]
 
     @property
+    def measured_pose(self) -> PoseName:
+        """Return the name of the pose from whose video the results have their times."""
+        return "second_pose" if self.measured_video == 2 else "pose"
+
+    @property
     def given_keypoints(self) -> list[str]:
         """Return the original names of imported keypoints, one for each video."""
         both = (self.keypoints, self.second_keypoints)
@@ -350,10 +356,10 @@ class Edits(Document):
         """Return the current correction for `kind`; None if nothing was corrected."""
         return next((edit.after for edit in reversed(self.edits) if edit.kind == kind), None)
 
-    def points_of(self, pose: Literal["pose", "second_pose"]) -> list[dict[str, Any]]:
+    def points_of(self, pose: PoseName) -> list[dict[str, Any]]:
         """Return the current corrections of the landmarks of a pose; empty if there are none."""
         return self.current(POINTS_OF[pose]) or []
 
 
-POINTS_OF: Mapping[str, str] = {"pose": "points", "second_pose": "second_points"}
+POINTS_OF: Mapping[PoseName, str] = {"pose": "points", "second_pose": "second_points"}
 """Kind of the correction of the landmarks of each pose."""

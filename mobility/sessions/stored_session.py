@@ -23,6 +23,7 @@ from mobility.sessions.folder import forget_locks
 from mobility.sessions.record import (
     Edits,
     Participant,
+    PoseName,
     SessionRecord,
     Stage,
     StoredConfig,
@@ -192,13 +193,17 @@ class StoredSession:
 
     def pose(self) -> xr.Dataset:
         """Return the landmarks that were detected in :attr:`video`, as corrected by hand."""
-        return self._corrected("second_pose" if self.record.measured_video == 2 else "pose")
+        return self._corrected(self.record.measured_pose)
+
+    def detected_pose(self) -> xr.Dataset:
+        """Return the landmarks of :attr:`video` without corrections; faces are blurred there."""
+        return self.result(self.record.measured_pose)
 
     def second_pose(self) -> xr.Dataset:
         """Return the landmarks of the video of the second camera, as corrected by hand."""
         return self._corrected("second_pose")
 
-    def _corrected(self, name: Literal["pose", "second_pose"]) -> xr.Dataset:
+    def _corrected(self, name: PoseName) -> xr.Dataset:
         pose = self.result(name)
         if not (rows := self.edits().points_of(name)):
             return pose

@@ -186,10 +186,7 @@ class TrialViewer(Widget):
                 second = session.record.measured_video == 2
                 session.edit_points(table, second_camera=second)
                 session.analyze()
-            self.points = _points(session)
-            self._load_repetitions()
-            self.warnings = warning_lines(session.record.warnings)
-            self._send_trial()
+            self._load_corrected()
             self.say("done", "saved; the next report uses the corrected skeleton")
 
         self.in_background("fitting the body again", work)
@@ -220,10 +217,7 @@ class TrialViewer(Widget):
                 session.set_subject(place, second_camera=second)
                 session.analyze()
             self.others = _other_people(session)
-            self.points = _points(session)
-            self._load_repetitions()
-            self.warnings = warning_lines(session.record.warnings)
-            self._send_trial()
+            self._load_corrected()
             self.say("done", f"the person at {place[0]:.0f},{place[1]:.0f} is measured now")
 
         self.in_background("analysing again", work)
@@ -242,6 +236,13 @@ class TrialViewer(Widget):
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         source = f"data:image/png;base64,{coded}"
         return text + h.img(alt="Curves of the angles", src=source).__html__()
+
+    def _load_corrected(self) -> None:
+        """Show the skeleton, the corrections of landmarks and the results of a new analysis."""
+        self.points = _points(self.session)
+        self._load_repetitions()
+        self.warnings = warning_lines(self.session.record.warnings)
+        self._send_trial()
 
     def _load_repetitions(self) -> None:
         repetitions = repetitions_of(self.session)
@@ -267,9 +268,7 @@ class TrialViewer(Widget):
 
 def _points(session: Session) -> list[dict[str, Any]]:
     """Return the corrections of the landmarks of the measured video."""
-    return session.edits().points_of(
-        "second_pose" if session.record.measured_video == 2 else "pose"
-    )
+    return session.edits().points_of(session.record.measured_pose)
 
 
 def _other_people(session: Session) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_bad_frames_are_not_seen(truth, wrong):
     assert (of_knee(edited, "confidence")[FRAMES] == 0).all()
     assert np.isfinite(np.delete(of_knee(edited), FRAMES, axis=0)).all()
     # A single right point in a bad stretch stays after the cleaning, and others come from it.
-    one = clean_pose(edit_points(wrong, points(truth, [43])), repair_swaps=False)
+    one = clean_pose(edit_points(wrong, points(truth, [43])))
     near = np.abs(of_knee(one) - of_knee(truth))[FRAMES]
     assert np.nanmax(near) < 3.0
     everything = pd.DataFrame([{"kind": "bad", "start": 1.0, "end": 1.1}])
@@ -99,7 +99,7 @@ def test_the_sides_are_those_of_the_cleaned_pose(truth):
         values = truth[name].isel(time=rows, keypoint=others).values
         swapped[name][{"time": rows, "keypoint": legs}] = values
     edited = edit_points(swapped, points(truth, [50], bad=False))
-    cleaned = clean_pose(edited, repair_swaps=False)
+    cleaned = clean_pose(edited)
     assert of_knee(edited) == pytest.approx(of_knee(truth), abs=1e-3)
     assert cleaned.attrs["sides_exchanged"] == "{}"
     warned = [each["code"] for each in history(edited)[-1].get("warnings", [])]
