@@ -4,7 +4,7 @@ Usage: ``python benchmarks/hand_points.py``. It takes some minutes and prints a 
 
 In the poses of the demos of squat and Overhead Squat, whose angles are known, the knee of one side
 is moved around the bottom of the second repetition: by 12 % of the body's height in the picture,
-and as far in depth. It is then corrected with :func:`mobility.kinematics.edited_points.edit_points`.
+and as far in depth. It is then corrected with ``mb.edit_points``.
 The frames are marked as bad, and the knee is set by hand in none, 1, 3, 5 or all of them, spread
 evenly. A point by hand is where the knee was detected before it was moved, with a random error of
 1 % of the body's height in each direction. For comparison, the knee is also set in every frame, at

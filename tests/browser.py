@@ -497,7 +497,7 @@ def correct_skeleton(page: Page, widget: Locator, folder: Path | None) -> Seen:
     widget.get_by_text("Correct the skeleton").click()
     widget.get_by_label("First moment, seconds").fill("2.00")
     widget.get_by_label("Last moment, seconds").fill("2.40")
-    widget.get_by_label("Landmark that is wrong").select_option("left_wrist")
+    widget.get_by_label("Landmark", exact=True).select_option("left_wrist")
     widget.get_by_role("button", name="is wrong").click()
     rows = widget.get_by_label("Correct the skeleton").locator("tr")
     seen: Seen = {"rows": [rows.inner_text()]}
@@ -521,6 +521,11 @@ def correct_skeleton(page: Page, widget: Locator, folder: Path | None) -> Seen:
         timeout=600_000
     )
     seen["saved"] = rows.count()
+    # A wrong landmark is gone from the skeleton, and can still be put in its place.
+    rows.get_by_role("button", name="2.00 to 2.40 s").click()
+    page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+    seen["put"] = rows.filter(has_text="left wrist moved").count()
+    widget.get_by_role("button", name="Undo changes").nth(1).click()
     widget.get_by_role("button", name="Use what was detected").click()
     page.wait_for_function(
         """() => ![...document.querySelectorAll('.mobility-trial tr button')]

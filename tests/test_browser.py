@@ -278,6 +278,7 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
     assert "left wrist wrong" in wrong
     assert "moved" in moved
     assert trial["skeleton"]["saved"] == 2
+    assert trial["skeleton"]["put"] == 1
     squat = store.session("squat")
     kept = squat.edits().current("repetitions")
     assert kept[1]["bottom"] == 7.0

@@ -320,7 +320,7 @@ def _has_values(values: Array) -> Mask:
     return np.asarray(~np.isnan(values).any(axis=1))
 
 
-def trunk_length(points: Array) -> float:
+def _trunk_length(points: Array) -> float:
     """Return the median distance between mid-shoulder and mid-hip; NaN if never seen."""
     shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
     hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
@@ -348,7 +348,7 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
     if frames.size < 2:
         return 0
     points = points[frames]
-    floor = _SWAP_FLOOR * trunk_length(arrays["image_position"])
+    floor = _SWAP_FLOOR * _trunk_length(arrays["image_position"])
     jumps, _ = _jumps(points, time[frames], floor)
     across = _mean_across(points)
     return sum(
@@ -415,7 +415,7 @@ def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
     reliable, because landmarks in space drift to the other side over several frames.
     """
     parts = [arrays[name] for name in ("position", "image_position") if name in arrays]
-    scaled = [part / trunk_length(part) for part in parts]
+    scaled = [part / _trunk_length(part) for part in parts]
     return np.concatenate([part for part in scaled if np.isfinite(part).any()] or parts, axis=1)
 
 
@@ -562,7 +562,7 @@ def _hampel(arrays: dict[str, Array], name: str) -> int:
     """Blank spikes of one variable in place; return the number of points."""
     values = arrays[name]
     body = arrays["position"] if name == "position" else arrays.get("image_position")
-    scale = np.nan if body is None else trunk_length(body)
+    scale = np.nan if body is None else _trunk_length(body)
     floor = 0.0 if np.isnan(scale) else _SPIKE_FLOOR * scale
     series = values.reshape(len(values), -1)
     nonempty = np.flatnonzero(~np.isnan(series).all(axis=0))

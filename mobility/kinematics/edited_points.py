@@ -18,7 +18,6 @@ from mobility.kinematics.clean import (
     arrays_of,
     clean_pose,
     exchange_sides,
-    trunk_length,
     with_arrays,
     with_sides_exchanged_as_in,
 )
@@ -31,8 +30,10 @@ COLUMNS = ("kind", "start", "end", "landmark", "u", "v")
 MOST_ROWS = 10_000
 """Limit for a table; more points than this are not set by hand."""
 
-NEAR_S = 0.2
-"""Time, in seconds, over which a place in space is interpolated; as in the cleaning."""
+LONGEST_GAP_S = 1.0
+"""Longest time, in seconds, over which the depth of a point is interpolated. Over longer times, a
+squat may go down and up again.
+"""
 
 LEAST_VISIBILITY = 0.1
 """Visibility above which exchanges of the sides are searched, as for the fit."""
@@ -82,10 +83,10 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
     :func:`~mobility.kinematics.clean.clean_pose`, so that the corrections refer to the names that a
     person sees in the picture. Exchanges by hand come next, then bad frames, then points.
 
-    A point has a visibility of 1. A picture shows no depth. If the landmark is neither bad nor set
-    by hand in a frame at most 0.2 s away, ``position`` and ``image_depth`` of the point are
-    interpolated over time between such frames. Otherwise its depth stays as detected, and its
-    ``position`` moves with the point in the picture.
+    A point has a visibility of 1. A picture shows no depth, so ``position`` and ``image_depth`` of
+    a point are interpolated over time between frames in which the landmark is neither bad nor set
+    by hand. If such frames are more than 1 s apart, the point has no place in space, and
+    :func:`~mobility.kinematics.fit.entry.fit_body` treats the landmark as not seen.
 
     A point is left out, and counted in the history, if its frame is not in the pose, because the
     pose was estimated again with fewer frames. Other frames keep what was detected. If a landmark
@@ -131,8 +132,8 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
         exchange_sides(arrays, _frames(row, time))
     replaced = np.zeros((time.size, len(KEYPOINTS)), bool)
     for row in _of_kind(rows, "bad"):
-        names = [INDEX[row["landmark"]]] if row["landmark"] else list(range(len(KEYPOINTS)))
-        replaced[np.ix_(_frames(row, time), names)] = True
+        names: Any = slice(None) if row["landmark"] is None else INDEX[row["landmark"]]
+        replaced[_frames(row, time), names] = True
     points = _of_kind(rows, "point")
     set_by_hand = [
         (int(np.abs(time - row["start"]).argmin()), INDEX[row["landmark"]], row["u"], row["v"])
@@ -145,7 +146,6 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
     # As after the visibility gate, which does not keep points that are hardly seen.
     seen = ~replaced & (arrays["confidence"] >= LEAST_VISIBILITY if "confidence" in arrays else 1)
     detected = {name: values.copy() for name, values in arrays.items()}
-    metres = _metres_per_pixel(detected)
     for name, values in arrays.items():
         mask = replaced if values.ndim == 2 else replaced[:, None]
         values[np.broadcast_to(mask, values.shape)] = 0.0 if name in _SURE else np.nan
@@ -153,16 +153,10 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
         for name in _SURE & arrays.keys():
             arrays[name][frame, point] = 1.0
         arrays["image_position"][frame, :, point] = u, v
-        is_near = np.abs(time[seen[:, point]] - time[frame]).min(initial=np.inf) <= NEAR_S
-        shift = metres * (np.array([u, v]) - detected["image_position"][frame, :, point])
         for name in {"position", "image_depth"} & arrays.keys():
             series = detected[name][..., point].reshape(time.size, -1)
-            place = series[frame].copy()
-            if name == "position":
-                place[:2] += shift
-            if is_near or not np.isfinite(place).all():
-                place = _interpolated(series, time, frame, seen[:, point])
-            arrays[name][frame, ..., point] = place.reshape(detected[name][frame, ..., 0].shape)
+            between = _interpolated(series, time, frame, seen[:, point])
+            arrays[name][frame, ..., point] = between.reshape(detected[name][frame, ..., 0].shape)
     entry = last_of(history(cleaned), "clean_pose")
     found: dict[str, Any] = {}
     if warnings := [each for each in entry.get("warnings", []) if each["code"] == _EXCHANGED]:
@@ -211,20 +205,13 @@ def _margin(pose: xr.Dataset) -> float:
     return (min(half, 0.5 / fps) if fps > 0 else half) + 0.005
 
 
-def _metres_per_pixel(arrays: Mapping[str, Array]) -> float:
-    """Return the usual size of a pixel at the body, from the length of the trunk in the picture."""
-    if "position" not in arrays:
-        return math.nan
-    lengths = [trunk_length(arrays[name][:, :2]) for name in ("position", "image_position")]
-    return float(lengths[0] / lengths[1])
-
-
-def _interpolated(series: Array, time: Array, frame: int, seen: Any) -> Array:
-    """Return each coordinate at a frame, between those of other frames; NaN if there are none."""
+def _interpolated(series: Array, time: Array, frame: int, seen: Mask) -> Array:
+    """Return each coordinate at a frame, between the frames before and after it; NaN if none."""
     result = np.full(series.shape[1], np.nan)
     for k, values in enumerate(series.T):
         rows = np.flatnonzero(seen & np.isfinite(values))
-        if rows.size:
+        after = np.searchsorted(rows, frame)
+        if 0 < after < rows.size and np.ptp(time[rows[after - 1 : after + 1]]) <= LONGEST_GAP_S:
             result[k] = np.interp(time[frame], time[rows], values[rows])
     return result
 

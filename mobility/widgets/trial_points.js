@@ -9,7 +9,7 @@ export function pointEditor({ model, player, film }) {
   let held = null; // index of the landmark that is being moved
   const spoken = (name) => (name || "all landmarks").replaceAll("_", " ");
   const move = h("button", { type: "button", "aria-pressed": "false", onclick: () => setMoving(!moving) }, "Move points in the picture");
-  const which = h("select", { "aria-label": "Landmark that is wrong" });
+  const which = h("select", { "aria-label": "Landmark" });
   const [start, end] = ["First moment", "Last moment"].map((label) =>
     h("input", { type: "number", step: 0.01, min: 0, "aria-label": `${label}, seconds` }));
   const here = (box) => h("button", { type: "button", class: "mobility-small", onclick: () => { box.value = player.time[player.frame].toFixed(2); } }, "here");
@@ -19,7 +19,7 @@ export function pointEditor({ model, player, film }) {
   const reset = h("button", { type: "button", onclick: () => ask(model, "points", { rows: null }) }, "Use what was detected");
   const details = h("details", { "aria-label": "Correct the skeleton", hidden: !model.get("can_correct") },
     h("summary", {}, "Correct the skeleton"),
-    h("p", { class: "mobility-dim" }, "If a landmark is wrong in several frames, mark them as wrong, and move the point to its place in some of them. When you save, the body is fitted again."),
+    h("p", { class: "mobility-dim" }, "If a landmark is wrong in several frames, mark them as wrong, and move its point to the right place in some of them. If the skeleton lacks the point there, choose it in the list and press its place in the picture. When you save, the body is fitted again."),
     h("div", { class: "mobility-row" }, move),
     h("div", { class: "mobility-row" }, "From", start, here(start), "to", end, here(end), "s:", which,
       h("button", { type: "button", onclick: () => addStretch("bad") }, "is wrong"),
@@ -93,18 +93,24 @@ export function pointEditor({ model, player, film }) {
     if (!moving || !player.trial) return;
     const { u, v, scale } = placeOf(event);
     const distances = player.trial.points.map((_, k) => Math.hypot(player.trial.image[indexOf(k)] - u, player.trial.image[indexOf(k) + 1] - v) * scale);
-    const near = distances.reduce((best, value, k) => (value < (distances[best] ?? REACH) ? k : best), -1);
+    // A landmark without a place is taken if it is chosen in the list.
+    const chosen = player.trial.points.indexOf(which.value);
+    const near = chosen >= 0 && !Number.isFinite(distances[chosen]) ? chosen : distances.reduce((best, value, k) => (value < (distances[best] ?? REACH) ? k : best), -1);
     if (near < 0) return;
     held = near;
     event.preventDefault();
     film.screen.setPointerCapture(event.pointerId);
+    put(u, v);
   });
-  film.screen.addEventListener("pointermove", (event) => {
-    if (held === null) return;
-    const { u, v } = placeOf(event);
+  function put(u, v) {
     player.trial.image.set([u, v], indexOf(held));
     player.trial.visible[indexOf(held) / 2] = 1;
     film.draw();
+  }
+  film.screen.addEventListener("pointermove", (event) => {
+    if (held === null) return;
+    const { u, v } = placeOf(event);
+    put(u, v);
   });
   film.screen.addEventListener("pointerup", (event) => {
     if (held === null) return;

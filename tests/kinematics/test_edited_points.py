@@ -9,9 +9,11 @@ import xarray as xr
 
 from mobility.base.provenance import history
 from mobility.errors import BadInputError
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.edited_points import edit_points, edited_frames, with_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, other_side
+from mobility.virtual_lab.case import read_truth, truth_pose
 
 FRAMES = slice(40, 46)
 KNEE = INDEX["right_knee"]
@@ -111,6 +113,40 @@ def test_a_point_of_a_frame_that_is_gone_is_left_out(truth):
     few = truth.isel(time=slice(None, None, 30)).assign_attrs(video_fps=30.0)
     assert history(with_points(few, rows))[-1]["left_out_points"] == 1
     assert with_points(truth, []) is truth
+
+
+@pytest.mark.parametrize(("frames", "count"), [(10, 1), (10, 5), (10, 10), (38, 38)])
+def test_the_knee_of_a_rendered_squat_comes_back(frames, count, program):
+    """In a long stretch too: the depth of a point must not come from standing before and after."""
+    hand_points = program("hand_points")
+    pose = xr.load_dataset(hand_points.DEMOS / "squat" / "pose.nc")
+    truth = read_truth(hand_points.DEMOS / "squat" / "truth.nc")
+    true = joint_angles(truth_pose(truth))["knee_flexion"].sel(side="right")
+    rng = np.random.default_rng(3)
+    bottom = int(np.abs(pose.time.values - float(truth["bottom"][1])).argmin())
+    rows = bottom - frames // 2 + np.arange(frames)
+    moved = hand_points.moved(pose, "right_knee", rows, rng)
+    points = hand_points.by_hand(pose, "right_knee", rows, count, rng)
+
+    def rms(changed):
+        difference = hand_points.knee(changed, "right") - true.interp(time=pose.time)
+        return float(np.sqrt((difference[rows] ** 2).mean()))
+
+    usual = rms(pose)
+    assert rms(moved) > 2 * usual
+    # A point is 1 % of the height wrong, which adds to the error.
+    assert rms(edit_points(moved, points)) < 1.2 * usual + 0.5
+
+
+def test_depth_is_interpolated_over_a_second_and_no_longer(truth):
+    time = truth.time.values
+    for length, has_depth in ((1.0, True), (1.2, False)):
+        last = int(np.searchsorted(time, time[40] + length - 0.1))
+        rows = [{"kind": "bad", "start": time[40], "end": time[last], "landmark": "right_knee"}]
+        point = {"kind": "point", "start": time[50], "landmark": "right_knee", "u": 9.0, "v": 9.0}
+        edited = edit_points(truth, pd.DataFrame([*rows, point]))
+        assert of_knee(edited)[50].tolist() == [9.0, 9.0]
+        assert np.isfinite(of_knee(edited, "position")[50]).all() == has_depth
 
 
 def test_stretches_are_joined():

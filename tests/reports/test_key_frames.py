@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
-from demo_sessions import moments_of
+import xarray as xr
+from demo_sessions import copy_of, moments_of
 
 from mobility.assessment.findings import find
 from mobility.assessment.number import Number
@@ -17,8 +20,10 @@ from mobility.capture.video import presentation_times, write_video
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
+from mobility.reports import trial_player
 from mobility.reports.drawn_angles import draw, turn_of
 from mobility.reports.moments import Moment
+from mobility.sessions.files import write_json
 from mobility.store import Store
 
 
@@ -129,3 +134,28 @@ def test_pictures_have_the_sides_of_the_numbers(session, monkeypatch) -> None:
     findings = find(session.metrics())
     mended, expected = (kf.of_session(each, findings) for each in (exchanged, session))
     assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in expected]
+
+
+def test_faces_are_blurred_where_they_were_detected(demo, tmp_path, monkeypatch) -> None:
+    """A point of the head that somebody moves must not uncover the face."""
+    session = copy_of(demo, Store(tmp_path), "s1")
+    detected = session.pose()
+    nose = {"kind": "point", "start": 2.0, "landmark": "nose", "u": 3.0, "v": 3.0}
+    stages = session.record.stages
+    session.edit_points(pd.DataFrame([nose]))
+    record = session.record.model_copy(update={"stages": stages, "state": "analyzed"})
+    write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    assert not session.pose().equals(detected)
+    blurred = []
+
+    def hide(pose: xr.Dataset, **_: float) -> Callable[..., None]:
+        blurred.append(pose)
+        return lambda image, time: None
+
+    for module in (kf, trial_player):
+        monkeypatch.setattr(module, "only_the_body", hide)
+    assert kf.stills(session)
+    assert kf.of_session(session)
+    assert trial_player.small_video(session)
+    assert len(blurred) == 3
+    assert all(pose.equals(detected) for pose in blurred)
