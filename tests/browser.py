@@ -499,7 +499,8 @@ def correct_skeleton(page: Page, widget: Locator, folder: Path | None) -> Seen:
     widget.get_by_label("Last moment, seconds").fill("2.40")
     widget.get_by_label("Landmark", exact=True).select_option("left_wrist")
     widget.get_by_role("button", name="is wrong").click()
-    rows = widget.get_by_label("Correct the skeleton").locator("tr")
+    editor = widget.get_by_label("Correct the skeleton")
+    rows = editor.locator("tr")
     seen: Seen = {"rows": [rows.inner_text()]}
     widget.get_by_role("button", name="Move points in the picture").click()
     screen = widget.locator(".mobility-screen")
@@ -522,10 +523,10 @@ def correct_skeleton(page: Page, widget: Locator, folder: Path | None) -> Seen:
     )
     seen["saved"] = rows.count()
     # A wrong landmark is gone from the skeleton, and can still be put in its place.
-    rows.get_by_role("button", name="2.00 to 2.40 s").click()
+    rows.get_by_role("button", name="2.00 to 2.40 s", exact=True).click()
     page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
     seen["put"] = rows.filter(has_text="left wrist moved").count()
-    widget.get_by_role("button", name="Undo changes").nth(1).click()
+    editor.get_by_role("button", name="Undo changes").click()
     widget.get_by_role("button", name="Use what was detected").click()
     page.wait_for_function(
         """() => ![...document.querySelectorAll('.mobility-trial tr button')]

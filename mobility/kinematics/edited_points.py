@@ -80,17 +80,17 @@ def edit_points(pose: Pose, points: Table) -> xr.Dataset:
     Times are seconds of the video. The other columns of a row stay empty.
 
     First, exchanges of left and right are undone as in
-    :func:`~mobility.kinematics.clean.clean_pose`, so that the corrections refer to the names that a
-    person sees in the picture. Exchanges by hand come next, then bad frames, then points.
+    :func:`~mobility.kinematics.clean.clean_pose`, because the user sees the skeleton after this
+    step. Then exchanges by hand, bad frames and points are applied, in this order.
 
     A point has a visibility of 1. A picture shows no depth, so ``position`` and ``image_depth`` of
     a point are interpolated over time between frames in which the landmark is neither bad nor set
     by hand. If such frames are more than 1 s apart, the point has no place in space, and
     :func:`~mobility.kinematics.fit.entry.fit_body` treats the landmark as not seen.
 
-    A point is left out, and counted in the history, if its frame is not in the pose, because the
-    pose was estimated again with fewer frames. Other frames keep what was detected. If a landmark
-    is wrong over several frames, mark them as bad and set points within them.
+    If the pose was estimated again with fewer frames, the frame of a point may be missing. The
+    point is then left out, and the history counts it. If a landmark is wrong in several frames,
+    mark all of them as bad, because the other frames keep their detections.
     """
     return with_points(pose, checked_points(points, pose))
 
@@ -144,7 +144,9 @@ def with_points(pose: xr.Dataset, rows: Sequence[Mapping[str, Any]]) -> xr.Datas
     for frame, point, _, _ in set_by_hand:
         replaced[frame, point] = True
     # As after the visibility gate, which does not keep points that are hardly seen.
-    seen = ~replaced & (arrays["confidence"] >= LEAST_VISIBILITY if "confidence" in arrays else 1)
+    seen = ~replaced
+    if "confidence" in arrays:
+        seen &= arrays["confidence"] >= LEAST_VISIBILITY
     detected = {name: values.copy() for name, values in arrays.items()}
     for name, values in arrays.items():
         mask = replaced if values.ndim == 2 else replaced[:, None]
