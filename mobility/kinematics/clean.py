@@ -115,7 +115,8 @@ def clean_pose(
     visibility_threshold
         Smallest visibility (``confidence``) at which a point is kept, from 0 to 1.
     repair_swaps
-        Whether to undo exchanges of left and right.
+        Whether to undo exchanges of left and right. After ``edit_points``, which includes this
+        step, it is always left out.
     limb_length_tolerance
         Largest accepted deviation of a limb's length, as a fraction.
     max_gap_s
@@ -151,8 +152,7 @@ def clean_pose(
        sides must more than halve the distance from the previous frame, or from a prediction. The
        sides are exchanged in the part with the unusual direction from right to left. The labels in
        the larger part are assumed to be right. If the sides nearly coincide, nothing is exchanged.
-       This step is omitted below 10 frames/s, and if landmarks were corrected by hand, which
-       includes this step.
+       This step is omitted below 10 frames/s.
     3. If the length of a limb differs by more than `limb_length_tolerance` from its median within
        one second around the frame, its far end becomes NaN in ``position``. The median is local
        because the depth of a raw pose has a bias that depends on the posture, which only the fit

@@ -19,7 +19,7 @@ export function pointEditor({ model, player, film }) {
   const reset = h("button", { type: "button", onclick: () => ask(model, "points", { rows: null }) }, "Use what was detected");
   const details = h("details", { "aria-label": "Correct the skeleton", hidden: !model.get("can_correct") },
     h("summary", {}, "Correct the skeleton"),
-    h("p", { class: "mobility-dim" }, "If a landmark is wrong in several frames, mark them as wrong, and move its point to the right place in some of them. If the skeleton lacks the point there, choose it in the list and press its place in the picture. When you save, the body is fitted again."),
+    h("p", { class: "mobility-dim" }, "If a landmark is wrong in several frames, mark all of them as wrong. You can also move its point to the right place in some of these frames. If the skeleton lacks the point there, choose it in the list and press its place in the picture. When you save, the body is fitted again."),
     h("div", { class: "mobility-row" }, move),
     h("div", { class: "mobility-row" }, "From", start, here(start), "to", end, here(end), "s:", which,
       h("button", { type: "button", onclick: () => addStretch("bad") }, "is wrong"),
