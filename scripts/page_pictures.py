@@ -1,4 +1,4 @@
-"""Take pictures of a report, with and without numbered parts, and of a visit (docs/images)."""
+"""Take pictures of a report, with and without numbered parts, a visit and a course."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import mobility as mb
+from mobility.base.provenance import sha256
+from mobility.sessions.files import read_json, write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from demo_sessions import copy_of, taken_as_current  # noqa: E402
+from cohort_cases import add_session  # noqa: E402
+from demo_sessions import change_record, copy_of, put_result, taken_as_current  # noqa: E402
 
 REPORT = PROJECT / "reports" / "demo-overhead-squat" / "overhead-squat.html"
 IMAGES = PROJECT / "docs" / "images"
@@ -92,6 +95,47 @@ def visit(browser: Browser) -> None:
         save(page.screenshot(), "visit")
 
 
+def course(browser: Browser) -> None:
+    """Make the course of eight visits from a demo, and store a picture of its beginning.
+
+    The third visit has one repetition, the fourth comes from an older version, and the sixth was
+    filmed from the front.
+    """
+    demo = PROJECT / "data" / "demo" / "overhead-squat"
+    with tempfile.TemporaryDirectory() as folder:
+        store = mb.Store(Path(folder) / "sessions")
+        store.reports = Path(folder) / "reports"
+        for number in range(8):
+            name = f"visit-{number + 1}"
+            values = {"trunk_tibia_difference": 45.0 - 5.0 * number + (-1) ** number}
+            day = f"2026-{number + 1:02}-05"
+            add_session(store, demo, name, user_id="p01", date=day, values=values)
+        of_demo = mb.Session(demo, store)
+        repetitions = of_demo.repetitions()
+        repetitions["accepted"][1:] = False
+        one = mb.overhead_squat(of_demo.fitted(), of_demo.measured_angles(), repetitions)
+        put_result(store.session("visit-3"), "metrics", one)
+        record = read_json(store.path / "visit-4" / "session.json")
+        record["provenance"]["versions"]["mobility"] = "0.1.0"
+        change_record(store.session("visit-4"), provenance=record["provenance"])
+        quality = of_demo.capture_quality()
+        quality["view"] |= {"name": "front", "azimuth_deg": 0.0}
+        file = store.path / "visit-6" / "capture_quality.json"
+        write_json(file, quality)
+        stages = read_json(file.with_name("session.json"))["stages"]
+        stages["capture_quality"]["sha256"] = sha256(file)
+        change_record(store.session("visit-6"), stages=stages)
+        for session in store.sessions():
+            taken_as_current(session)
+        store.course("p01").set_note("2026-05-05", "New exercises for the hips")
+        made = store.render_course("p01")
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": 1141}, device_scale_factor=SCALE
+        )
+        page.goto(Path(made["html"]).as_uri())
+        save(page.screenshot(), "course")
+
+
 def save(shown: bytes, name: str) -> None:
     """Store a picture."""
     picture = Image.open(io.BytesIO(shown)).convert("RGB")
@@ -99,7 +143,7 @@ def save(shown: bytes, name: str) -> None:
 
 
 def main() -> None:
-    """Take all three pictures."""
+    """Take all four pictures."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("needs Debian's chromium: apt-get install --no-install-recommends chromium")
@@ -107,6 +151,7 @@ def main() -> None:
         browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         report(browser)
         visit(browser)
+        course(browser)
         browser.close()
 
 
