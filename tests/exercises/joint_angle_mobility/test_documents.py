@@ -44,7 +44,7 @@ def shown(monkeypatch) -> list[tuple[str, ...]]:
     overlays: list[tuple[str, ...]] = []
     modules = small_results.modules()
 
-    def annotate(video, raw, angles, reps, out, *, blur_face, shown_angles=()) -> None:
+    def annotate(video, raw, angles, reps, out, *, shown_angles=(), **_) -> None:
         overlays.append(shown_angles)
         out.write_bytes(b"annotated")
 
